@@ -1,0 +1,55 @@
+"""A picture that is one RGB array: photos, tests, and frames that a caller hands in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .types import Box, Floats, Patch, Pixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArrayPicture:
+    """``pixels`` (H, W, 3) uint8 RGB."""
+
+    pixels: Pixels
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
+            raise ValueError(f"need (H, W, 3) uint8, got {self.pixels.shape} {self.pixels.dtype}")
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+    def reduced(self, long_side_px: int) -> Pixels:
+        scale = long_side_px / max(self.size_wh)
+        if scale >= 1:
+            return self.pixels
+        size = tuple(max(1, round(side * scale)) for side in self.size_wh)
+        return cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA)
+
+    def warped(self, crop_to_frame: Floats, size_px: int) -> Pixels:
+        return cv2.warpAffine(
+            self.pixels,
+            crop_to_frame,
+            (size_px, size_px),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        )
+
+    def region(self, box: Box) -> Floats:
+        return self.pixels[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32)
+
+    def pasted(self, patches: Sequence[Patch]) -> ArrayPicture:
+        pixels = self.pixels.copy()
+        for patch in patches:
+            box = patch.box
+            part = pixels[box.y0 : box.y1, box.x0 : box.x1]
+            alpha = patch.alpha[..., None]
+            mixed = part + alpha * (patch.pixels - part)
+            covered = patch.alpha > 0
+            part[covered] = np.clip(np.rint(mixed[covered]), 0, 255).astype(np.uint8)
+        return ArrayPicture(pixels)

@@ -1,0 +1,46 @@
+"""The roles that models play for the engine; each is small enough that a test writes its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from .types import Detection, Floats, Hand, Mesh, Picture
+
+
+class Detector(Protocol):
+    """Finds faces in a whole picture."""
+
+    def detect(self, picture: Picture) -> list[Detection]:
+        """Every face, the most certain first, in pixels of the picture."""
+        ...
+
+
+class Landmarker(Protocol):
+    """Finds the dense landmarks of one face."""
+
+    size_px: int  # side of the square crop it takes
+
+    def landmarks(self, picture: Picture, crop_to_frame: Floats) -> Mesh:
+        """``crop_to_frame`` (2, 3) places the crop: 1.5 x the face, eyes level."""
+        ...
+
+
+class Recognizer(Protocol):
+    """Says who a face is."""
+
+    def embed(self, picture: Picture, points_xy: Floats) -> Floats:
+        """(128,) unit length from five points (5, 2); same person above a cosine of about 0.34."""
+        ...
+
+
+class HandFinder(Protocol):
+    """Finds the hands in a part of a picture."""
+
+    def find(self, picture: Picture, crop_to_frame: Floats) -> list[Hand]:
+        """All hands in the square that ``crop_to_frame`` places, by a fresh detection."""
+        ...
+
+    def follow(self, picture: Picture, hands: Sequence[Hand]) -> list[Hand]:
+        """The same hands a frame later, without a detection; lost ones are left out."""
+        ...

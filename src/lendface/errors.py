@@ -1,0 +1,205 @@
+"""One tree of errors. Each has a stable ``code`` that is the same on CLI, Python and HTTP."""
+
+from __future__ import annotations
+
+
+class LendfaceError(Exception):
+    """Every error we raise on purpose; ``code`` is stable and its sentence is safe to show."""
+
+    code = "internal"
+
+
+# What was asked
+
+
+class BadOptionError(LendfaceError):
+    """An option has a value that cannot be used; the sentence names the option and the way out."""
+
+    code = "bad_option"
+
+
+class CancelledError(LendfaceError):
+    """The caller asked to stop; nothing was written."""
+
+    code = "cancelled"
+
+    def __init__(self) -> None:
+        super().__init__("cancelled; nothing was written")
+
+
+# The files that were given
+
+
+class MediaError(LendfaceError):
+    """A file cannot be used as it is."""
+
+    code = "bad_media"
+
+
+class FileMissingError(MediaError):
+    code = "file_missing"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name}: there is no such file")
+        self.name = name
+
+
+class EmptyFileError(MediaError):
+    code = "empty_file"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is empty (0 bytes); copy or download it again")
+        self.name = name
+
+
+class UnreadableMediaError(MediaError):
+    """The bundled FFmpeg does not know the format, or nothing in it decodes."""
+
+    code = "unreadable_media"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} cannot be read ({reason}); re-export it as MP4, MOV, MKV or WebM")
+        self.name, self.reason = name, reason
+
+
+class UnknownCodecError(MediaError):
+    code = "unknown_codec"
+
+    def __init__(self, name: str, codec: str) -> None:
+        super().__init__(f"{name}: no decoder for codec {codec}; convert it to H.264 first")
+        self.name, self.codec = name, codec
+
+
+class NoVideoError(MediaError):
+    """The file has no picture, for example sound only."""
+
+    code = "no_video"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} has no video stream; give a video or an image as target")
+        self.name = name
+
+
+# What is written
+
+
+class OutputError(LendfaceError):
+    """The result cannot be written where or how it was asked for."""
+
+    code = "bad_output"
+
+
+class OutputFolderMissingError(OutputError):
+    code = "output_folder_missing"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"the folder {folder} does not exist; create it or choose another output")
+        self.folder = folder
+
+
+class OutputFormatError(OutputError):
+    code = "bad_output_format"
+
+
+class DiskFullError(OutputError):
+    code = "disk_full"
+
+    def __init__(self) -> None:
+        super().__init__("the disk is full; nothing was written. Free some space and run it again")
+
+
+class EncoderError(OutputError):
+    """The asked encoder is not there or refuses the picture."""
+
+    code = "encoder_failed"
+
+
+# Faces
+
+
+class FaceError(LendfaceError):
+    """The faces in the pictures do not allow what was asked."""
+
+    code = "bad_face"
+
+
+class NoSourceFaceError(FaceError):
+    code = "no_face_in_source"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no face in {name}; use a sharp portrait, seen from the front")
+        self.name = name
+
+
+class SeveralSourceFacesError(FaceError):
+    code = "several_faces_in_source"
+
+    def __init__(self, name: str, count: int) -> None:
+        super().__init__(
+            f"{count} faces in {name}; say which one with --source-face 1..{count}, "
+            "counted from left to right"
+        )
+        self.name, self.count = name, count
+
+
+class SourcePeopleDifferError(FaceError):
+    code = "different_people_in_source"
+
+    def __init__(self, name: str, first: str) -> None:
+        super().__init__(
+            f"{name} does not show the person of {first}; all photos of one source "
+            "must show the same person"
+        )
+        self.name, self.first = name, first
+
+
+class NoTargetFaceError(FaceError):
+    code = "no_face_in_target"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no usable face in {name}; nothing was swapped and nothing written")
+        self.name = name
+
+
+class NoSuchPersonError(FaceError):
+    """A reference photo or a track number matches nobody of the cast."""
+
+    code = "no_such_person"
+
+
+# Models and runtimes
+
+
+class ModelError(LendfaceError):
+    code = "model"
+
+
+class ModelMissingError(ModelError):
+    code = "model_missing"
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(f"the file of model {model_id} is missing; install lendface again")
+        self.model_id = model_id
+
+
+class ModelCorruptError(ModelError):
+    code = "model_corrupt"
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(
+            f"the file of model {model_id} is not the one in the catalog (its hash differs); "
+            "install lendface again"
+        )
+        self.model_id = model_id
+
+
+class ProviderUnavailableError(ModelError):
+    """An inference provider was asked for and did not load; we never fall back silently."""
+
+    code = "provider_unavailable"
+
+    def __init__(self, provider: str, available: tuple[str, ...]) -> None:
+        super().__init__(
+            f"the provider {provider} did not load; this machine offers {', '.join(available)}"
+        )
+        self.provider, self.available = provider, available
