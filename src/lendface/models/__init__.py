@@ -1,0 +1,36 @@
+"""Weights and runtimes that play the engine's roles. No runtime is imported before it is used."""
+
+from .blaze import BlazeFace
+from .blendshapes import Blendshapes
+from .canonical import load_topology
+from .catalog import CATALOG, ModelSpec, get_spec, licence_text, load_bytes
+from .facemesh import FaceMesh
+from .hands import Hands
+from .kit import ModelKit, load_kit
+from .session import RuntimeOptions, Session, offered_providers, open_session
+from .sface import SAME_PERSON_COSINE, SFace
+from .turned import TurnTolerantDetector
+from .yunet import YuNet
+
+__all__ = [
+    "CATALOG",
+    "SAME_PERSON_COSINE",
+    "BlazeFace",
+    "Blendshapes",
+    "FaceMesh",
+    "Hands",
+    "ModelKit",
+    "ModelSpec",
+    "RuntimeOptions",
+    "SFace",
+    "Session",
+    "TurnTolerantDetector",
+    "YuNet",
+    "get_spec",
+    "licence_text",
+    "load_bytes",
+    "load_kit",
+    "load_topology",
+    "offered_providers",
+    "open_session",
+]

@@ -1,0 +1,49 @@
+"""All the roles that models play, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lendface.engine.roles import Detector, HandFinder, Landmarker, Recognizer
+
+from .blaze import BlazeFace
+from .catalog import get_spec
+from .facemesh import FaceMesh
+from .hands import Hands
+from .session import LaterSession, RuntimeOptions, open_session
+from .sface import SFace
+from .turned import TurnTolerantDetector
+from .yunet import YuNet
+
+
+@dataclass(frozen=True)
+class ModelKit:
+    """One player for each role, all on one provider."""
+
+    detector: Detector
+    landmarker: Landmarker
+    recognizer: Recognizer
+    hand_finder: HandFinder
+    provider: str  # what the nets really run on, never "auto"
+
+
+def load_kit(runtime: RuntimeOptions | None = None) -> ModelKit:
+    """The models of the package.
+
+    The first net is loaded at once, so that a provider that does not load is an error here:
+    ProviderUnavailableError. The others follow when they first run.
+    """
+    runtime = runtime or RuntimeOptions()
+    yunet = open_session(get_spec("yunet"), runtime)
+    resolved = replace(runtime, provider=yunet.provider)
+
+    def later(model_id: str) -> LaterSession:
+        return LaterSession(get_spec(model_id), resolved)
+
+    return ModelKit(
+        detector=TurnTolerantDetector(YuNet(yunet), BlazeFace(later("blazeface_back"))),
+        landmarker=FaceMesh(later("face_mesh_478")),
+        recognizer=SFace(later("sface")),
+        hand_finder=Hands(later("palm_detection"), later("hand_landmarks")),
+        provider=yunet.provider,
+    )
