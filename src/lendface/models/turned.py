@@ -21,8 +21,8 @@ from .yunet import LONG_SIDE_PX, YuNet, best_of
 
 SURE_SCORE = 0.92  # no face that is turned by 60 degrees or more reaches it
 SMALLEST_WRONG_PX = 32  # in YuNet's input; smaller faces are found upright or not at all
-EIGHTHS = tuple(eighth * math.pi / 4 for eighth in range(8))
-QUARTERS = EIGHTHS[2::2]
+EIGHTHS = tuple(eighth * math.pi / 4 for eighth in (0, 1, -1, 2, -2, 3, -3, 4))
+QUARTERS = (math.pi / 2, -math.pi / 2, math.pi)
 CONFIRMED_SCORE = 0.8  # of what BlazeFace or a turn of the picture found, seen in its direction
 UPRIGHT_BONUS = 0.01  # most faces are upright, so another direction has to be clearly better
 FACE_CROP_PX = 192
@@ -65,6 +65,8 @@ class TurnTolerantDetector:
                 score = seen.score + (0 if angle else UPRIGHT_BONUS)
                 if score > best_score and math.dist(_middle(seen), (x, y)) < side / 4:
                     best, best_score = seen, score
+            if best and best.score > SURE_SCORE:
+                break
         return best
 
     def _detect_turned(self, picture: Picture) -> list[Detection]:
