@@ -1,0 +1,302 @@
+"""Which encoder, with which settings; and frames in the form it takes."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, Literal
+
+import av
+import av.error
+import numpy as np
+from av.video.frame import PictureType
+
+from ..engine.types import Picture
+from ..errors import BadOptionError, EncoderError, OutputFormatError
+from .failures import plain_reason
+from .planes import PlanesPicture, planes_of, whole, writable
+from .probe import ColourTags
+
+Codec = Literal["h264", "hevc", "av1"]
+SOFTWARE = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
+HARDWARE = {
+    "h264": ("h264_nvenc", "h264_qsv", "h264_vaapi", "h264_amf", "h264_videotoolbox"),
+    "hevc": ("hevc_nvenc", "hevc_qsv", "hevc_vaapi", "hevc_amf", "hevc_videotoolbox"),
+    "av1": ("av1_nvenc", "av1_qsv", "av1_vaapi", "av1_amf"),
+}
+# CRF 18 of x264 is where most people see no difference to the source, and a swap should not be
+# the reason for one; the others are set to look alike. "fast" costs a few per cent of file size
+# against "medium" and saves a third of the time.
+QUALITY = {"libx264": 18, "libx265": 20, "libsvtav1": 23}
+PRESET = {"libx264": "fast", "libx265": "fast", "libsvtav1": "8"}
+THREADS = min(os.cpu_count() or 1, 16)  # every thread keeps frames in memory
+
+
+@dataclass(frozen=True)
+class EncodeOptions:
+    """How to encode. ``codec`` None means H.264, and AV1 in a WebM file."""
+
+    codec: Codec | None = None
+    encoder: str | None = None  # None: software; "auto": hardware where it works; or a name
+    quality: int | None = None  # CRF or its like; lower is better and larger
+    preset: str | None = None
+    is_lossless: bool = False
+    fresh_start_pts: tuple[int, ...] = ()  # source pts at which encoding starts anew, as chunks do
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """All that decides how an encoder is opened; equal encodings give packets that fit together."""
+
+    encoder: str
+    pix_fmt: str
+    size_wh: tuple[int, int]
+    sample_aspect: Fraction
+    time_base: Fraction
+    frame_rate: Fraction
+    colour: ColourTags
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def configure(self, context: Any) -> None:
+        """Set up a codec context that is not open yet."""
+        context.width, context.height = self.size_wh
+        context.pix_fmt, context.time_base = self.pix_fmt, self.time_base
+        context.framerate = self.frame_rate
+        context.sample_aspect_ratio = self.sample_aspect
+        context.color_primaries, context.color_trc = self.colour.primaries, self.colour.transfer
+        context.colorspace, context.color_range = self.colour.matrix, self.colour.range
+        context.flags |= int(av.codec.context.Flags.closed_gop)
+        context.thread_count = THREADS
+        context.options = dict(self.options)
+
+    def open_again(self) -> Any:
+        """A fresh encoder beside a container's own."""
+        context = av.CodecContext.create(self.encoder, "w")
+        self.configure(context)
+        context.flags |= int(av.codec.context.Flags.global_header)
+        context.open()
+        return context
+
+
+def choose_encoder(options: EncodeOptions, container: str) -> str:
+    """The encoder's name.
+
+    Raises OutputFormatError when the container does not take the codec, EncoderError when the
+    encoder is not there or does not open on this machine, BadOptionError for an unknown codec.
+    """
+    codec = options.codec or ("av1" if container == "webm" else "h264")
+    if codec not in SOFTWARE:
+        raise BadOptionError(f"--codec is h264, hevc or av1, not {codec}")
+    if container == "webm" and codec != "av1":
+        raise OutputFormatError(f"WebM cannot hold {codec}; use --codec av1, or .mp4 or .mkv")
+    if options.encoder is None:
+        return SOFTWARE[codec]
+    if options.encoder == "auto":
+        return next((name for name in HARDWARE[codec] if works(name)), SOFTWARE[codec])
+    wanted = options.encoder if "_" in options.encoder else f"{codec}_{options.encoder}"
+    wanted = options.encoder if options.encoder in SOFTWARE.values() else wanted
+    if not works(wanted):
+        raise EncoderError(
+            f"the encoder {wanted} does not work on this machine; use --encoder auto"
+        )
+    return wanted
+
+
+@lru_cache
+def works(encoder: str) -> bool:
+    """True when the encoder opens here and encodes a frame."""
+    try:
+        context = av.CodecContext.create(encoder, "w")
+        context.width, context.height, context.pix_fmt = 320, 192, "yuv420p"
+        context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
+        frame = av.VideoFrame(320, 192, "yuv420p")
+        frame.pts = 0
+        return bool([*context.encode(frame), *context.encode(None)])
+    except (av.error.FFmpegError, ValueError, OSError):
+        return False
+
+
+def codec_options(encoder: str, options: EncodeOptions, frame: av.VideoFrame) -> dict[str, str]:
+    """Quality, closed groups of pictures and, for HDR, the mastering display."""
+    quality = options.quality if options.quality is not None else QUALITY.get(encoder, 21)
+    preset = options.preset or PRESET.get(encoder)
+    chosen = {"preset": preset} if preset else {}
+    if encoder == "libx264":
+        chosen |= {"qp": "0"} if options.is_lossless else {"crf": str(quality)}
+        return chosen | {"x264-params": joined_params(x264_params(frame))}
+    if encoder == "libx265":
+        params = x265_params(frame) | ({"lossless": "1"} if options.is_lossless else {})
+        return chosen | {"crf": str(quality), "x265-params": joined_params(params)}
+    if options.is_lossless:
+        raise EncoderError(f"{encoder} has no lossless mode here; use --codec h264 or hevc")
+    if encoder == "libsvtav1":
+        params = joined_params(svt_params(frame))
+        return chosen | {"crf": str(quality)} | ({"svtav1-params": params} if params else {})
+    return chosen | hardware_quality(encoder, quality)
+
+
+def hardware_quality(encoder: str, quality: int) -> dict[str, str]:
+    if encoder.endswith("_nvenc"):
+        return {"rc": "vbr", "cq": str(quality), "preset": "p5"}
+    return {"global_quality": str(quality)} if encoder.endswith("_qsv") else {}
+
+
+def joined_params(params: Mapping[str, str]) -> str:
+    return ":".join(f"{name}={value}" for name, value in params.items())
+
+
+def x264_params(frame: av.VideoFrame) -> dict[str, str]:
+    # stitchable: headers do not depend on the content, so that chunks fit together
+    params = {"open-gop": "0", "stitchable": "1"}
+    if mastering := mastering_display(frame, "G({2},{3})B({4},{5})R({0},{1})WP({6},{7})L({8},{9})"):
+        params["mastering-display"] = mastering
+    if light := content_light(frame):
+        params["cll"] = light
+    return params
+
+
+def x265_params(frame: av.VideoFrame) -> dict[str, str]:
+    params = {"open-gop": "0", "log-level": "error", "frame-threads": "1"}
+    if mastering := mastering_display(frame, "G({2},{3})B({4},{5})R({0},{1})WP({6},{7})L({8},{9})"):
+        params["master-display"] = mastering
+    if light := content_light(frame):
+        params["max-cll"] = light
+    return params
+
+
+def svt_params(frame: av.VideoFrame) -> dict[str, str]:
+    params: dict[str, str] = {}
+    numbers = mastering_numbers(frame)
+    if numbers:
+        red, green, blue, white, light = (
+            f"({first:.5f},{second:.5f})"
+            for first, second in zip(*[iter(numbers)] * 2, strict=True)
+        )
+        params["mastering-display"] = f"G{green}B{blue}R{red}WP{white}L{light}"
+    if light := content_light(frame):
+        params["content-light"] = light
+    return params
+
+
+def mastering_display(frame: av.VideoFrame, pattern: str) -> str | None:
+    """In steps of 0.00002 (chromaticity) and 0.0001 cd/m2."""
+    numbers = mastering_numbers(frame)
+    if numbers is None:
+        return None
+    steps = [round(n * 50_000) for n in numbers[:8]] + [round(n * 10_000) for n in numbers[8:]]
+    return pattern.format(*steps)
+
+
+def mastering_numbers(frame: av.VideoFrame) -> list[float] | None:
+    """Red x y, green x y, blue x y, white x y, most and least light in cd/m2."""
+    data = frame.side_data.get("MASTERING_DISPLAY_METADATA")
+    if data is None:
+        return None
+    *pairs, has_primaries, has_luminance = struct.unpack("22i", bytes(data)[:88])
+    if not (has_primaries and has_luminance) or 0 in pairs[1::2]:
+        return None
+    values = [over / under for over, under in zip(pairs[0::2], pairs[1::2], strict=True)]
+    least, most = values[8:]
+    return [*values[:8], most, least]
+
+
+def content_light(frame: av.VideoFrame) -> str | None:
+    """Most light of a pixel and of a frame's mean."""
+    data = frame.side_data.get("CONTENT_LIGHT_LEVEL")
+    return None if data is None else "{},{}".format(*struct.unpack("2I", bytes(data)[:8]))
+
+
+def choose_pix_fmt(encoder: str, source: str, size_wh: tuple[int, int], lossless: bool) -> str:
+    """The encoder's format that keeps most of ``source`` and exactly this size."""
+    offered = [video_format.name for video_format in av.Codec(encoder, "w").video_formats or ()]
+    for wanted in wishes(source, size_wh, lossless):
+        if wanted in offered:
+            return wanted
+    raise EncoderError(
+        f"{encoder} cannot encode {source} at {size_wh[0]}x{size_wh[1]}; try another --codec"
+    )
+
+
+def wishes(source: str, size_wh: tuple[int, int], lossless: bool) -> Iterator[str]:
+    """Formats in the order of preference: subsampling and size first, then depth."""
+    base, bits = parse_format(source)
+    if base == "gbrp":
+        base = "yuv444p" if lossless else "yuv420p"  # players rarely take RGB or 4:4:4
+    bases = [base, "yuv420p"] if base != "yuv420p" else [base]
+    if size_wh[0] % 2 and base in ("yuv420p", "yuv422p"):
+        bases = ["yuv444p"]  # half a chroma sample cannot be cut off, the size is kept instead
+    elif size_wh[1] % 2 and base == "yuv420p":
+        bases = ["yuv422p", "yuv444p"]
+    elif size_wh[0] % 2 or size_wh[1] % 2:
+        bases = [base, "yuv444p"]
+    for name in bases:
+        for depth in sorted(
+            {8, 10, 12} & set(range(8, 17)), key=lambda d: (d < bits, abs(d - bits))
+        ):
+            yield name if depth == 8 else f"{name}{depth}le"
+
+
+def parse_format(name: str) -> tuple[str, int]:
+    """``yuv422p10le`` is (yuv422p, 10); the full-range names count as the plain ones."""
+    name = name.replace("yuvj", "yuv").removesuffix("le")
+    head, _, bits = name.rpartition("p") if "p" in name else (name[:4], "", name[4:])
+    return (head + "p" if "p" in name else head), int(bits or 8)
+
+
+class FrameShaper:
+    """Makes of a picture the frame that an encoder takes."""
+
+    def __init__(self, pix_fmt: str, colour: ColourTags) -> None:
+        self._pix_fmt, self._colour = pix_fmt, colour
+        self._reformatter = av.video.reformatter.VideoReformatter()
+
+    def shape(self, picture: Picture) -> av.VideoFrame:
+        """A frame in ``pix_fmt``; without any change of a sample where formats allow."""
+        frame = to_frame(picture)
+        name = frame.format.name
+        if name == self._pix_fmt:
+            return frame
+        if parse_format(name) == parse_format(self._pix_fmt):
+            return relabelled(frame, self._pix_fmt)
+        return self._reformatter.reformat(
+            frame,
+            format=self._pix_fmt,
+            src_colorspace=self._matrix(frame.colorspace),
+            dst_colorspace=self._matrix(self._colour.matrix),
+            src_color_range=frame.color_range or None,
+            dst_color_range=self._colour.range or 1,
+            interpolation="BICUBIC",
+        )
+
+    @staticmethod
+    def _matrix(tag: int) -> int:
+        return tag if tag in (1, 4, 5, 6, 7, 9) else 5
+
+
+def to_frame(picture: Picture) -> av.VideoFrame:
+    if isinstance(picture, PlanesPicture):
+        return picture.to_video_frame()
+    pixels = np.uint8(np.clip(np.rint(picture.region(whole(picture))), 0, 255))
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+    frame.color_range, frame.colorspace = 2, 0
+    return frame
+
+
+def relabelled(frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
+    """The same samples under another name of the same format (yuvj420p, yuv420p)."""
+    same = av.VideoFrame(frame.width, frame.height, pix_fmt)
+    for source, target in zip(planes_of(frame), same.planes, strict=True):
+        writable(target)[:] = source
+    same.colorspace, same.color_range = frame.colorspace, frame.color_range
+    same.color_primaries, same.color_trc = frame.color_primaries, frame.color_trc
+    same.duration = frame.duration
+    same.pict_type = PictureType.NONE
+    return same
+
+
+def describe_fault(encoder: str, fault: Exception) -> EncoderError:
+    return EncoderError(f"{encoder} failed ({plain_reason(fault)}); try another --codec")

@@ -1,0 +1,317 @@
+"""A decoded video frame as the engine's Picture, without ever converting it as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from ..engine.types import Array, Box, Floats, Patch, Picture, Pixels
+from .colour import Colour
+from .placement import Placement
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What every frame of one stream has in common."""
+
+    pix_fmt: str  # planar, native byte order
+    colour: Colour
+    placement: Placement
+    chroma_shift: tuple[int, int] = (0, 0)  # log2 of luma per chroma sample, x and y
+    has_left_chroma: bool = True  # cosited with the left luma sample (MPEG-2 on), else centred
+
+    @property
+    def is_subsampled(self) -> bool:
+        return self.chroma_shift != (0, 0)
+
+    @cached_property
+    def luma_to_chroma(self) -> Array:
+        """(3, 3): where a luma position lies on the chroma planes, pixel centres."""
+        across, down = (1 << shift for shift in self.chroma_shift)
+        offset_x = 0 if self.has_left_chroma else (across - 1) / 2
+        return np.array(
+            [[1 / across, 0, -offset_x / across], [0, 1 / down, (1 - down) / 2 / down], [0, 0, 1]]
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Carrier:
+    """The decoder's frame: it keeps captions, side data and tags while samples may change."""
+
+    frame: av.VideoFrame
+    was_written_to: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlanesPicture:
+    """Native planes, seen upright with square pixels and as RGB; see ``Picture``.
+
+    Samples that no patch touches stay bit for bit, through any number of ``pasted``.
+    """
+
+    planes: tuple[Array, ...]  # coded orientation, uint8 or uint16; never written to
+    layout: Layout
+    carrier: Carrier
+    is_changed: bool = False
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        return self.layout.placement.display_wh
+
+    def reduced(self, long_side_px: int) -> Pixels:
+        scale = min(1.0, long_side_px / max(self.size_wh))
+        size = tuple(max(1, round(side * scale)) for side in self.size_wh)
+        coded_size = size[::-1] if self.layout.placement.is_sideways else size
+        small = [resized(plane, coded_size) for plane in self.planes]
+        return self.layout.placement.upright(self._pixels(small))
+
+    def warped(self, crop_to_frame: Floats, size_px: int) -> Pixels:
+        to_display = np.vstack([np.asarray(crop_to_frame, np.float64), [0, 0, 1]])
+        to_luma = self.layout.placement.display_to_coded @ to_display
+        to_chroma = self.layout.luma_to_chroma @ to_luma
+        maps = [to_luma, to_chroma, to_chroma]
+        black = self.layout.colour.black
+        cropped = [
+            warped_plane(plane, crop_to_plane, size_px, value)
+            for plane, crop_to_plane, value in zip(self.planes, maps, black, strict=False)
+        ]
+        return self._pixels(cropped)
+
+    def region(self, box: Box) -> Floats:
+        coded_box = self.layout.placement.coded_box(box)
+        rgb = self.layout.colour.to_rgb(self._codes(coded_box))
+        return self.layout.placement.display_part(rgb, coded_box, box)
+
+    def pasted(self, patches: Sequence[Patch]) -> PlanesPicture:
+        coded = [self.layout.placement.coded_patch(part) for patch in patches
+                 if (part := visible_part(patch, self.size_wh))]  # fmt: skip
+        if not coded:
+            return self
+        planes = tuple(plane.copy() for plane in self.planes)
+        for patch in coded:
+            blend(planes, patch, self.layout)
+        return replace(self, planes=planes, is_changed=True)
+
+    def to_video_frame(self) -> av.VideoFrame:
+        """The decoder's frame with these samples; valid until the next call on a sibling."""
+        carrier = self.carrier
+        if self.is_changed or carrier.was_written_to:
+            carrier.frame.make_writable()  # our planes hold the old buffer, so this copies it
+            carrier.was_written_to = True
+            for plane, target in zip(self.planes, carrier.frame.planes, strict=True):
+                writable(target)[:] = plane
+        return carrier.frame
+
+    def _codes(self, box: Box) -> Array:
+        """(h, w, 3) plane values of a coded box, chroma brought to luma resolution."""
+        if len(self.planes) == 1:
+            return gray_codes(self.planes[0][box.y0 : box.y1, box.x0 : box.x1], self.layout.colour)
+        if not self.layout.is_subsampled:
+            return cv2.merge([plane[box.y0 : box.y1, box.x0 : box.x1] for plane in self.planes])
+        luma = self.planes[0][box.y0 : box.y1, box.x0 : box.x1].astype(np.float32)
+        first, second = (enlarged(plane, box, self.layout) for plane in self.planes[1:])
+        return cv2.merge([luma, first, second])
+
+    def _pixels(self, planes: Sequence[Array]) -> Pixels:
+        colour = self.layout.colour
+        codes = cv2.merge(planes) if len(planes) == 3 else gray_codes(planes[0], colour)
+        return colour.to_rgb_pixels(codes)
+
+
+def planes_of(frame: av.VideoFrame) -> tuple[Array, ...]:
+    """The frame's planes as arrays that hold a reference of their own to the buffer."""
+    return tuple(np.from_dlpack(plane) for plane in frame.planes)  # type: ignore[arg-type]
+
+
+def writable(plane: Any) -> Array:
+    """A plane of a writable frame as (h, w)."""
+    dtype = np.uint8 if plane.line_size < 2 * plane.width else np.uint16
+    rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
+    return rows[:, : plane.width]
+
+
+def gray_codes(luma: Array, colour: Colour) -> Array:
+    neutral = np.full_like(luma, 1 << (colour.bit_depth - 1))
+    return cv2.merge([luma, neutral, neutral])
+
+
+def resized(plane: Array, size_wh: tuple[int, ...]) -> Array:
+    height, width = plane.shape
+    if (width, height) == size_wh:
+        return plane
+    is_larger = size_wh[0] > width or size_wh[1] > height
+    return cv2.resize(
+        plane, size_wh, interpolation=cv2.INTER_LINEAR if is_larger else cv2.INTER_AREA
+    )
+
+
+def warped_plane(plane: Array, crop_to_plane: Array, size_px: int, black: float) -> Array:
+    """A square crop of one plane; shrunk by whole steps first, so that it does not alias."""
+    box = reach(crop_to_plane, size_px, (plane.shape[1], plane.shape[0]))
+    if box.is_empty:
+        return np.full((size_px, size_px), round(black), plane.dtype)
+    part, to_part = plane[box.y0 : box.y1, box.x0 : box.x1], np.eye(3)
+    to_part[:2, 2] = -box.x0, -box.y0
+    step = int(np.sqrt(abs(np.linalg.det(crop_to_plane[:2, :2]))))
+    if step >= 2:
+        part, to_part = shrunk(part, step, to_part)
+    return cv2.warpAffine(
+        part,
+        (to_part @ crop_to_plane)[:2],
+        (size_px, size_px),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=[round(black)] * 4,
+    )
+
+
+def reach(crop_to_plane: Array, size_px: int, plane_wh: tuple[int, int]) -> Box:
+    """The samples that a crop can show, with a margin for interpolation and shrinking."""
+    low, high = -1.0, float(size_px)
+    corners = np.array([[low, high, low, high], [low, low, high, high], [1, 1, 1, 1]])
+    xy = (crop_to_plane @ corners)[:2]
+    start, end = np.floor(xy.min(axis=1)) - 1, np.ceil(xy.max(axis=1)) + 2
+    return Box(int(start[0]), int(start[1]), int(end[0]), int(end[1])).clipped(plane_wh)
+
+
+def shrunk(part: Array, step: int, to_part: Array) -> tuple[Array, Array]:
+    """The part with about ``step`` x ``step`` samples made one, and the map that leads to it."""
+    height, width = part.shape
+    small_wh = -(-width // step), -(-height // step)
+    across, down = width / small_wh[0], height / small_wh[1]
+    scale = np.array(
+        [[1 / across, 0, 0.5 / across - 0.5], [0, 1 / down, 0.5 / down - 0.5], [0, 0, 1]]
+    )
+    return cv2.resize(part, small_wh, interpolation=cv2.INTER_AREA), scale @ to_part
+
+
+def enlarged(chroma: Array, box: Box, layout: Layout) -> Floats:
+    """(h, w) float: a chroma plane over a box of luma samples, bilinear with its siting."""
+    shift_x, shift_y = layout.chroma_shift
+    around = Box(
+        (box.x0 >> shift_x) - 1,
+        (box.y0 >> shift_y) - 1,
+        (box.x1 >> shift_x) + 2,
+        (box.y1 >> shift_y) + 2,
+    ).clipped((chroma.shape[1], chroma.shape[0]))
+    to_part = layout.luma_to_chroma[:2].copy()
+    to_part[:, 2] += to_part[:, :2] @ [box.x0, box.y0] - [around.x0, around.y0]
+    part = chroma[around.y0 : around.y1, around.x0 : around.x1].astype(np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (box.width, box.height)
+    return cv2.warpAffine(part, to_part, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def visible_part(patch: Patch, size_wh: tuple[int, int]) -> Patch | None:
+    """The patch cut to what shows inside the picture; None when nothing does."""
+    inside = patch.box.clipped(size_wh)
+    if inside.is_empty:
+        return None
+    x, y = inside.x0 - patch.box.x0, inside.y0 - patch.box.y0
+    alpha = patch.alpha[y : y + inside.height, x : x + inside.width]
+    left, top, width, height = cv2.boundingRect(np.uint8(alpha > 0))
+    if width == 0:
+        return None
+    box = Box(inside.x0 + left, inside.y0 + top, inside.x0 + left + width, inside.y0 + top + height)
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    pixels = patch.pixels[y : y + inside.height, x : x + inside.width][rows, columns]
+    return Patch(box, np.float32(pixels), np.float32(alpha[rows, columns]))
+
+
+def blend(planes: Sequence[Array], patch: Patch, layout: Layout) -> None:
+    """Mix a coded patch into the planes, in code values, rounded once."""
+    codes = layout.colour.to_codes(patch.pixels)
+    if len(planes) == 1:
+        return mix(planes[0], patch.box, codes[..., 0], patch.alpha, layout.colour.top)
+    if not layout.is_subsampled:
+        for number, plane in enumerate(planes):
+            mix(plane, patch.box, codes[..., number], patch.alpha, layout.colour.top)
+        return None
+    mix(planes[0], patch.box, codes[..., 0], patch.alpha, layout.colour.top)
+    return blend_chroma(planes[1:], patch, codes, layout)
+
+
+def mix(plane: Array, box: Box, codes: Floats, alpha: Floats, top: int) -> None:
+    """``plane += alpha * (codes - plane)``; exactly the old value where alpha is 0."""
+    part = plane[box.y0 : box.y1, box.x0 : box.x1]
+    old = part.astype(np.float32)
+    new = cv2.multiply(cv2.subtract(codes, old), alpha)
+    store(part, cv2.add(new, old), top)
+
+
+def blend_chroma(planes: Sequence[Array], patch: Patch, codes: Floats, layout: Layout) -> None:
+    """Chroma takes the alpha-weighted mean of the patch over what each sample stands for."""
+    box, alpha = patch.box, patch.alpha
+    weighted = cv2.merge(
+        [cv2.multiply(codes[..., 1], alpha), cv2.multiply(codes[..., 2], alpha), alpha]
+    )
+    chroma_box = chroma_reach(box, layout)
+    means = chroma_means(weighted, box, chroma_box, layout)
+    for number, plane in enumerate(planes):
+        part = plane[chroma_box.y0 : chroma_box.y1, chroma_box.x0 : chroma_box.x1]
+        old = part.astype(np.float32)
+        store(part, old + (means[..., number] - means[..., 2] * old), layout.colour.top)
+
+
+def chroma_reach(box: Box, layout: Layout) -> Box:
+    """The chroma samples that a box of luma samples has a share in."""
+    (shift_x, shift_y), (width, height) = layout.chroma_shift, layout.placement.coded_wh
+    extra = 1 if layout.has_left_chroma and shift_x else 0  # a cosited sample also leans left
+    chroma_wh = -(-width >> shift_x), -(-height >> shift_y)
+    return Box(
+        box.x0 >> shift_x,
+        box.y0 >> shift_y,
+        ((box.x1 - 1 + extra) >> shift_x) + 1,
+        ((box.y1 - 1) >> shift_y) + 1,
+    ).clipped(chroma_wh)
+
+
+def chroma_means(weighted: Floats, box: Box, chroma_box: Box, layout: Layout) -> Floats:
+    """Mean of luma-sized values per chroma sample; nothing counts outside the box."""
+    shift_x, shift_y = layout.chroma_shift
+    values = spread(weighted, box, chroma_box, layout)
+    if shift_y:
+        values = 0.5 * (values[0::2] + values[1::2])
+    if not shift_x:
+        return values[:, 1:-1]
+    if layout.has_left_chroma:  # luma 2i-1, 2i, 2i+1 weigh 1 : 2 : 1
+        return 0.5 * values[:, 1:-1:2] + 0.25 * (values[:, 0:-2:2] + values[:, 2::2])
+    return 0.5 * (values[:, 1:-1:2] + values[:, 2::2])
+
+
+def spread(weighted: Floats, box: Box, chroma_box: Box, layout: Layout) -> Floats:
+    """Values laid on the luma grid of a chroma box, one more column left and (444: right).
+
+    Where the box ends at the picture's edge the edge is repeated, so that a patch that covers a
+    border sample covers it wholly.
+    """
+    (shift_x, shift_y), (width, height) = layout.chroma_shift, layout.placement.coded_wh
+    left = box.x0 - (chroma_box.x0 << shift_x) + 1
+    top = box.y0 - (chroma_box.y0 << shift_y)
+    right = (chroma_box.x1 << shift_x) - box.x1 + (0 if shift_x else 1)
+    bottom = (chroma_box.y1 << shift_y) - box.y1
+    values = cv2.copyMakeBorder(weighted, top, bottom, left, right, cv2.BORDER_CONSTANT)
+    if box.x0 == 0 and left:
+        values[:, :left] = values[:, left : left + 1]
+    if box.x1 == width and right > 0:
+        values[:, -right:] = values[:, -right - 1 : -right]
+    if box.y1 == height and bottom > 0:
+        values[-bottom:] = values[-bottom - 1 : -bottom]
+    return values
+
+
+def store(part: Array, values: Floats, top: int) -> None:
+    """Round once, without dithering, and keep to the codes that exist."""
+    np.rint(values, out=values)
+    part[:] = np.clip(values, 0, top, out=values).astype(part.dtype)
+
+
+def whole(picture: Picture) -> Box:
+    """The box of all of a picture."""
+    return Box(0, 0, *picture.size_wh)

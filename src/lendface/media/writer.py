@@ -1,0 +1,293 @@
+"""Frames into a file: the source's clock, size and colours, and everything else it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+from av.video.frame import PictureType
+
+from ..engine.types import Frame
+from ..errors import EncoderError, OutputError, OutputFormatError
+from .colour import resolved_matrix
+from .encode import (
+    EncodeOptions,
+    Encoding,
+    FrameShaper,
+    choose_encoder,
+    choose_pix_fmt,
+    codec_options,
+    describe_fault,
+    parse_format,
+    to_frame,
+)
+from .failures import writing
+from .output import atomic_output
+from .planes import PlanesPicture
+from .probe import ColourTags, MediaInfo
+from .reader import VideoReader
+from .reorder import Reorder
+from .streams import SideStreams, Span, kept_tags, needs_own_keys
+
+CONTAINER_BY_SUFFIX = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+}
+LARGEST_TIMESCALE = (1 << 31) - 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is fixed before the first frame comes."""
+
+    container: str
+    encoder: str
+    info: MediaInfo
+    span_start: Fraction | None  # None: times stay as they are
+    span_end: Fraction | None
+    has_side_streams: bool
+
+
+class VideoWriter:
+    """Takes frames in order; see ``open_writer``."""
+
+    def __init__(self, path: Path, plan: Plan, options: EncodeOptions) -> None:
+        self.warnings: list[str] = []
+        self.frame_count = 0
+        self._path, self._plan, self._options = path, plan, options
+        self._closing = ExitStack()
+        self._fresh_starts = frozenset(options.fresh_start_pts)
+        self._durations: dict[int, int] = {}
+        self._target: Any = None
+        self._stream: Any = None
+        self._encoder: Any = None
+        self._side: SideStreams | None = None
+        self._origin = Fraction(0)
+
+    def write(self, frame: Frame) -> None:
+        """Encode one frame; its ``time`` must lie on the source's clock.
+
+        Raises DiskFullError, EncoderError, OutputError.
+        """
+        with writing():
+            if self._target is None:
+                self._open(frame)
+            self._encode(frame)
+        self.frame_count += 1
+
+    def finish(self) -> None:
+        """Write what is still under way and the end of the file."""
+        if self._target is None:
+            raise OutputError("no frame was written, so there is no video")
+        with writing():
+            self._drain()
+            if self._side:
+                self._side.finish()
+            self._target.close()
+
+    def close(self) -> None:
+        """Let go of everything; what was not finished is lost."""
+        if self._side:
+            self._side.close()
+        self._closing.close()
+
+    # Opening, once the first frame shows what the encoder has to take
+
+    def _open(self, frame: Frame) -> None:
+        plan = self._plan
+        if plan.span_start is not None:
+            self._origin = frame.time
+        first = to_frame(frame.picture)
+        self._encoding = self._choose_encoding(frame, first)
+        self._shaper = FrameShaper(self._encoding.pix_fmt, self._encoding.colour)
+        self._is_native = isinstance(frame.picture, PlanesPicture)
+        self._target = av.open(
+            str(self._path),
+            "w",
+            format=plan.container,
+            container_options=self._muxer_options(),
+        )
+        self._closing.callback(abandon_unfinished, self._target)
+        if not plan.has_side_streams:
+            return self._add_video()
+        span = Span(self._origin, plan.span_end) if plan.span_start is not None else Span()
+        self._side = SideStreams(plan.info.path, plan.info.video_index, self._target, span)
+        self._side.declare(self._add_video)
+        self.warnings += self._side.warnings
+        return None
+
+    def _choose_encoding(self, frame: Frame, first: av.VideoFrame) -> Encoding:
+        plan, info, picture = self._plan, self._plan.info, frame.picture
+        size = (first.width, first.height)
+        name = first.format.name if isinstance(picture, PlanesPicture) else "gbrp"
+        pix_fmt = choose_pix_fmt(plan.encoder, name, size, self._options.is_lossless)
+        self._tell_conversion(name, pix_fmt)
+        is_native = isinstance(picture, PlanesPicture)
+        return Encoding(
+            encoder=plan.encoder,
+            pix_fmt=pix_fmt,
+            size_wh=size,
+            sample_aspect=info.sample_aspect if is_native else Fraction(1),
+            time_base=info.time_base,
+            frame_rate=info.frame_rate,
+            colour=output_colour(info.colour, first, name),
+            options=codec_options(plan.encoder, self._options, first),
+        )
+
+    def _tell_conversion(self, source: str, target: str) -> None:
+        (base, bits), (new_base, new_bits) = parse_format(source), parse_format(target)
+        if base != new_base and base != "gbrp":
+            self.warnings.append(f"the picture is converted from {source} to {target}")
+        elif new_base == "yuv444p" and base != new_base:
+            self.warnings.append("the odd size needs 4:4:4 colour, which some players do not show")
+        if new_bits < bits:
+            self.warnings.append(f"{bits} bits per sample become {new_bits}")
+
+    def _muxer_options(self) -> dict[str, str]:
+        """The source's clock, for MP4 and MOV also for the edit list."""
+        if self._plan.container not in ("mp4", "mov"):
+            return {"avoid_negative_ts": "disabled"}
+        scale = self._encoding.time_base.denominator
+        movie = lcm(scale, *audio_rates(self._plan.info))
+        flags = "+faststart" + ("+use_metadata_tags" if self._needs_own_keys() else "")
+        return {
+            "video_track_timescale": str(scale),
+            "movie_timescale": str(movie if movie <= LARGEST_TIMESCALE else scale),
+            "movflags": flags,
+        }
+
+    def _needs_own_keys(self) -> bool:
+        return self._plan.has_side_streams and needs_own_keys(dict(self._plan.info.tags))
+
+    def _add_video(self) -> None:
+        encoding, info = self._encoding, self._plan.info
+        self._stream = self._target.add_stream(encoding.encoder, rate=encoding.frame_rate)
+        encoding.configure(self._stream.codec_context)
+        self._stream.time_base = encoding.time_base
+        self._stream.metadata.update(kept_tags(dict(info.video_tags)))
+        if info.display_matrix is not None and self._is_native:
+            self._stream.set_display_matrix(info.display_matrix)
+        self._encoder = self._stream.codec_context
+        try:
+            self._encoder.open()
+        except (av.error.FFmpegError, ValueError) as fault:
+            raise describe_fault(encoding.encoder, fault) from fault
+        self._reorder = Reorder(self._encoder.reorder_depth)
+
+    # One frame
+
+    def _encode(self, frame: Frame) -> None:
+        pts = self._pts(frame.time)
+        if pts in self._fresh_starts and self.frame_count:
+            self._drain()
+            self._encoder = self._encoding.open_again()
+        shaped = self._shaper.shape(frame.picture)
+        if (shaped.width, shaped.height) != self._encoding.size_wh:
+            shaped = shaped.reformat(*self._encoding.size_wh)
+        shaped.pts, shaped.time_base = pts - self._pts(self._origin), self._encoding.time_base
+        shaped.pict_type = PictureType.NONE
+        self._durations[shaped.pts] = shaped.duration
+        self._mux(self._encoder.encode(shaped))
+
+    def _pts(self, time: Fraction) -> int:
+        ticks = time / self._encoding.time_base
+        if ticks.denominator != 1:
+            raise EncoderError(f"the frame time {float(time):.6f} s is not on the source's clock")
+        return ticks.numerator
+
+    def _drain(self) -> None:
+        self._mux(self._encoder.encode(None))
+
+    def _mux(self, packets: list[Any]) -> None:
+        for packet in packets:
+            packet.duration = self._durations.pop(packet.pts, 0) or packet.duration or 0
+            if self._fresh_starts:
+                self._reorder.place(packet)
+            packet.stream = self._stream
+            if self._side:
+                self._side.advance(packet.dts * packet.time_base + self._origin)
+            self._target.mux(packet)
+
+
+@contextmanager
+def open_writer(
+    path: Path,
+    source: VideoReader | MediaInfo,
+    options: EncodeOptions | None = None,
+    *,
+    with_other_streams: bool = True,
+) -> Iterator[VideoWriter]:
+    """Write a video that has the source's clock, size, rotation, colours and other streams.
+
+    Frames keep their exact times; those of a trimmed reader are moved so that the first is at 0.
+    When the block ends well the file appears under its name, at once; on any exception nothing
+    does. After that ``warnings`` says what could not be kept.
+
+    Raises OutputFormatError, OutputFolderMissingError, OutputError, EncoderError, DiskFullError.
+    """
+    path = Path(path)
+    options = options or EncodeOptions()
+    plan = plan_output(path, source, options, with_other_streams)
+    with atomic_output(path) as part:
+        writer = VideoWriter(part, plan, options)
+        try:
+            yield writer
+            writer.finish()
+        finally:
+            writer.close()
+
+
+def plan_output(
+    path: Path, source: VideoReader | MediaInfo, options: EncodeOptions, has_side_streams: bool
+) -> Plan:
+    container = get_container(path)
+    info, start, end = source, None, None
+    if isinstance(source, VideoReader):
+        info, end = source.info, source.end_s
+        start = (source.start_s or Fraction(0)) if source.is_trimmed else None
+    assert isinstance(info, MediaInfo)
+    encoder = choose_encoder(options, container)
+    return Plan(container, encoder, info, start, end, has_side_streams)
+
+
+def get_container(path: Path) -> str:
+    """The output format that the name's ending asks for."""
+    try:
+        return CONTAINER_BY_SUFFIX[path.suffix.lower()]
+    except KeyError:
+        endings = ", ".join(CONTAINER_BY_SUFFIX)
+        raise OutputFormatError(f"{path.name}: videos are written as {endings}") from None
+
+
+def output_colour(source: ColourTags, frame: av.VideoFrame, pix_fmt: str) -> ColourTags:
+    """The tags to write: the source's, but a picture that was RGB says which matrix it got."""
+    if parse_format(pix_fmt)[0] == "gbrp":
+        return ColourTags(source.primaries, source.transfer, resolved_matrix(2, frame.height), 1)
+    return ColourTags(
+        frame.color_primaries,
+        frame.color_trc,
+        frame.colorspace,
+        2 if "j" in pix_fmt else frame.color_range,
+    )
+
+
+def audio_rates(info: MediaInfo) -> tuple[int, ...]:
+    return tuple(rate for rate in info.audio_rates if rate > 0)
+
+
+def abandon_unfinished(target: Any) -> None:
+    """Close a container whose file is thrown away; a finished one does not mind."""
+    try:
+        target.close()
+    except (av.error.FFmpegError, ValueError, OSError):
+        return
