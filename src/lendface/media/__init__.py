@@ -1,5 +1,14 @@
 """Files to frames and back."""
 
+from .chunks import (
+    Chunk,
+    fresh_starts,
+    join_chunks,
+    open_chunk_reader,
+    open_chunk_writer,
+    options_for,
+    plan_chunks,
+)
 from .encode import EncodeOptions
 from .images import ImageInfo, is_image, read_image, write_image
 from .planes import PlanesPicture
@@ -9,6 +18,7 @@ from .reader import Damage, VideoReader, open_video
 from .writer import VideoWriter, open_writer
 
 __all__ = [
+    "Chunk",
     "ColourTags",
     "Damage",
     "EncodeOptions",
@@ -18,9 +28,15 @@ __all__ = [
     "StreamInfo",
     "VideoReader",
     "VideoWriter",
+    "fresh_starts",
     "is_image",
+    "join_chunks",
+    "open_chunk_reader",
+    "open_chunk_writer",
     "open_video",
     "open_writer",
+    "options_for",
+    "plan_chunks",
     "prefetch",
     "probe",
     "read_image",

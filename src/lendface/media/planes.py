@@ -248,15 +248,13 @@ def mix(plane: Array, box: Box, codes: Floats, alpha: Floats, top: int) -> None:
 def blend_chroma(planes: Sequence[Array], patch: Patch, codes: Floats, layout: Layout) -> None:
     """Chroma takes the alpha-weighted mean of the patch over what each sample stands for."""
     box, alpha = patch.box, patch.alpha
-    weighted = cv2.merge(
-        [cv2.multiply(codes[..., 1], alpha), cv2.multiply(codes[..., 2], alpha), alpha]
-    )
     chroma_box = chroma_reach(box, layout)
-    means = chroma_means(weighted, box, chroma_box, layout)
-    for number, plane in enumerate(planes):
+    share = chroma_means(alpha, box, chroma_box, layout)
+    for number, plane in enumerate(planes, start=1):
+        new = chroma_means(cv2.multiply(codes[..., number], alpha), box, chroma_box, layout)
         part = plane[chroma_box.y0 : chroma_box.y1, chroma_box.x0 : chroma_box.x1]
         old = part.astype(np.float32)
-        store(part, old + (means[..., number] - means[..., 2] * old), layout.colour.top)
+        store(part, old + (new - share * old), layout.colour.top)
 
 
 def chroma_reach(box: Box, layout: Layout) -> Box:
@@ -273,20 +271,20 @@ def chroma_reach(box: Box, layout: Layout) -> Box:
 
 
 def chroma_means(weighted: Floats, box: Box, chroma_box: Box, layout: Layout) -> Floats:
-    """Mean of luma-sized values per chroma sample; nothing counts outside the box."""
+    """(h, w) mean of luma-sized values per chroma sample; nothing counts outside the box."""
     shift_x, shift_y = layout.chroma_shift
     values = spread(weighted, box, chroma_box, layout)
     if shift_y:
-        values = 0.5 * (values[0::2] + values[1::2])
+        values = cv2.addWeighted(values[0::2], 0.5, values[1::2], 0.5, 0)
     if not shift_x:
         return values[:, 1:-1]
-    if layout.has_left_chroma:  # luma 2i-1, 2i, 2i+1 weigh 1 : 2 : 1
-        return 0.5 * values[:, 1:-1:2] + 0.25 * (values[:, 0:-2:2] + values[:, 2::2])
-    return 0.5 * (values[:, 1:-1:2] + values[:, 2::2])
+    # luma 2i-1, 2i, 2i+1 weigh 1 : 2 : 1 around a cosited sample, else 2i and 2i+1 alike
+    kernel = [0.25, 0.5, 0.25] if layout.has_left_chroma else [0.0, 0.5, 0.5]
+    return cv2.sepFilter2D(values, -1, np.float32(kernel), np.float32([1]))[:, 1:-1:2]
 
 
 def spread(weighted: Floats, box: Box, chroma_box: Box, layout: Layout) -> Floats:
-    """Values laid on the luma grid of a chroma box, one more column left and (444: right).
+    """(h, w) values laid on the luma grid of a chroma box, one more column left and (444: right).
 
     Where the box ends at the picture's edge the edge is repeated, so that a patch that covers a
     border sample covers it wholly.

@@ -74,6 +74,7 @@ class MediaInfo:
     audio_rates: tuple[int, ...] = ()  # Hz
     tags: tuple[tuple[str, str], ...] = ()  # of the file
     video_tags: tuple[tuple[str, str], ...] = ()  # of the picture's stream
+    video_disposition: int = 1  # FFmpeg's marks: default, forced, ...
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -212,9 +213,10 @@ def describe(path: Path, container: Any, stream: Any) -> MediaInfo:
         other_streams=tuple(
             describe_other(other) for other in container.streams if other.index != stream.index
         ),
-        audio_rates=tuple(other.rate for other in container.streams.audio if other.codec_context),
+        audio_rates=tuple(s.rate for s in container.streams.audio if s.codec_context and s.rate),
         tags=tuple(container.metadata.items()),
         video_tags=tuple(stream.metadata.items()),
+        video_disposition=int(stream.disposition),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from .planes import Carrier, Layout, PlanesPicture, planes_of
 from .probe import MediaInfo, describe, get_video_stream, open_container
 
 THREADS = min(os.cpu_count() or 1, 8)  # every thread keeps frames in memory
+BACK_S = (0, 1, 4, 16)  # how far before a wanted start to look for a keyframe
 CENTRED_CHROMA = frozenset({"mjpeg", "mpeg1video", "webp"})
 NATIVE_BASES = ("yuv420p", "yuv422p", "yuv444p", "gbrp", "gray")
 
@@ -80,8 +82,8 @@ class VideoReader:
     ) -> None:
         self.info = info
         self.start_s, self.end_s = start_s, end_s
+        self.first_index = 0
         self.damage = Damage()
-        self.warnings: list[str] = []
         self._container, self._stream = container, stream
         self._layouts: dict[tuple[object, ...], Layout] = {}
         if start_s is None and end_s is None:
@@ -105,7 +107,7 @@ class VideoReader:
             self.damage.frames_decoded = index + 1
             length = decoded.duration * self.info.time_base or 1 / self.info.frame_rate
             self.damage.seconds_decoded = time - first + length
-            yield Frame(index, time, self._picture(decoded))
+            yield Frame(self.first_index + index, time, self._picture(decoded))
         if first is None:
             self._explain_nothing()
 
@@ -117,14 +119,27 @@ class VideoReader:
 
     def _wanted(self) -> Iterator[av.VideoFrame]:
         base = self.info.time_base
-        if self.start_s is not None:
-            seek(self._container, self._stream, int(self.start_s / base))
-        for frame in self._timed(self._decoded()):
+        for frame in self._from_start():
             time = frame.pts * base
             if self.end_s is not None and time >= self.end_s:
                 return
             if self.start_s is None or time >= self.start_s:
                 yield frame
+
+    def _from_start(self) -> Iterator[av.VideoFrame]:
+        """Frames from one that is not after the start; a seek may land behind it."""
+        if self.start_s is None:
+            return self._timed(self._decoded())
+        wanted = int(self.start_s / self.info.time_base)
+        for back_s in BACK_S:
+            seek(self._container, self._stream, wanted - round(back_s / self.info.time_base))
+            frames = self._timed(self._decoded())
+            first = next(frames, None)
+            if first is not None and first.pts <= wanted:
+                return chain([first], frames)
+            self.damage.bad_packets = self.damage.corrupt_frames = self.damage.repaired_times = 0
+        seek(self._container, self._stream, self._stream.start_time or 0)
+        return self._timed(self._decoded())
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Whatever decodes; broken packets are counted and left out."""

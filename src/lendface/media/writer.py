@@ -115,7 +115,7 @@ class VideoWriter:
             str(self._path),
             "w",
             format=plan.container,
-            container_options=self._muxer_options(),
+            container_options=muxer_options(plan.container, plan.info),
         )
         self._closing.callback(abandon_unfinished, self._target)
         if not plan.has_side_streams:
@@ -153,27 +153,12 @@ class VideoWriter:
         if new_bits < bits:
             self.warnings.append(f"{bits} bits per sample become {new_bits}")
 
-    def _muxer_options(self) -> dict[str, str]:
-        """The source's clock, for MP4 and MOV also for the edit list."""
-        if self._plan.container not in ("mp4", "mov"):
-            return {"avoid_negative_ts": "disabled"}
-        scale = self._encoding.time_base.denominator
-        movie = lcm(scale, *audio_rates(self._plan.info))
-        flags = "+faststart" + ("+use_metadata_tags" if self._needs_own_keys() else "")
-        return {
-            "video_track_timescale": str(scale),
-            "movie_timescale": str(movie if movie <= LARGEST_TIMESCALE else scale),
-            "movflags": flags,
-        }
-
-    def _needs_own_keys(self) -> bool:
-        return self._plan.has_side_streams and needs_own_keys(dict(self._plan.info.tags))
-
     def _add_video(self) -> None:
         encoding, info = self._encoding, self._plan.info
         self._stream = self._target.add_stream(encoding.encoder, rate=encoding.frame_rate)
         encoding.configure(self._stream.codec_context)
         self._stream.time_base = encoding.time_base
+        self._stream.disposition = info.video_disposition
         self._stream.metadata.update(kept_tags(dict(info.video_tags)))
         if info.display_matrix is not None and self._is_native:
             self._stream.set_display_matrix(info.display_matrix)
@@ -281,8 +266,18 @@ def output_colour(source: ColourTags, frame: av.VideoFrame, pix_fmt: str) -> Col
     )
 
 
-def audio_rates(info: MediaInfo) -> tuple[int, ...]:
-    return tuple(rate for rate in info.audio_rates if rate > 0)
+def muxer_options(container: str, info: MediaInfo) -> dict[str, str]:
+    """The source's clock; for MP4 and MOV also that of the edit list, which holds late starts."""
+    if container not in ("mp4", "mov"):
+        return {"avoid_negative_ts": "disabled"}
+    scale = info.time_base.denominator
+    movie = lcm(scale, *info.audio_rates)
+    flags = "+faststart" + ("+use_metadata_tags" if needs_own_keys(dict(info.tags)) else "")
+    return {
+        "video_track_timescale": str(scale),
+        "movie_timescale": str(movie if movie <= LARGEST_TIMESCALE else scale),
+        "movflags": flags,
+    }
 
 
 def abandon_unfinished(target: Any) -> None:
