@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from .types import Detection, Floats, Hand, Mesh, Picture
+from .types import (
+    Detection,
+    Face,
+    Floats,
+    Hand,
+    Mesh,
+    Patch,
+    Picture,
+    SourceFace,
+    Track,
+)
+
+LookT = TypeVar("LookT")
 
 
 class Detector(Protocol):
@@ -37,10 +49,25 @@ class Recognizer(Protocol):
 class HandFinder(Protocol):
     """Finds the hands in a part of a picture."""
 
+    size_px: int  # side of the square that ``find`` looks at
+
     def find(self, picture: Picture, crop_to_frame: Floats) -> list[Hand]:
         """All hands in the square that ``crop_to_frame`` places, by a fresh detection."""
         ...
 
     def follow(self, picture: Picture, hands: Sequence[Hand]) -> list[Hand]:
         """The same hands a frame later, without a detection; lost ones are left out."""
+        ...
+
+
+class Swapper(Protocol[LookT]):
+    """Puts a source's identity on a target face; pose, expression and light stay the target's.
+
+    A *look* is what a swapper works out once for a source on a person of the film.
+    """
+
+    def prepare(self, source: SourceFace, person: Track) -> LookT: ...
+
+    def swap(self, picture: Picture, face: Face, look: LookT) -> Patch | None:
+        """The patch for one face; None where there is nothing to paste."""
         ...

@@ -130,3 +130,30 @@ class SourceFace:
 
     portraits: tuple[Portrait, ...]
     embedding: Floats  # (128,) unit length, mean over the photos
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One face in one frame, as the whole film knows it: smoothed, linked, judged."""
+
+    track_id: int
+    box_xyxy: Floats  # (4,)
+    landmarks_xyz: Floats  # (478, 3)
+    score: float  # 0..1
+    strength: float  # 0..1: how much of a swap this face can bear; 0 leaves it alone
+    light: Floats  # (16, 16, 3) log colours over the texture square
+    hands: tuple[Hand, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One person of the film."""
+
+    id: int
+    embedding: Floats  # (128,) unit length, mean over frontal, sharp frames
+    shape: Floats  # (468, 3) centimetres, without expression
+    face_count: int
+    size_px: float  # median face height
+    turned_share: float  # 0..1 of its faces turned too far to be swapped well
+    spans: tuple[tuple[int, int], ...]  # frame ranges, the end exclusive
+    best_index: int  # the frame that shows the person best

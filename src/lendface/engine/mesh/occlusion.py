@@ -1,0 +1,83 @@
+"""What lies in front of a face: hands first, then hair and whatever else is not its skin."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ..types import Floats, Hand
+from .light import LUMA
+from .steps import smoothstep
+
+PALM = (0, 1, 2, 5, 9, 13, 17)
+FINGERS = ((1, 2, 3, 4), (5, 6, 7, 8), (9, 10, 11, 12), (13, 14, 15, 16), (17, 18, 19, 20))
+STROKE = 0.32  # of the palm's width
+WRIST = 0.6  # of the palm's length, how far the arm goes on behind the wrist
+EDGE_RADIUS = 0.10  # eye distances
+EDGE_EPS = 0.0006  # of squared brightness 0..1; smaller follows weaker edges
+HAIR_DARKER = (0.30, 0.65)  # log luma below the light of the skin
+HAIR_BRIGHTER = (0.65, 1.00)
+UV_EYES, UV_CHIN = 0.381, 0.954  # of the canonical texture
+
+
+def hands_cover(hands: tuple[Hand, ...], target: Floats, origin: Floats, eye_px: float) -> Floats:
+    """(h, w) 0..1: pixels of ``target`` (h, w, 3) RGB that show a hand.
+
+    The skeleton is drawn as thick strokes, then a guided filter (He 2010) lets its edge snap to
+    the picture's. ``origin`` (2,) is the patch's corner in the frame.
+    """
+    drawn = np.zeros(target.shape[:2], np.uint8)
+    for hand in hands:
+        _draw_hand(drawn, hand.points_xy - origin)
+    if not drawn.any():
+        return drawn.astype(np.float32)
+    luma = cv2.transform(target, LUMA[None]) / 255
+    radius = max(2, round(EDGE_RADIUS * eye_px))
+    return smoothstep(_guided(luma, drawn.astype(np.float32), radius), 0.25, 0.75)
+
+
+def hair_cover(own: Floats, slow: Floats, uv: Floats, eye_px: float) -> Floats:
+    """(h, w) 0..1: fringe, curls, a scarf or a hat on forehead, temples and cheeks.
+
+    There, and only there, a pixel far from the skin's light counts as covered: elsewhere it may
+    be a brow, a shadow or a beard. ``own`` and ``slow`` (h, w, 3) are log colours of the target
+    and of its light.
+    """
+    difference = cv2.blur((own - slow) @ LUMA, _odd(0.04 * eye_px))
+    strange = np.maximum(
+        smoothstep(-difference, *HAIR_DARKER), smoothstep(difference, *HAIR_BRIGHTER)
+    )
+    height = (uv[..., 1] - UV_EYES) / (UV_CHIN - UV_EYES)
+    forehead = smoothstep(-height, 0.20, 0.32)
+    side = smoothstep(np.abs(uv[..., 0] - 0.5), 0.30, 0.38) * smoothstep(-height, -0.50, -0.35)
+    return cv2.blur(strange * np.maximum(forehead, side), _odd(0.03 * eye_px))
+
+
+def _draw_hand(mask: Floats, points_xy: Floats) -> None:
+    palm_width = float(np.linalg.norm(points_xy[5] - points_xy[17]))
+    length = float(np.linalg.norm(points_xy[9] - points_xy[0]))
+    # A hand seen from the side has a narrow palm, but its fingers are no thinner for that.
+    width = max(1, round(STROKE * max(palm_width, 0.55 * length)))
+    points = np.rint(points_xy).astype(np.int32)
+    cv2.fillConvexPoly(mask, cv2.convexHull(points[list(PALM)]), 1)
+    for finger in FINGERS:
+        cv2.polylines(mask, [points[list(finger)]], False, 1, width)
+    cv2.polylines(mask, [points[list(PALM)]], True, 1, width)
+    middle = points_xy[list(PALM)].mean(0)
+    stub = np.rint(points_xy[0] + WRIST * (points_xy[0] - middle)).astype(np.int32)
+    cv2.line(mask, points[0].tolist(), stub.tolist(), 1, max(1, round(max(palm_width, 1.0) * 0.8)))
+
+
+def _guided(guide: Floats, mask: Floats, radius: int) -> Floats:
+    size = (2 * radius + 1, 2 * radius + 1)
+    mean, mean_mask = cv2.blur(guide, size), cv2.blur(mask, size)
+    cross = cv2.blur(guide * mask, size) - mean * mean_mask
+    spread = cv2.blur(guide * guide, size) - mean * mean
+    slope = cross / (spread + EDGE_EPS)
+    shift = mean_mask - slope * mean
+    return np.clip(cv2.blur(slope, size) * guide + cv2.blur(shift, size), 0, 1)
+
+
+def _odd(size: float) -> tuple[int, int]:
+    side = 2 * int(size / 2) + 1
+    return side, side

@@ -1,0 +1,76 @@
+"""Painting triangles: which one is seen at each pixel, and where that pixel lies elsewhere."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ..types import Array, Floats
+
+SUBPIXEL_BITS = 4
+SLIVER_AREA = 2.0  # twice the area, square pixels
+
+
+def paint_ids(points_xy: Floats, triangles: Array, order: Array, size_wh: tuple[int, int]) -> Array:
+    """(h, w) int32: the last triangle of ``order`` that covers each pixel, -1 where none does.
+
+    ``points_xy`` (n, 2) pixels; ``triangles`` (m, 3); ``order`` says which are painted, and the
+    later one wins, so hand them over far to near.
+    """
+    ids = np.full(size_wh[::-1], -1, np.int32)
+    corners = np.rint(points_xy[triangles] * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    for index in order.tolist():
+        cv2.fillConvexPoly(ids, corners[index], index, cv2.LINE_8, SUBPIXEL_BITS)
+    return ids
+
+
+def fit_affines(src_xy: Floats, dst: Floats, triangles: Array) -> Floats:
+    """(m, k, 3) float32: for each triangle the affine map from ``src_xy`` to ``dst``.
+
+    ``src_xy`` (n, 2), ``dst`` (n, k). A sliver maps everything to its middle: the pixels on its
+    edge lie outside it, and following its slope there would lead far away.
+    """
+    src, values = src_xy[triangles].astype(np.float64), dst[triangles].astype(np.float64)
+    edges, changes = src[:, 1:] - src[:, :1], values[:, 1:] - values[:, :1]
+    (a, b), (c, d) = edges[:, 0].T, edges[:, 1].T
+    area = a * d - b * c
+    inverse = np.stack([np.stack([d, -b], -1), np.stack([-c, a], -1)], -2)
+    safe = np.where(np.abs(area) < SLIVER_AREA, np.inf, area)
+    slopes = np.swapaxes(inverse @ changes / safe[:, None, None], 1, 2)  # (m, k, 2)
+    shifts = values.mean(1) - (slopes @ src.mean(1)[..., None])[..., 0]
+    return np.concatenate([slopes, shifts[..., None]], -1).astype(np.float32)
+
+
+def is_sliver(points_xy: Floats, triangles: Array) -> Array:
+    """(m,) bool: triangles with hardly any area; painted first, they only close gaps."""
+    edges = points_xy[triangles[:, 1:], :2] - points_xy[triangles[:, :1], :2]
+    return np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]) < SLIVER_AREA
+
+
+def map_pixels(ids: Array, affines: Floats) -> Floats:
+    """(h, w, k) float32: each pixel's place by the affine map of its triangle, -1 where none.
+
+    ``ids`` as of :func:`paint_ids`, ``affines`` (m, k, 3).
+    """
+    table = np.concatenate([affines, np.full((1, *affines.shape[1:]), 0, np.float32)])
+    table[-1, :, 2] = -1
+    ys, xs = np.mgrid[: ids.shape[0], : ids.shape[1]].astype(np.float32)
+    rows = table[ids]
+    return rows[..., 0] * xs[..., None] + rows[..., 1] * ys[..., None] + rows[..., 2]
+
+
+def point_normals(points_xyz: Floats, triangles: Array) -> tuple[Floats, Floats]:
+    """How far triangles and points face the camera: (m,) and (n,) cosines, 1 is straight on.
+
+    ``points_xyz`` in image axes (z away from the camera); negative means turned away.
+    """
+    a, b, c = (points_xyz[triangles[:, k]] for k in range(3))
+    normals = np.cross(b - a, c - a)  # area-weighted; the winding is the canonical mesh's
+    points = np.zeros_like(points_xyz)
+    for k in range(3):
+        np.add.at(points, triangles[:, k], normals)
+    return -_unit(normals)[:, 2], -_unit(points)[:, 2]
+
+
+def _unit(vectors: Floats) -> Floats:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)

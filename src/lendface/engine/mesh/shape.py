@@ -1,0 +1,89 @@
+"""The shape of a face without its expression, and how a target's may lean towards a source's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..pose import Pose, fit_pose
+from ..types import Array, Floats
+from .topology import (
+    EYE_IMAGE_LEFT,
+    EYE_IMAGE_RIGHT,
+    LIPS_BETWEEN,
+    LIPS_INNER,
+    LIPS_OUTER,
+    POINTS,
+    RIGID,
+    Topology,
+)
+
+RISE_RINGS = 4  # the outline stays; full effect this many edges further in
+LIP_WIDTH = (0.85, 1.15)
+SMOOTHNESS = 2.0
+
+
+def pose_of(topology: Topology, landmarks_xyz: Floats) -> Pose:
+    """How a face lies in the picture, from the points that the face itself cannot move."""
+    rigid = list(RIGID)
+    return fit_pose(topology.vertices[rigid], landmarks_xyz[rigid])
+
+
+def neutral_shape(topology: Topology, faces: Iterable[Floats]) -> Floats:
+    """(468, 3) centimetres: median over faces (478, 3) of one person, posed straight."""
+    posed = [pose_of(topology, face).to_canonical(face[:POINTS]) for face in faces]
+    return np.median(np.stack(posed), axis=0).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class ShapeShift:
+    """Turns the difference of two shapes into one that carries identity but no expression."""
+
+    topology: Topology
+
+    def between(self, target_shape: Floats, source_shape: Floats) -> Floats:
+        """(468, 3) centimetres to add to the target; 0 on the outline.
+
+        The lips move as one body whose width alone is scaled; upper and lower lid of an eye
+        share one shift, so that no opening changes; all else follows smoothly.
+        """
+        wanted = source_shape - target_shape
+        fixed = self._without_expression(wanted, target_shape, source_shape)
+        hard = self._hard
+        stiff = np.where(hard, 1e3, 1.0)
+        system = np.diag(stiff) + SMOOTHNESS * self._laplacian.T @ self._laplacian
+        smooth = np.linalg.solve(system, stiff[:, None] * fixed)
+        return (smooth * self._rise[:, None]).astype(np.float32)
+
+    def _without_expression(self, wanted: Floats, target: Floats, source: Floats) -> Floats:
+        shift = wanted.copy()
+        lips = list(LIPS_OUTER + LIPS_INNER + LIPS_BETWEEN)
+        corners = [61, 291]
+        widths = [np.ptp(shape[corners, 0]) for shape in (source, target)]
+        scale = np.clip(widths[0] / max(widths[1], 1e-6), *LIP_WIDTH)
+        centre = target[lips].mean(0)
+        shift[lips] = wanted[lips].mean(0)
+        shift[lips, 0] += (scale - 1) * (target[lips, 0] - centre[0])
+        for ring in (EYE_IMAGE_LEFT, EYE_IMAGE_RIGHT):
+            for lower, upper in zip(ring[1:8], ring[:8:-1], strict=True):
+                shift[[lower, upper]] = wanted[[lower, upper]].mean(0)
+        return shift
+
+    @cached_property
+    def _hard(self) -> Array:
+        hard = np.zeros(POINTS, bool)
+        hard[list(LIPS_OUTER + LIPS_INNER + LIPS_BETWEEN + EYE_IMAGE_LEFT + EYE_IMAGE_RIGHT)] = True
+        return hard
+
+    @cached_property
+    def _laplacian(self) -> Floats:
+        near = self.topology.neighbours.astype(np.float64)
+        return np.eye(POINTS) - near / near.sum(1, keepdims=True)
+
+    @cached_property
+    def _rise(self) -> Floats:
+        along = np.clip(self.topology.rings_from_oval / RISE_RINGS, 0, 1)
+        return (along * along * (3 - 2 * along)).astype(np.float32)

@@ -1,0 +1,86 @@
+"""The source's detail under the target's light."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ..types import Array, Floats
+from .light import LUMA, from_log
+from .sheet import Sheet
+from .steps import smoothstep
+from .surface import EYE_DISTANCE_UV
+from .texture import Texture
+
+CHROMA_KEPT = 0.55  # of the skin's own colour detail; features keep all of theirs
+BRIGHT_LIMIT = (1.6, 0.18)  # times the target's own bright detail; never less than, log
+DARK_LIMIT = 3.0  # times the bright limit
+RIM_DEPTH = (0.08, 0.32)  # eye distances from the rim that are compared with the target
+RIM_SIGMA = 0.16
+RIM_OUTLIER = 0.45  # log; a difference like this is hair or a beard, not tone
+RIM_PRIOR = 0.12
+
+
+def paint_skin(
+    texture: Texture, slow: Floats, own: Floats, sheet: Sheet, depth: Floats, eye_px: float
+) -> Floats:
+    """(h, w, 3) RGB of the source's face as the target's light shows it.
+
+    ``slow`` and ``own`` (h, w, 3) log colours: the target's light, and its pixels;
+    ``depth`` (h, w) eye distances from the rim.
+    """
+    texels = _sample(texture, sheet, eye_px)
+    detail, is_free = texels[..., :3], texels[..., 3:]
+    limit = _bright_limit((own - slow) @ LUMA, sheet.is_inner & (depth > 0.1))
+    calm = _bounded(_with_less_chroma(detail), limit)
+    painted = slow + calm + is_free * (detail - calm)
+    return from_log(painted + _rim_tone(own - painted, sheet, depth, eye_px))
+
+
+def _sample(texture: Texture, sheet: Sheet, eye_px: float) -> Floats:
+    """(h, w, 4) of the texture at the size that fits the picture."""
+    finer = sheet.fine_uv.shape[0] // sheet.uv.shape[0]
+    texels_a_step = texture.side * EYE_DISTANCE_UV / max(eye_px * finer, 1.0)
+    level = int(np.floor(np.log2(max(texels_a_step, 1.0)) + 0.3))
+    mip = texture.mips[min(level, len(texture.mips) - 1)]
+    places = sheet.fine_uv * mip.shape[0] - 0.5
+    fine = cv2.remap(mip, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    size = sheet.uv.shape[1::-1]
+    return fine if finer == 1 else cv2.resize(fine, size, interpolation=cv2.INTER_AREA)
+
+
+def _bright_limit(luma_detail: Floats, where: Array) -> float:
+    """How bright a spot the target's own skin shows, log above its slow light."""
+    spots = luma_detail[where]
+    return (
+        max(BRIGHT_LIMIT[0] * float(np.percentile(spots, 96)), BRIGHT_LIMIT[1])
+        if spots.size
+        else 1.0
+    )
+
+
+def _with_less_chroma(detail: Floats) -> Floats:
+    luma = (detail @ LUMA)[..., None]
+    return luma + CHROMA_KEPT * (detail - luma)
+
+
+def _bounded(detail: Floats, limit: float) -> Floats:
+    """Highlights and shadows of the source's own light pressed to what the target shows."""
+    luma = (detail @ LUMA)[..., None]
+    bright = limit * np.tanh(np.maximum(luma, 0) / limit)
+    dark = DARK_LIMIT * limit * np.tanh(np.minimum(luma, 0) / (DARK_LIMIT * limit))
+    return detail - luma + bright + dark
+
+
+def _rim_tone(difference: Floats, sheet: Sheet, depth: Floats, eye_px: float) -> Floats:
+    """(h, w, 3) log to add so that the rim meets the target's tone; it fades inwards."""
+    near_rim = (1 - smoothstep(depth, *RIM_DEPTH)) * (depth > 0.01)
+    off = np.abs(difference).max(-1)
+    weight = near_rim * np.clip(2 - off / RIM_OUTLIER, 0, 1) * np.clip(sheet.facing * 3, 0, 1)
+    small = max(1, int(eye_px / 12))
+    size = tuple(-(-side // small) for side in weight.shape[::-1])
+    weighted = np.dstack([difference * weight[..., None], weight]).astype(np.float32)
+    coarse = cv2.resize(weighted, size, interpolation=cv2.INTER_AREA)
+    coarse = cv2.GaussianBlur(coarse, (0, 0), RIM_SIGMA * eye_px / small)
+    tone = coarse[..., :3] / (coarse[..., 3:] + RIM_PRIOR * (1 - coarse[..., 3:]) * 0.5 + 1e-3)
+    return cv2.resize(tone, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,135 @@
+"""The built-in swapper: the source's skin and features on the target's moving face geometry.
+
+Expression, gaze and lip movement stay by construction, because the geometry is the target's, and
+so are the pixels of its eyes and of the inside of its mouth. The way of one face is told in
+``docs/decisions/0002-mesh-swapper.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
+from .light import spread_light, to_log
+from .occlusion import hair_cover, hands_cover
+from .shape import ShapeShift, neutral_shape, pose_of
+from .sheet import Sheet, lay
+from .skin import paint_skin
+from .steps import smoothstep
+from .texture import Texture, build_texture
+from .topology import POINTS, Topology
+
+FEATHER = 0.09  # eye distances; of the outer edge
+ERODED = 0.025
+EYE_EDGE = 0.018
+MOUTH_EDGE = 0.02
+FACING_FADE = (0.08, 0.35)  # cosine between which a part turned away disappears
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """All that is worked out once for one source on one target person."""
+
+    texture: Texture
+    shift: Floats  # (468, 3) centimetres towards the source's shape
+
+
+@dataclass(frozen=True, eq=False)
+class MeshSwapper:
+    """Plays the role of a Swapper. ``shape`` 0..1: how far the face takes the source's shape."""
+
+    topology: Topology
+    shape: float = 0.8
+
+    def prepare(self, source: SourceFace, person: Track) -> Look:
+        texture = build_texture(self.topology, source.portraits)
+        own = neutral_shape(self.topology, [p.mesh.landmarks_xyz for p in source.portraits])
+        shift = ShapeShift(self.topology).between(person.shape, own)
+        return Look(texture, self.shape * shift)
+
+    def swap(self, picture: Picture, face: Face, look: Look) -> Patch | None:
+        """The patch for one face, or None where nothing of it lies inside the picture."""
+        points = face.landmarks_xyz[:POINTS]
+        moved = points + pose_of(self.topology, face.landmarks_xyz).turned(look.shift)
+        box = _box_around(moved, picture.size_wh)
+        if face.strength <= 0 or box.is_empty:
+            return None
+        origin = np.float32([box.x0, box.y0])
+        target = picture.region(box)
+        sheet = lay(self.topology, points[:, :2] - origin, moved - [*origin, 0], box)
+        eye_px = _eye_distance_px(points)
+        depth = _depth_from_rim(sheet.is_face, eye_px)
+        own, slow = to_log(target), spread_light(face.light, np.ascontiguousarray(sheet.uv))
+        skin = paint_skin(look.texture, slow, own, sheet, depth, eye_px)
+        skin = _as_soft_as(skin, target, sheet.is_inner)
+        pixels = _keep_openings(skin, target, sheet, eye_px)
+        alpha = _edge(sheet, depth) * face.strength
+        alpha *= 1 - hair_cover(own, slow, sheet.uv, eye_px)
+        alpha *= 1 - hands_cover(face.hands, target, origin, eye_px)
+        return Patch(box, np.clip(pixels, 0, 255), alpha.astype(np.float32))
+
+
+def _as_soft_as(skin: Floats, target: Floats, where: Array) -> Floats:
+    """The patch blurred until it is no sharper than the picture it goes into."""
+    wanted = _sharpness(_luma(target), where)
+    luma = _luma(skin)
+    best = 0.0
+    for sigma in (0.4, 0.55, 0.7, 0.9, 1.1, 1.4, 1.8, 2.3):
+        if _sharpness(luma if best == 0 else cv2.GaussianBlur(luma, (0, 0), best), where) <= wanted:
+            break
+        best = sigma
+    return skin if best == 0 else cv2.GaussianBlur(skin, (0, 0), best)
+
+
+def _sharpness(luma: Floats, where: Array) -> float:
+    high = np.abs(luma - cv2.GaussianBlur(luma, (0, 0), 1.0))
+    return float(np.mean(high[where])) if where.any() else 0.0
+
+
+def _keep_openings(skin: Floats, target: Floats, sheet: Sheet, eye_px: float) -> Floats:
+    """The target's own eyes and inner mouth, moved with the mesh."""
+    own = cv2.remap(
+        target,
+        np.ascontiguousarray(sheet.target_xy),
+        None,
+        cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    eye = _softened(sheet.eyes, EYE_EDGE * eye_px)
+    mouth = _softened(sheet.mouth, MOUTH_EDGE * eye_px)
+    return skin + np.maximum(eye, mouth)[..., None] * (own - skin)
+
+
+def _edge(sheet: Sheet, depth: Floats) -> Floats:
+    """(h, w) 0..1: the oval, a little smaller, with a soft rim; less where it turns away."""
+    rim = smoothstep(depth, ERODED, ERODED + FEATHER)
+    # Well inside the outline a steep part is the side of the nose: it stays.
+    return rim * np.maximum(smoothstep(sheet.facing, *FACING_FADE), smoothstep(depth, 0.2, 0.35))
+
+
+def _depth_from_rim(is_face: Array, eye_px: float) -> Floats:
+    """(h, w) how far inside the face a pixel lies, in eye distances."""
+    padded = cv2.copyMakeBorder(is_face.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    return cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1] / eye_px
+
+
+def _softened(mask: Floats, sigma: float) -> Floats:
+    return cv2.GaussianBlur(mask, (0, 0), max(sigma, 0.5))
+
+
+def _luma(rgb: Floats) -> Floats:
+    return cv2.transform(rgb, np.float32([[0.299, 0.587, 0.114]]))
+
+
+def _eye_distance_px(points: Floats) -> float:
+    """Between the eye centres, seen from the front: a turned head must not narrow the edges."""
+    from_outer_corners = float(np.linalg.norm(points[33] - points[263])) * 0.68
+    return max(from_outer_corners, 1.0)
+
+
+def _box_around(points: Floats, size_wh: tuple[int, int]) -> Box:
+    low, high = np.floor(points[:, :2].min(0)) - 2, np.ceil(points[:, :2].max(0)) + 3
+    return Box(*low.astype(int).tolist(), *high.astype(int).tolist()).clipped(size_wh)

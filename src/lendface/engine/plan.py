@@ -1,0 +1,43 @@
+"""Who gets whose face."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .tracks import Tracks
+from .types import Floats, SourceFace, Track
+
+SAME_PERSON = 0.30  # cosine of a reference photo to a person of the film
+
+
+@dataclass(frozen=True, eq=False)
+class SwapPlan:
+    """Which source each track gets; tracks that are not in it stay as they are."""
+
+    source_by_track: Mapping[int, SourceFace]
+
+    def source_for(self, track_id: int) -> SourceFace | None:
+        return self.source_by_track.get(track_id)
+
+
+def plan_most_present(tracks: Tracks, source: SourceFace) -> SwapPlan:
+    """The person who is seen most, by frames and size; nobody where nobody is seen."""
+    best = max(tracks.people, key=presence, default=None)
+    return SwapPlan({} if best is None else {best.id: source})
+
+
+def plan_everyone(tracks: Tracks, source: SourceFace) -> SwapPlan:
+    return SwapPlan({person.id: source for person in tracks.people})
+
+
+def presence(person: Track) -> float:
+    """How much of a film is this person's: frames times face height."""
+    return person.face_count * person.size_px
+
+
+def find_person(tracks: Tracks, embedding: Floats) -> Track | None:
+    """Whom a reference photo shows, or None where nobody looks like it."""
+    likeness = {person.id: float(person.embedding @ embedding) for person in tracks.people}
+    best = max(tracks.people, key=lambda person: likeness[person.id], default=None)
+    return best if best is not None and likeness[best.id] >= SAME_PERSON else None

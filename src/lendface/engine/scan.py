@@ -1,0 +1,207 @@
+"""Frames in, tracks out: who is where in a film, in one pass over its frames."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from .cuts import CutFinder
+from .link import Person, link
+from .mesh.shape import neutral_shape, pose_of
+from .mesh.steps import smoothstep
+from .mesh.topology import POINTS, Topology
+from .roles import Detector, HandFinder, Landmarker, Recognizer
+from .rows import MemoryLog, RowLog, landmarks_of, pack_row
+from .tracker import Steadied, Tracker, Tracklet, box_of
+from .tracks import Place, Tracks
+from .types import Floats, Frame, Track
+
+BRIDGED_FRAMES = 6  # a gap this short within a shot is filled
+SMALL_PX = (22.0, 32.0)  # face heights between which a swap fades in
+UNSURE = (0.50, 0.80)  # scores
+TURNED_DEG = (52.0, 66.0)  # yaw; beyond it the far side is a guess
+FADE_FRAMES = 4
+SHAPE_FACES = 40
+CALM_YAW_DEG = 30.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mark:
+    """The few numbers of a row that stay in memory."""
+
+    frame: int
+    row: int
+    height_px: float
+    yaw_deg: float
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Scanner:
+    """Scans films with a set of models. ``hand_finder`` may be None: then no hands are found."""
+
+    detector: Detector
+    landmarker: Landmarker
+    recognizer: Recognizer
+    hand_finder: HandFinder | None
+    topology: Topology
+
+    def scan(
+        self,
+        frames: Iterable[Frame],
+        log: RowLog | None = None,
+        on_frame: Callable[[Frame], None] = lambda frame: None,
+    ) -> Tracks:
+        """Every face of every frame. ``log`` keeps the rows, in memory unless one is given.
+
+        ``on_frame`` is called after each frame; what it raises stops the scan.
+        """
+        log = MemoryLog() if log is None else log
+        cuts = CutFinder()
+        tracker = Tracker(
+            self.detector, self.landmarker, self.recognizer, self.hand_finder, self.topology
+        )
+        marks: dict[int, list[Mark]] = defaultdict(list)
+        count = 0
+        for frame in frames:
+            for face in tracker.feed(frame, cuts.is_cut(frame.picture)):
+                self._keep(face, log, marks)
+            count += 1
+            on_frame(frame)
+        for face in tracker.end_shot():
+            self._keep(face, log, marks)
+        return self._sum_up(tracker.tracklets, marks, log, count)
+
+    def _keep(self, face: Steadied, log: RowLog, marks: dict[int, list[Mark]]) -> None:
+        yaw, _, _ = pose_of(self.topology, face.landmarks_xyz).yaw_pitch_roll_deg
+        height = float(np.ptp(face.landmarks_xyz[:POINTS, 1]))
+        marks[face.tracklet].append(Mark(face.frame, len(log), height, yaw, face.score))
+        log.append(
+            pack_row(
+                face.frame, face.tracklet, face.score, face.landmarks_xyz, face.light, face.hands
+            )
+        )
+
+    def _sum_up(
+        self, tracklets: Sequence[Tracklet], marks: dict[int, list[Mark]], log: RowLog, count: int
+    ) -> Tracks:
+        seen = [t for t in tracklets if marks[t.id]]
+        ends = {t.id: _end_boxes(marks[t.id], log) for t in seen}
+        people, places = [], defaultdict(list)
+        for person in link(seen, ends):
+            embedding = person.embedding
+            if embedding is None:
+                continue
+            rows = [marks[t.id] for t in person.tracklets]
+            people.append(self._track(len(people), embedding, person, rows, log))
+            for place in _places(people[-1].id, person, marks):
+                places[place.frame].append(place)
+        return Tracks(tuple(people), count, dict(places), log)
+
+    def _track(
+        self, track_id: int, embedding: Floats, person: Person, rows: list[list[Mark]], log: RowLog
+    ) -> Track:
+        every = [mark for part in rows for mark in part]
+        calm = sorted(every, key=lambda m: abs(m.yaw_deg) > CALM_YAW_DEG)
+        calm = [m for m in every if abs(m.yaw_deg) <= CALM_YAW_DEG] or calm
+        chosen = calm[:: max(1, len(calm) // SHAPE_FACES)]
+        views = [view for t in person.tracklets for view in t.views]
+        return Track(
+            id=track_id,
+            embedding=embedding,
+            shape=neutral_shape(self.topology, [landmarks_of(log.read(m.row)) for m in chosen]),
+            face_count=len(every),
+            size_px=float(np.median([m.height_px for m in every])),
+            turned_share=float(np.mean([abs(m.yaw_deg) > TURNED_DEG[0] for m in every])),
+            spans=tuple(sorted((part[0].frame, part[-1].frame + 1) for part in rows)),
+            best_index=max(views, key=lambda view: view.worth).frame,
+        )
+
+
+def _end_boxes(marks: Sequence[Mark], log: RowLog) -> tuple[Floats, Floats]:
+    first, last = (landmarks_of(log.read(marks[k].row)) for k in (0, -1))
+    return box_of(first), box_of(last)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """Marks of one person without a break that a viewer would see."""
+
+    marks: list[Mark]
+    fades_in: bool  # False where the shot itself begins: then the swap is there at once
+    fades_out: bool
+
+
+def _places(track_id: int, person: Person, marks: dict[int, list[Mark]]) -> list[Place]:
+    """All faces of a person, short gaps bridged, each with the strength it can bear."""
+    places: list[Place] = []
+    for run in _runs(person.tracklets, marks):
+        filled = _filled(run.marks)
+        bears = np.float32([bearable(mark) for mark, _, _ in filled])
+        strengths = faded(bears, run.fades_in, run.fades_out)
+        places += [
+            Place(
+                frame=mark.frame + round(share * (later.frame - mark.frame)),
+                track_id=track_id,
+                row=mark.row,
+                next_row=later.row,
+                share=share,
+                strength=float(strength),
+            )
+            for (mark, later, share), strength in zip(filled, strengths, strict=True)
+        ]
+    return places
+
+
+def _runs(tracklets: Sequence[Tracklet], marks: dict[int, list[Mark]]) -> list[Run]:
+    runs: list[Run] = []
+    last: Tracklet | None = None
+    for tracklet in sorted(tracklets, key=lambda t: t.first_frame):
+        own = marks[tracklet.id]
+        is_near = last is not None and tracklet.first_frame - last.last_frame <= BRIDGED_FRAMES + 1
+        if last is not None and is_near and not last.ends_shot and not tracklet.starts_shot:
+            joined = runs.pop()
+            run = Run([*joined.marks, *own], joined.fades_in, not tracklet.ends_shot)
+        else:
+            run = Run(list(own), not tracklet.starts_shot, not tracklet.ends_shot)
+        runs.append(run)
+        last = tracklet
+    return runs
+
+
+def _filled(marks: Sequence[Mark]) -> list[tuple[Mark, Mark, float]]:
+    """Each mark as (mark, mark, 0), and for every frame missing between two, (a, b, share)."""
+    filled = [(marks[0], marks[0], 0.0)]
+    for a, b in pairwise(marks):
+        gap = b.frame - a.frame
+        filled += [(a, b, step / gap) for step in range(1, gap)]
+        filled.append((b, b, 0.0))
+    return filled
+
+
+def bearable(mark: Mark) -> float:
+    """0..1: a face too small, too doubtful or turned too far is better left alone."""
+    values = np.float32([mark.height_px, mark.score, -abs(mark.yaw_deg)])
+    size = smoothstep(values[0], *SMALL_PX)
+    sure = smoothstep(values[1], *UNSURE)
+    facing = smoothstep(values[2], -TURNED_DEG[1], -TURNED_DEG[0])
+    return float(size * sure * facing)
+
+
+def faded(bears: Floats, fades_in: bool, fades_out: bool) -> Floats:
+    """The strength frame by frame: it sinks before a bad frame and rises after it, not at once."""
+    width = 2 * FADE_FRAMES // 2 + 1
+    padded = np.pad(bears, width, mode="edge")
+    lowest = sliding_window_view(padded, width).min(1)
+    soft = sliding_window_view(lowest, width).mean(1)
+    start = (len(soft) - len(bears)) // 2
+    strengths = soft[start : start + len(bears)].astype(np.float32)
+    ramp = np.minimum(1, np.arange(1, len(bears) + 1) / (FADE_FRAMES + 1))
+    if fades_in:
+        strengths = strengths * ramp
+    return np.minimum(strengths, bears) * (ramp[::-1] if fades_out else 1)

@@ -1,0 +1,334 @@
+"""Follows faces from frame to frame within a shot and hands out steadied tracklets.
+
+A *tracklet* is one face followed without a break; ``link`` later joins the tracklets of one
+person. The landmarks of the last frame say where to look in the next one; the detector looks at
+the whole frame every few frames, after a cut, and when a face was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .flow import FaceFlow
+from .geometry import crop_of, face_roi, five_points, next_face_roi
+from .mesh.light import LightMeter
+from .mesh.shape import pose_of
+from .mesh.topology import POINTS, Topology
+from .roles import Detector, HandFinder, Landmarker, Recognizer
+from .smooth import smooth, steady_light
+from .types import Detection, Floats, Frame, Hand, Mesh, Picture
+
+DETECT_EVERY = 6
+EMBED_EVERY = 10
+HANDS_EVERY = 4
+HANDS_REACH = 1.6  # of the landmarker's crop: where hands are looked for
+HANDS_FROM_PX = 40  # face height
+LEAST_SCORE = 0.5
+SAME_FACE = 0.35  # overlap of boxes
+LEAST_FACE_PX = 16
+FARTHEST_STEP = 0.6  # face heights from one frame to the next; more is another face
+STRANGER = 0.10  # cosine to the tracklet's own mean: the tracker slid onto somebody else
+LIGHT_PX = 128
+BLOCK = 96  # frames that are steadied together
+OVERLAP = 24  # ... and how many more are read so that blocks meet without a step
+FRONTAL_DEG = 35.0
+BEST_KEPT = 8
+GHOST_AFTER = 4  # detector runs that saw nothing where the mesh still sees a face
+GHOST_SCORE = 0.9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """One face in one frame, before steadying."""
+
+    frame: int
+    mesh: Mesh
+    forth: Floats  # (478, 2) how the last frame's points moved here; zero at a start
+    back: Floats
+    light: Floats
+    hands: tuple[Hand, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """How well a frame shows a face, and who it is."""
+
+    frame: int
+    worth: float
+    embedding: Floats
+
+
+@dataclass(slots=True, eq=False)
+class Tracklet:
+    """One face followed without a break."""
+
+    id: int
+    starts_shot: bool  # it was there when the shot began
+    sightings: list[Sighting] = field(default_factory=list)  # not yet handed out
+    handed_out: int = 0  # of the first of them, how many have been
+    first_frame: int = -1
+    last_frame: int = -1
+    ends_shot: bool = False  # it was there until the shot's end
+    views: list[View] = field(default_factory=list)
+    missed: int = 0  # detector runs in a row that did not see it
+    hands: list[Hand] = field(default_factory=list)
+
+    @property
+    def last(self) -> Sighting:
+        return self.sightings[-1]
+
+    @property
+    def embedding(self) -> Floats | None:
+        """(128,) unit length, the mean over its best views; None while nobody has looked."""
+        if not self.views:
+            return None
+        mean = sum(view.worth * view.embedding for view in self.views)
+        return (mean / max(float(np.linalg.norm(mean)), 1e-9)).astype(np.float32)
+
+    def remember(self, view: View) -> None:
+        self.views = sorted([*self.views, view], key=lambda v: -v.worth)[:BEST_KEPT]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Steadied:
+    """A row of the scan: one face, steadied."""
+
+    frame: int
+    tracklet: int
+    score: float
+    landmarks_xyz: Floats
+    light: Floats
+    hands: tuple[Hand, ...]
+
+
+class Tracker:
+    """Feed it frames in order; it hands out steadied faces and keeps the tracklets' summaries."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        landmarker: Landmarker,
+        recognizer: Recognizer,
+        hand_finder: HandFinder | None,
+        topology: Topology,
+    ) -> None:
+        self._detector, self._landmarker = detector, landmarker
+        self._recognizer, self._hand_finder = recognizer, hand_finder
+        self._topology = topology
+        self._meter = LightMeter(topology)
+        self._flow = FaceFlow()
+        self._before: Picture | None = None
+        self._alive: list[Tracklet] = []
+        self._since_detection = DETECT_EVERY
+        self.tracklets: list[Tracklet] = []
+
+    def feed(self, frame: Frame, is_cut: bool) -> Iterator[Steadied]:
+        """Take one frame; yields faces whose steadying is done, of this or earlier frames."""
+        if is_cut:
+            yield from self.end_shot()
+        picture = frame.picture
+        lost = self._follow(frame)
+        for tracklet in lost:
+            yield from self._finish(tracklet)
+        self._since_detection += 1
+        if is_cut or lost or self._since_detection >= DETECT_EVERY:
+            self._detect(frame, is_cut or frame.index == 0)
+        for tracklet in self._alive:
+            yield from _hand_out(tracklet, at_end=False)
+        self._before = picture
+
+    def end_shot(self) -> Iterator[Steadied]:
+        """Let go of every face: a cut, or the end of the film."""
+        for tracklet in list(self._alive):
+            tracklet.ends_shot = True
+            yield from self._finish(tracklet)
+        self._before = None
+
+    def _finish(self, tracklet: Tracklet) -> Iterator[Steadied]:
+        if tracklet in self._alive:
+            self._alive.remove(tracklet)
+        yield from _hand_out(tracklet, at_end=True)
+
+    def _follow(self, frame: Frame) -> list[Tracklet]:
+        """Find every known face again; returns those that were lost."""
+        lost = []
+        for tracklet in self._alive:
+            then = tracklet.last.mesh
+            mesh = self._look(frame.picture, crop_of(next_face_roi(then.landmarks_xyz), self._side))
+            is_ghost = tracklet.missed >= GHOST_AFTER and mesh.score < GHOST_SCORE
+            if (
+                is_ghost
+                or not _is_same_face(then, mesh)
+                or self._is_taken(mesh, tracklet, frame.index)
+                or not self._add(tracklet, frame, mesh)
+            ):
+                lost.append(tracklet)
+        self._alive = [tracklet for tracklet in self._alive if tracklet not in lost]
+        return lost
+
+    def _is_taken(self, mesh: Mesh, tracklet: Tracklet, frame: int) -> bool:
+        """Whether another tracklet already stands on this face."""
+        box = box_of(mesh.landmarks_xyz)
+        return any(
+            overlap(box, box_of(other.last.mesh.landmarks_xyz)) > 2 * SAME_FACE
+            for other in self._alive
+            if other is not tracklet and other.last_frame == frame
+        )
+
+    def _detect(self, frame: Frame, starts_shot: bool) -> None:
+        self._since_detection = 0
+        found = self._detector.detect(frame.picture)
+        for tracklet in self._alive:
+            box = box_of(tracklet.last.mesh.landmarks_xyz)
+            is_seen = any(overlap(box, face.box_xyxy) > SAME_FACE for face in found)
+            tracklet.missed = 0 if is_seen else tracklet.missed + 1
+        for face in found:
+            self._begin(frame, face, starts_shot)
+
+    def _begin(self, frame: Frame, face: Detection, starts_shot: bool) -> None:
+        if face.box_xyxy[3] - face.box_xyxy[1] < LEAST_FACE_PX:
+            return
+        known = [box_of(t.last.mesh.landmarks_xyz) for t in self._alive]
+        if any(overlap(box, face.box_xyxy) > SAME_FACE for box in known):
+            return
+        rough = self._look(
+            frame.picture, crop_of(face_roi(face.box_xyxy, face.points_xy), self._side)
+        )
+        mesh = self._look(frame.picture, crop_of(next_face_roi(rough.landmarks_xyz), self._side))
+        box = box_of(mesh.landmarks_xyz)
+        if mesh.score < LEAST_SCORE or any(overlap(box, other) > SAME_FACE for other in known):
+            return
+        tracklet = Tracklet(len(self.tracklets), starts_shot, first_frame=frame.index)
+        if self._add(tracklet, frame, mesh):
+            self.tracklets.append(tracklet)
+            self._alive.append(tracklet)
+
+    def _add(self, tracklet: Tracklet, frame: Frame, mesh: Mesh) -> bool:
+        """Keep one more sighting; False where the face turned out to be somebody else's."""
+        age = frame.index - tracklet.first_frame
+        if age % EMBED_EVERY == 0 and not self._is_still(tracklet, frame, mesh):
+            return False
+        forth = back = np.zeros((len(mesh.landmarks_xyz), 2), np.float32)
+        if tracklet.sightings and self._before is not None:
+            then = tracklet.last.mesh.landmarks_xyz
+            forth, back = self._flow.between(self._before, frame.picture, then, mesh.landmarks_xyz)
+        light = measure_light(self._meter, frame.picture, mesh.landmarks_xyz)
+        hands = self._find_hands(tracklet, frame.picture, mesh, age)
+        tracklet.sightings.append(Sighting(frame.index, mesh, forth, back, light, hands))
+        tracklet.last_frame = frame.index
+        return True
+
+    def _is_still(self, tracklet: Tracklet, frame: Frame, mesh: Mesh) -> bool:
+        """Look who it is. Only a good view may say that it is somebody else."""
+        embedding = self._recognizer.embed(frame.picture, five_points(mesh.landmarks_xyz))
+        yaw, pitch, _ = pose_of(self._topology, mesh.landmarks_xyz).yaw_pitch_roll_deg
+        frontal = max(0.05, 1 - max(abs(yaw), abs(pitch)) / FRONTAL_DEG)
+        height = float(np.ptp(mesh.landmarks_xyz[:POINTS, 1]))
+        own = tracklet.embedding
+        is_sure = frontal > 0.4 and mesh.score > 0.9 and height > 2 * LEAST_FACE_PX
+        if own is not None and is_sure and len(tracklet.views) > 1 and own @ embedding < STRANGER:
+            return False
+        worth = frontal * mesh.score * min(1.0, height / 112)
+        tracklet.remember(View(frame.index, worth, embedding))
+        return True
+
+    def _find_hands(
+        self, tracklet: Tracklet, picture: Picture, mesh: Mesh, age: int
+    ) -> tuple[Hand, ...]:
+        height = float(np.ptp(mesh.landmarks_xyz[:POINTS, 1]))
+        if self._hand_finder is None or height < HANDS_FROM_PX:
+            return ()
+        known = self._hand_finder.follow(picture, tracklet.hands) if tracklet.hands else []
+        if age % HANDS_EVERY == 0:
+            roi = next_face_roi(mesh.landmarks_xyz)
+            around = roi._replace(side=roi.side * HANDS_REACH)
+            fresh = self._hand_finder.find(picture, crop_of(around, self._hand_finder.size_px))
+            known = [*known, *(h for h in fresh if not any(_is_same_hand(h, k) for k in known))]
+        tracklet.hands = known
+        box = box_of(mesh.landmarks_xyz)
+        return tuple(hand for hand in known if overlaps(box, box_of(hand.points_xy)))
+
+    def _look(self, picture: Picture, crop_to_frame: Floats) -> Mesh:
+        return self._landmarker.landmarks(picture, crop_to_frame)
+
+    @property
+    def _side(self) -> int:
+        return self._landmarker.size_px
+
+
+def measure_light(meter: LightMeter, picture: Picture, landmarks_xyz: Floats) -> Floats:
+    """The light grid of a face in a picture."""
+    crop_to_frame = crop_of(next_face_roi(landmarks_xyz), LIGHT_PX)
+    return meter.measure_in(picture, crop_to_frame, LIGHT_PX, landmarks_xyz)
+
+
+def box_of(points: Floats) -> Floats:
+    """(4,) x0, y0, x1, y1 around the points of a face or a hand."""
+    xy = points[:POINTS, :2]
+    return np.concatenate([xy.min(0), xy.max(0)])
+
+
+def overlap(a: Floats, b: Floats) -> float:
+    """Intersection over union of two boxes.
+
+    >>> overlap(np.float32([0, 0, 2, 2]), np.float32([0, 0, 2, 1]))
+    0.5
+    """
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    shared = float(np.prod(np.maximum(sides, 0)))
+    return shared / max(float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared, 1e-9)
+
+
+def overlaps(a: Floats, b: Floats) -> bool:
+    return bool((np.minimum(a[2:], b[2:]) > np.maximum(a[:2], b[:2])).all())
+
+
+def _is_same_face(then: Mesh, now: Mesh) -> bool:
+    """The next mesh is a face, about as large, and not far away."""
+    if now.score < LEAST_SCORE or not np.isfinite(now.landmarks_xyz).all():
+        return False
+    before, after = box_of(then.landmarks_xyz), box_of(now.landmarks_xyz)
+    height, height_now = before[3] - before[1], after[3] - after[1]
+    step = np.linalg.norm((before[:2] + before[2:] - after[:2] - after[2:]) / 2)
+    is_as_large = 0.6 < height_now / max(height, 1e-6) < 1.67
+    return bool(is_as_large and height_now >= LEAST_FACE_PX and step < FARTHEST_STEP * height)
+
+
+def _is_same_hand(a: Hand, b: Hand) -> bool:
+    return overlap(box_of(a.points_xy), box_of(b.points_xy)) > 0.3
+
+
+def _hand_out(tracklet: Tracklet, at_end: bool) -> Iterator[Steadied]:
+    """Steady and hand out all that is far enough from the newest sighting; at the end, all."""
+    waiting = tracklet.sightings
+    if not waiting or (not at_end and len(waiting) - tracklet.handed_out < BLOCK + OVERLAP):
+        return
+    steady = smooth(*(np.stack(part) for part in _columns(waiting)))
+    lights = steady_light(np.stack([sighting.light for sighting in waiting]))
+    stop = len(waiting) if at_end else len(waiting) - OVERLAP
+    done = slice(tracklet.handed_out, stop)
+    for sighting, landmarks, light in zip(waiting[done], steady[done], lights[done], strict=True):
+        yield Steadied(
+            sighting.frame,
+            tracklet.id,
+            sighting.mesh.score,
+            landmarks,
+            light,
+            sighting.hands,
+        )
+    kept = max(0, stop - OVERLAP)
+    tracklet.sightings = waiting[kept:] if not at_end else []
+    tracklet.handed_out = stop - kept
+
+
+def _columns(
+    sightings: Sequence[Sighting],
+) -> tuple[list[Floats], list[Floats], list[Floats]]:
+    return (
+        [s.mesh.landmarks_xyz for s in sightings],
+        [s.forth for s in sightings],
+        [s.back for s in sightings],
+    )
