@@ -28,10 +28,15 @@ SAME_HAND_OVERLAP = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """A hand finder. ``size_px`` is the side of the square that ``find`` looks at."""
+    """A hand finder. ``size_px`` is the side of the square that ``find`` looks at.
+
+    Three to four times the face is a good square: in a tighter one hands before the face are cut.
+    A palm needs little certainty, because the hand net's own score decides after it.
+    """
 
     palms: Session
     points: Session
+    min_palm_score: float = 0.3
     min_score: float = 0.5
     size_px: ClassVar[int] = PALM_PX
 
@@ -52,7 +57,7 @@ class Hands:
         """Box corners and palm points, (9, 2) in crop pixels, the most certain first."""
         regressors, logits = self.palms.run({"input_1": to_unit(crop)})
         scores = sigmoid(logits[0, :, 0])
-        likely = scores > self.min_score
+        likely = scores > self.min_palm_score
         boxes, points = _decode(regressors[0][likely], ANCHORS[likely])
         kept = keep_best(boxes, scores[likely])
         return [np.concatenate([boxes[each].reshape(2, 2), points[each]]) for each in kept]
