@@ -97,7 +97,8 @@ def open_chunk_reader(path: Path, chunk: Chunk, *, threads: int = THREADS) -> It
         reader.start_s = None if chunk.start_pts is None else chunk.start_pts * base
         reader.end_s = None if chunk.end_pts is None else chunk.end_pts * base
         reader.first_index = chunk.first_index
-        reader.damage.frames_expected, reader.damage.seconds_expected = chunk.frame_count, None
+        reader.damage.frames_expected, reader.damage.has_exact_count = chunk.frame_count, False
+        reader.damage.seconds_expected = None
         yield reader
 
 

@@ -213,7 +213,8 @@ def content_light(frame: av.VideoFrame) -> str | None:
 def choose_pix_fmt(encoder: str, source: str, size_wh: tuple[int, int], lossless: bool) -> str:
     """The encoder's format that keeps most of ``source`` and exactly this size."""
     offered = [video_format.name for video_format in av.Codec(encoder, "w").video_formats or ()]
-    for wanted in wishes(source, size_wh, lossless):
+    even_wh = (0, 0) if encoder == "libsvtav1" else size_wh  # AV1 cuts half a chroma sample off
+    for wanted in wishes(source, even_wh, lossless):
         if wanted in offered:
             return wanted
     raise EncoderError(

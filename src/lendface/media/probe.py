@@ -91,9 +91,14 @@ class MediaInfo:
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise that a player turns the coded picture: 0, 90, 180 or 270."""
-        a, b, _, _ = self.placement.turn
-        return round(math.degrees(math.atan2(b, a))) % 360
+        """Degrees clockwise that a player turns the picture, after mirroring it if it does."""
+        _, _, c, d = self.placement.turn
+        return round(math.degrees(math.atan2(-c, d))) % 360
+
+    @property
+    def is_mirrored(self) -> bool:
+        a, b, c, d = self.placement.turn
+        return a * d - b * c < 0
 
     @property
     def has_audio(self) -> bool:

@@ -34,6 +34,8 @@ class Damage:
     frames_decoded: int = 0
     seconds_decoded: Fraction = Fraction(0)
     frames_expected: int | None = None
+    has_exact_count: bool = False  # MP4 and MOV know; others may be off by some
+    packets_read: int = 0
     seconds_expected: Fraction | None = None
     bad_packets: int = 0
     corrupt_frames: int = 0
@@ -43,8 +45,8 @@ class Damage:
     @property
     def is_truncated(self) -> bool:
         """The file says that it holds more than it gave."""
-        if self.frames_expected is not None and self.frames_decoded < self.frames_expected:
-            return True
+        if self.frames_expected is not None and self.has_exact_count:
+            return self.packets_read < self.frames_expected
         if self.seconds_expected is None:
             return False
         return self.seconds_expected - self.seconds_decoded > max(1, self.seconds_expected / 20)
@@ -88,6 +90,7 @@ class VideoReader:
         self._layouts: dict[tuple[object, ...], Layout] = {}
         if start_s is None and end_s is None:
             self.damage.frames_expected = stream.frames or None
+            self.damage.has_exact_count = "mov" in info.container
             self.damage.seconds_expected = info.duration
 
     @property
@@ -151,6 +154,7 @@ class VideoReader:
                 self.damage.stopped_by = str(getattr(fault, "strerror", fault)).lower()
                 packet = None
             frames, is_last = self._decode(packet), packet is None
+            self.damage.packets_read += packet is not None and packet.size > 0
             for frame in frames:
                 self.damage.corrupt_frames += frame.is_corrupt
                 yield frame

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice, product
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +22,9 @@ from .probe import codec_name, open_container
 TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 TEXT_CODEC = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
 AUDIO_CODEC = {"mp4": "aac", "mov": "aac", "matroska": "aac", "webm": "libopus"}
+FIRST_PACKETS = 300
 AUDIO_BITS_PER_CHANNEL = 96_000
+PLAIN_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 MUXER_OWN_TAGS = frozenset(
     {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
 )
@@ -58,6 +62,7 @@ class SideStreams:
         self._target, self._span = target, span
         self._closing = ExitStack()
         self._source = self._closing.enter_context(open_container(path))
+        self._first_packets = first_packets(path)
         self._video_index = video_index
         self._tracks: dict[int, Track] = {}
         self._waiting: Any = None
@@ -125,7 +130,7 @@ class SideStreams:
     def _declare(self, stream: Any) -> None:
         """Copy, else convert, else leave out with a warning."""
         container = self._target.format.name
-        if can_carry(self._target, stream):
+        if can_carry(self._target, stream, self._first_packets.get(stream.index)):
             self._tracks[stream.index] = self._copied(stream)
             return
         convert = {"audio": self._encoded_audio, "subtitle": self._converted_text}
@@ -144,7 +149,10 @@ class SideStreams:
     def _encoded_audio(self, stream: Any) -> Track | None:
         if stream.codec_context is None or not stream.codec_context.rate:
             return None
-        track = EncodedAudio(self._target, stream, self._span)
+        try:
+            track = EncodedAudio(self._target, stream, self._span)
+        except ValueError:
+            return None
         copy_stream_tags(stream, track.stream)
         self.warnings.append(
             f"audio stream {stream.index} was re-encoded from {codec_name(stream)} to "
@@ -189,16 +197,22 @@ class CopiedTrack:
 
 
 class EncodedAudio:
-    """Sound that the container cannot carry, decoded and encoded again, at its old times."""
+    """Sound that the container cannot carry, decoded and encoded again, at its old times.
+
+    Raises ValueError where no encoder takes it.
+    """
 
     def __init__(self, target: Any, source: Any, span: Span) -> None:
-        codec = AUDIO_CODEC[target.format.name]
-        context = source.codec_context
-        rate = 48_000 if codec == "libopus" or context.rate > 96_000 else context.rate
+        codec, context = AUDIO_CODEC[target.format.name], source.codec_context
+        channels = context.layout.nb_channels
+        plain = PLAIN_LAYOUTS.get(channels, "stereo")
+        if "channels" in context.layout.name:  # the file does not say which is which
+            context.layout = plain
+        rate, layout = first_that_opens(codec, context.rate, (context.layout.name, plain, "stereo"))
         self.stream = target.add_stream(codec, rate=rate)
-        self.stream.codec_context.layout = context.layout.name
+        self.stream.codec_context.layout = layout
         self.stream.codec_context.time_base = Fraction(1, rate)
-        self.stream.codec_context.bit_rate = AUDIO_BITS_PER_CHANNEL * context.layout.nb_channels
+        self.stream.codec_context.bit_rate = AUDIO_BITS_PER_CHANNEL * max(1, channels)
         self._target, self._source, self._span = target, source, span
         self._resampler: Any = None
 
@@ -235,6 +249,20 @@ class EncodedAudio:
         for frame in frames:
             for packet in self.stream.encode(frame):
                 self._target.mux(packet)
+
+
+def first_that_opens(codec: str, rate: int, layouts: tuple[str, ...]) -> tuple[int, str]:
+    """The sample rate and channel layout nearest to the wish that the encoder takes."""
+    for wanted_rate, layout in product((rate, 48_000), layouts):
+        context = av.CodecContext.create(codec, "w")
+        try:
+            context.rate, context.layout = wanted_rate, layout
+            context.format = av.Codec(codec, "w").audio_formats[0]
+            context.open()
+        except (av.error.FFmpegError, ValueError):
+            continue
+        return wanted_rate, layout
+    raise ValueError(f"{codec} takes neither {rate} Hz nor 48000 Hz")
 
 
 class ConvertedText:
@@ -286,7 +314,8 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 
 
 def plain_text(rect: AssSubtitle) -> str:
-    return rect.dialogue.decode("utf-8", "replace").strip()
+    text = rect.dialogue.decode("utf-8", "replace").replace("\\N", "\n").replace("\\h", " ")
+    return re.sub(r"\{[^}]*\}", "", text).strip()
 
 
 def packet_time(packet: Any) -> Fraction:
@@ -300,18 +329,38 @@ def offset(span: Span, time_base: Fraction) -> int:
     return 0 if span.start is None else round(span.start / time_base)
 
 
-def can_carry(target: Any, stream: Any) -> bool:
-    """True when the container takes the stream as it is: tried on an empty file in memory."""
+def can_carry(target: Any, stream: Any, first_packet: Any) -> bool:
+    """True when the container takes the stream as it is: tried on a file in memory."""
     trial = av.open(io.BytesIO(), "w", format=target.format.name)
     try:
         copy = trial.add_stream_from_template(stream, opaque=True)
         copy_stream_tags(stream, copy)
         trial.start_encoding()
+        if first_packet is not None:  # some refuse only then, or when they write the end
+            first_packet.stream = copy
+            trial.mux(first_packet)
+        trial.close()
     except (av.error.FFmpegError, ValueError, OSError):
         return False
     finally:
         abandon(trial)
     return True
+
+
+def first_packets(path: Path) -> dict[int, Any]:
+    """The first packet of each stream, as far as the beginning of the file has one."""
+    found: dict[int, Any] = {}
+    with open_container(path) as source:
+        wanted = sum(stream.type != "attachment" for stream in source.streams)
+        try:
+            for packet in islice(source.demux(), FIRST_PACKETS):
+                if packet.size and packet.pts is not None and packet.dts is not None:
+                    found.setdefault(packet.stream.index, packet)
+                if len(found) == wanted:
+                    break
+        except (av.error.FFmpegError, OSError):
+            return found
+    return found
 
 
 def abandon(container: Any) -> None:
