@@ -23,18 +23,18 @@ SURE_SCORE = 0.92  # no face that is turned by 60 degrees or more reaches it
 SMALLEST_WRONG_PX = 32  # in YuNet's input; smaller faces are found upright or not at all
 EIGHTHS = tuple(eighth * math.pi / 4 for eighth in (0, 1, -1, 2, -2, 3, -3, 4))
 QUARTERS = (math.pi / 2, -math.pi / 2, math.pi)
-CONFIRMED_SCORE = 0.8  # of what BlazeFace or a turn of the picture found, seen in its direction
+CONFIRMED_SCORE = 0.8  # of a certain face; what BlazeFace or a turn shows has to reach it
 UPRIGHT_BONUS = 0.01  # most faces are upright, so another direction has to be clearly better
-FACE_CROP_PX = 192
-FACE_CROP_SCALE = 2.2  # the face then is seen about 90 px wide, where YuNet is at its best
+FACE_CROP_PX = 128
+FACE_CROP_SCALE = 2.2  # the face then is about 58 px wide, enough for YuNet's best scores
 WHOLE_CROP_PX = 480
 
 
 @dataclass(frozen=True, slots=True)
 class TurnTolerantDetector:
-    """YuNet; where it finds nothing BlazeFace; where that finds nothing too, YuNet on turns.
+    """YuNet; if none of its faces is certain BlazeFace too, then YuNet on the turned picture.
 
-    Every score is YuNet's. Where a picture shows upright faces, small ones that are turned by more
+    Every score is YuNet's. Where a picture shows a certain face, small ones that are turned by more
     than about 45 degrees stay unfound.
     """
 
@@ -42,18 +42,24 @@ class TurnTolerantDetector:
     rolled: BlazeFace
 
     def detect(self, picture: Picture) -> list[Detection]:
-        if found := self.upright.detect(picture):
-            return best_of([self._checked(picture, each) for each in found])
-        guesses = self.rolled.detect(picture) or self._detect_turned(picture)
+        found = [self._checked(picture, each) for each in self.upright.detect(picture)]
+        for guess in (self.rolled.detect, self._detect_turned):
+            if any(face.score > CONFIRMED_SCORE for face in found):
+                break
+            found += self._confirmed(picture, guess(picture))
+        return best_of(found)
+
+    def _confirmed(self, picture: Picture, guesses: list[Detection]) -> list[Detection]:
         looks = [self._find_straight(picture, each, CONFIRMED_SCORE) for each in guesses]
-        return best_of([face for face in looks if face is not None])
+        return [face for face in looks if face is not None]
 
     def _checked(self, picture: Picture, found: Detection) -> Detection:
         """An upright finding, or the same face in its true direction."""
         scale = min(1, LONG_SIDE_PX / max(picture.size_wh))
         if found.score > SURE_SCORE or _side(found) * scale < SMALLEST_WRONG_PX:
             return found
-        return self._find_straight(picture, found, found.score + UPRIGHT_BONUS) or found
+        above = max(found.score + UPRIGHT_BONUS, CONFIRMED_SCORE)
+        return self._find_straight(picture, found, above) or found
 
     def _find_straight(self, picture: Picture, found: Detection, above: float) -> Detection | None:
         """The same face in the direction with the best score, if one is above ``above``."""
