@@ -135,7 +135,7 @@ def looked_up(table: Floats, values: Floats) -> Floats:
     place = np.clip(values, 0, 255) * np.float32((len(table) - 1) / 255)
     low = np.minimum(place.astype(np.int32), len(table) - 2)
     start = table[low]
-    return start + (place - low) * (table[low + 1] - start)
+    return start + (place - low.astype(np.float32)) * (table[low + 1] - start)
 
 
 @lru_cache(maxsize=2)

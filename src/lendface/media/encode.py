@@ -291,7 +291,7 @@ def relabelled(frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
     """The same samples under another name of the same format (yuvj420p, yuv420p)."""
     same = av.VideoFrame(frame.width, frame.height, pix_fmt)
     for source, target in zip(planes_of(frame), same.planes, strict=True):
-        writable(target)[:] = source
+        writable(target, source.dtype)[:] = source
     same.colorspace, same.color_range = frame.colorspace, frame.color_range
     same.color_primaries, same.color_trc = frame.color_primaries, frame.color_trc
     same.duration = frame.duration

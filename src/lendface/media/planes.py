@@ -105,7 +105,7 @@ class PlanesPicture:
             carrier.frame.make_writable()  # our planes hold the old buffer, so this copies it
             carrier.was_written_to = True
             for plane, target in zip(self.planes, carrier.frame.planes, strict=True):
-                writable(target)[:] = plane
+                writable(target, plane.dtype)[:] = plane
         return carrier.frame
 
     def _codes(self, box: Box) -> Array:
@@ -129,10 +129,9 @@ def planes_of(frame: av.VideoFrame) -> tuple[Array, ...]:
     return tuple(np.from_dlpack(plane) for plane in frame.planes)  # type: ignore[arg-type]
 
 
-def writable(plane: Any) -> Array:
+def writable(plane: Any, dtype: Any) -> Array:
     """A plane of a writable frame as (h, w)."""
-    dtype = np.uint8 if plane.line_size < 2 * plane.width else np.uint16
-    rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
+    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, -1).view(dtype)
     return rows[:, : plane.width]
 
 
