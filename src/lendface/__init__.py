@@ -1,0 +1,64 @@
+"""Self-hosted video face swap.
+
+>>> import lendface
+>>> lendface.swap("me.jpg", "clip.mp4", "out.mp4")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .app import (
+        CastNumber,
+        EncodeOptions,
+        Everyone,
+        LooksLike,
+        MostPresent,
+        Pair,
+        Progress,
+        RuntimeOptions,
+        Scan,
+        SwapReport,
+        SwapRequest,
+        Trim,
+        Watch,
+        build,
+        scan,
+        swap,
+        swap_files,
+        swap_frames,
+    )
+
+__all__ = [
+    "CastNumber",
+    "EncodeOptions",
+    "Everyone",
+    "LooksLike",
+    "MostPresent",
+    "Pair",
+    "Progress",
+    "RuntimeOptions",
+    "Scan",
+    "SwapReport",
+    "SwapRequest",
+    "Trim",
+    "Watch",
+    "__version__",
+    "build",
+    "scan",
+    "swap",
+    "swap_files",
+    "swap_frames",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads the engine when it is first used: ``lendface --help`` needs none of it."""
+    if name not in __all__:
+        raise AttributeError(name)
+    from . import app
+
+    return getattr(app, name)

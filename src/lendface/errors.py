@@ -97,6 +97,14 @@ class OutputFolderMissingError(OutputError):
         self.folder = folder
 
 
+class OutputExistsError(OutputError):
+    code = "output_exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} exists already; choose another name or say --force")
+        self.name = name
+
+
 class OutputFormatError(OutputError):
     code = "bad_output_format"
 

@@ -23,17 +23,11 @@ class SwapPlan:
 
 def plan_most_present(tracks: Tracks, source: SourceFace) -> SwapPlan:
     """The person who is seen most, by frames and size; nobody where nobody is seen."""
-    best = max(tracks.people, key=presence, default=None)
-    return SwapPlan({} if best is None else {best.id: source})
+    return SwapPlan({person.id: source for person in tracks.people[:1]})
 
 
 def plan_everyone(tracks: Tracks, source: SourceFace) -> SwapPlan:
     return SwapPlan({person.id: source for person in tracks.people})
-
-
-def presence(person: Track) -> float:
-    """How much of a film is this person's: frames times face height."""
-    return person.face_count * person.size_px
 
 
 def find_person(tracks: Tracks, embedding: Floats) -> Track | None:

@@ -28,6 +28,7 @@ TURNED_DEG = (52.0, 66.0)  # yaw; beyond it the far side is a guess
 FADE_FRAMES = 4
 SHAPE_FACES = 40
 CALM_YAW_DEG = 30.0
+LEAST_FRAMES = 5  # of a film; who is seen for less is noise, not a member of the cast
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,32 +93,40 @@ class Scanner:
     ) -> Tracks:
         seen = [t for t in tracklets if marks[t.id]]
         ends = {t.id: _end_boxes(marks[t.id], log) for t in seen}
+        linked = [p for p in link(seen, ends) if p.face_count >= min(LEAST_FRAMES, count)]
+        named = [person for person in linked if person.embedding is not None]
+        named.sort(key=lambda p: -sum(m.height_px for t in p.tracklets for m in marks[t.id]))
         people, places = [], defaultdict(list)
-        for person in link(seen, ends):
-            embedding = person.embedding
-            if embedding is None:
-                continue
-            rows = [marks[t.id] for t in person.tracklets]
-            people.append(self._track(len(people), embedding, person, rows, log))
-            for place in _places(people[-1].id, person, marks):
+        for number, person in enumerate(named, start=1):
+            own = _places(number, person, marks)
+            people.append(self._track(number, person, own, marks, log))
+            for place in own:
                 places[place.frame].append(place)
         return Tracks(tuple(people), count, dict(places), log)
 
     def _track(
-        self, track_id: int, embedding: Floats, person: Person, rows: list[list[Mark]], log: RowLog
+        self,
+        number: int,
+        person: Person,
+        places: Sequence[Place],
+        marks: dict[int, list[Mark]],
+        log: RowLog,
     ) -> Track:
+        rows = [marks[t.id] for t in person.tracklets]
         every = [mark for part in rows for mark in part]
-        calm = sorted(every, key=lambda m: abs(m.yaw_deg) > CALM_YAW_DEG)
-        calm = [m for m in every if abs(m.yaw_deg) <= CALM_YAW_DEG] or calm
+        calm = [m for m in every if abs(m.yaw_deg) <= CALM_YAW_DEG] or every
         chosen = calm[:: max(1, len(calm) // SHAPE_FACES)]
         views = [view for t in person.tracklets for view in t.views]
+        embedding = person.embedding
+        assert embedding is not None
         return Track(
-            id=track_id,
+            id=number,
             embedding=embedding,
             shape=neutral_shape(self.topology, [landmarks_of(log.read(m.row)) for m in chosen]),
-            face_count=len(every),
+            face_count=len(places),
             size_px=float(np.median([m.height_px for m in every])),
             turned_share=float(np.mean([abs(m.yaw_deg) > TURNED_DEG[0] for m in every])),
+            usable_share=float(np.mean([place.strength for place in places])),
             spans=tuple(sorted((part[0].frame, part[-1].frame + 1) for part in rows)),
             best_index=max(views, key=lambda view: view.worth).frame,
         )

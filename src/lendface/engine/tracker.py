@@ -24,7 +24,7 @@ from .types import Detection, Floats, Frame, Hand, Mesh, Picture
 DETECT_EVERY = 6
 EMBED_EVERY = 10
 HANDS_EVERY = 4
-HANDS_REACH = 1.6  # of the landmarker's crop: where hands are looked for
+HANDS_REACH = 2.4  # of the landmarker's crop, so 3.6 x the face: where hands are looked for
 HANDS_FROM_PX = 40  # face height
 LEAST_SCORE = 0.5
 SAME_FACE = 0.35  # overlap of boxes

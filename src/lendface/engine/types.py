@@ -149,11 +149,12 @@ class Face:
 class Track:
     """One person of the film."""
 
-    id: int
+    id: int  # 1 is who is seen most, by frames and size
     embedding: Floats  # (128,) unit length, mean over frontal, sharp frames
     shape: Floats  # (468, 3) centimetres, without expression
     face_count: int
     size_px: float  # median face height
     turned_share: float  # 0..1 of its faces turned too far to be swapped well
+    usable_share: float  # 0..1 mean strength over its faces
     spans: tuple[tuple[int, int], ...]  # frame ranges, the end exclusive
     best_index: int  # the frame that shows the person best

@@ -1,0 +1,5 @@
+"""``python -m lendface`` is the ``lendface`` command."""
+
+from .cli import main
+
+main()

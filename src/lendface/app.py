@@ -1,0 +1,222 @@
+"""Builds the parts and joins them; the Python API stands here.
+
+>>> from lendface import swap
+>>> swap("me.jpg", "clip.mp4", "out.mp4")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .engine.enrol import Enroller, Photo
+from .engine.mesh.swapper import MeshSwapper
+from .engine.picture import ArrayPicture
+from .engine.plan import SwapPlan
+from .engine.render import render
+from .engine.scan import Scanner
+from .engine.types import Box, Frame, Picture, Pixels
+from .errors import BadOptionError, NoTargetFaceError
+from .media import EncodeOptions, read_image
+from .models import RuntimeOptions, load_kit, load_topology
+from .service.parts import Parts, Progress, Watch
+from .service.scans import Scan, describe_person, scan_target
+from .service.swaps import (
+    CastNumber,
+    Everyone,
+    LooksLike,
+    MostPresent,
+    Pair,
+    SwapReport,
+    SwapRequest,
+    Who,
+    choose,
+    swap_files,
+)
+from .service.targets import Target, Trim, open_target, still
+
+PhotoLike = str | Path | Pixels
+FrameSource = Sequence[Pixels] | Callable[[], Iterator[Pixels]]
+
+__all__ = [
+    "CastNumber",
+    "EncodeOptions",
+    "Everyone",
+    "LooksLike",
+    "MostPresent",
+    "Pair",
+    "Parts",
+    "Progress",
+    "RuntimeOptions",
+    "Scan",
+    "SwapReport",
+    "SwapRequest",
+    "Trim",
+    "Watch",
+    "build",
+    "scan",
+    "swap",
+    "swap_files",
+    "swap_frames",
+]
+
+
+@lru_cache(maxsize=4)
+def build(runtime: RuntimeOptions = RuntimeOptions(), shape: float = 0.8) -> Parts:  # noqa: B008
+    """The engine with its models. Models are loaded once for each set of options.
+
+    ``shape`` 0..1: how far a face takes the source's shape. Raises ProviderUnavailableError where
+    the runtime asks for a provider that does not load.
+    """
+    kit, topology = load_kit(runtime), load_topology()
+    faces = (kit.detector, kit.landmarker, kit.recognizer)
+    return Parts(
+        scanner=Scanner(*faces, kit.hand_finder, topology),
+        enroller=Enroller(*faces),
+        recognizer=kit.recognizer,
+        swapper=MeshSwapper(topology, shape),
+        provider=kit.provider,
+    )
+
+
+def swap(
+    source: PhotoLike | Sequence[PhotoLike],
+    target: str | Path | Pixels,
+    output: str | Path | None = None,
+    *,
+    who: Who = MostPresent(),  # noqa: B008
+    parts: Parts | None = None,
+    watch: Watch | None = None,
+    encode: EncodeOptions | None = None,
+    trim: Trim | None = None,
+) -> SwapReport | Pixels:
+    """Put a source's face into a target.
+
+    ``source`` is one photo or several of one person: paths, or arrays (H, W, 3) uint8 RGB.
+    ``target`` is a video or image file, written to ``output``; or an array, and then the swapped
+    array is returned. For frames of your own use :func:`swap_frames`.
+
+    Raises the errors of ``lendface.errors``; nothing is half-written.
+    """
+    parts = parts or build()
+    sources = [source] if isinstance(source, (str, Path, np.ndarray)) else list(source)
+    if isinstance(target, np.ndarray):
+        return next(swap_frames(sources, [target], who=who, parts=parts, watch=watch))
+    if output is None:
+        raise BadOptionError("a target file needs an output file; give output=")
+    if any(isinstance(photo, np.ndarray) for photo in sources):
+        raise BadOptionError("a target file needs source files; save the photo first")
+    photos = tuple(Path(photo) for photo in sources if not isinstance(photo, np.ndarray))
+    request = SwapRequest(
+        (Pair(photos, who),),
+        Path(target),
+        Path(output),
+        trim or Trim(),
+        encode or EncodeOptions(),
+    )
+    return swap_files(request, parts, watch)
+
+
+def swap_frames(
+    source: PhotoLike | Sequence[PhotoLike],
+    frames: FrameSource,
+    *,
+    who: Who = MostPresent(),  # noqa: B008
+    parts: Parts | None = None,
+    watch: Watch | None = None,
+) -> Iterator[Pixels]:
+    """Swap frames that a caller holds: (H, W, 3) uint8 RGB, in order, of one size.
+
+    They are read twice, so give a sequence, or a function that starts reading anew. Yields every
+    frame once. Raises NoSourceFaceError, NoTargetFaceError and the like.
+    """
+    parts = parts or build()
+    watch = watch or Watch()
+    sources = [source] if isinstance(source, (str, Path, np.ndarray)) else list(source)
+    photos = [Photo(_name(photo), _picture(photo)) for photo in sources]
+    enrolled = parts.enroller.enrol(photos).source
+    target = _frames_target(frames)
+    found = scan_target(target, parts, watch)
+    if not found.people:
+        raise NoTargetFaceError("the frames")
+    plan: SwapPlan = choose(who, enrolled, found.tracks, parts)
+    return _rendered(target, found, plan, parts, watch)
+
+
+def scan(
+    target: str | Path | Pixels | FrameSource,
+    *,
+    parts: Parts | None = None,
+    watch: Watch | None = None,
+    trim: Trim | None = None,
+) -> Scan:
+    """Who is in a target: a video or image file, one array, or frames as in ``swap_frames``."""
+    parts = parts or build()
+    if isinstance(target, (str, Path)):
+        opened = open_target(Path(target), trim or Trim()).as_target()
+    elif isinstance(target, np.ndarray):
+        opened = still("the picture", Frame(0, Fraction(0), ArrayPicture(target)))
+    else:
+        opened = _frames_target(target)
+    return scan_target(opened, parts, watch)
+
+
+def scan_file(
+    target: Path, trim: Trim, parts: Parts, watch: Watch | None = None
+) -> tuple[Scan, Target]:
+    """The cast of a file, and the opened file for whoever wants pictures of it."""
+    opened = open_target(target, trim).as_target()
+    return scan_target(opened, parts, watch), opened
+
+
+def describe_cast(found: Scan) -> list[dict[str, Any]]:
+    """The cast list as plain values."""
+    return [describe_person(found, person) for person in found.people]
+
+
+def _rendered(
+    target: Target, found: Scan, plan: SwapPlan, parts: Parts, watch: Watch
+) -> Iterator[Pixels]:
+    with target.open() as frames:
+        swapped = render(frames, found.tracks, plan, parts.swapper)
+        for done, frame in enumerate(swapped, start=1):
+            watch.step("render", done, target.frame_count)
+            yield _pixels(frame.picture)
+
+
+def _frames_target(frames: FrameSource) -> Target:
+    if not isinstance(frames, Sequence) and not callable(frames):
+        raise BadOptionError(
+            "frames are read twice; give a list, or a function that starts reading anew"
+        )
+
+    @contextmanager
+    def opened() -> Iterator[Iterator[Frame]]:
+        arrays = frames() if callable(frames) else iter(frames)
+        yield (
+            Frame(index, Fraction(index), ArrayPicture(pixels))
+            for index, pixels in enumerate(arrays)
+        )
+
+    count = None if callable(frames) else len(frames)
+    return Target("the frames", opened, count)
+
+
+def _picture(photo: PhotoLike) -> Picture:
+    return ArrayPicture(photo) if isinstance(photo, np.ndarray) else read_image(Path(photo))[0]
+
+
+def _name(photo: PhotoLike) -> str:
+    return "the photo" if isinstance(photo, np.ndarray) else Path(photo).name
+
+
+def _pixels(picture: Picture) -> Pixels:
+    if isinstance(picture, ArrayPicture):
+        return picture.pixels
+    return np.rint(picture.region(Box(0, 0, *picture.size_wh))).astype(np.uint8)

@@ -1,0 +1,454 @@
+"""The command line: swap, scan, models, demo."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from .errors import (
+    BadOptionError,
+    CancelledError,
+    FaceError,
+    LendfaceError,
+    MediaError,
+    ModelError,
+    OutputError,
+    OutputExistsError,
+)
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .app import Pair, Parts, Scan, SwapReport, Trim, Watch, Who
+
+EXIT_BY_ERROR: tuple[tuple[type[LendfaceError], int], ...] = (
+    (BadOptionError, 2),
+    (MediaError, 3),
+    (FaceError, 4),
+    (OutputError, 5),
+    (ModelError, 6),
+    (CancelledError, 130),
+)
+VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
+
+app = typer.Typer(
+    name="lendface",
+    help="Put a face into a video, on your own machine.",
+    epilog="Exit codes: 0 done, 1 internal error, 2 wrong options, 3 a file cannot be read, "
+    "4 no face or the wrong faces, 5 the result cannot be written, 6 a model or its provider, "
+    "130 stopped.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Codec(StrEnum):
+    h264 = "h264"
+    hevc = "hevc"
+    av1 = "av1"
+
+
+class Provider(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    openvino = "openvino"
+    cuda = "cuda"
+    tensorrt = "tensorrt"
+    coreml = "coreml"
+
+
+ProviderOption = Annotated[
+    Provider,
+    typer.Option(help="What the networks run on; an error if it does not load, never a fallback."),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object; no progress, errors as JSON too.")
+]
+StartOption = Annotated[
+    str | None, typer.Option("--start", help="Begin here: seconds, or [HH:]MM:SS[.fff].")
+]
+EndOption = Annotated[str | None, typer.Option("--end", help="End before this time.")]
+
+
+@app.command(no_args_is_help=True)
+def swap(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE... TARGET",
+            help="One or several photos of one person, then the video or image to change. "
+            "With --pair, only the TARGET.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="The result: .mp4 .mov .mkv .webm, or .jpg .png .webp."
+        ),
+    ] = None,
+    everyone: Annotated[
+        bool, typer.Option("--all", help="Everybody gets the source's face.")
+    ] = False,
+    face: Annotated[
+        int | None, typer.Option("--face", min=1, help="Only this person of the cast list.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Only the person whom this photo shows.")
+    ] = None,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Several people at once: PHOTO[,PHOTO...]=trackN or PHOTO=REFERENCE_PHOTO. "
+            "May be given again."
+        ),
+    ] = None,
+    source_face: Annotated[
+        int | None,
+        typer.Option(min=1, help="Which face of a source photo, counted from left to right."),
+    ] = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    codec: Annotated[
+        Codec | None, typer.Option(help="h264 unless the container needs av1.")
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="A hardware encoder such as h264_nvenc, or 'auto' for one that works."),
+    ] = None,
+    quality: Annotated[
+        int | None, typer.Option(min=0, max=63, help="CRF or its like; lower is better and larger.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="The encoder's speed preset.")] = None,
+    shape: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="How far the face takes the source's shape."),
+    ] = 0.8,
+    provider: ProviderOption = Provider.cpu,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a source's face into a video or an image.
+
+    Every frame, timestamp, sound track and subtitle stays in place; only the face changes. The
+    most present person is swapped unless --all, --face, --reference or --pair says otherwise.
+
+    lendface swap me.jpg clip.mp4 -o out.mp4
+
+    lendface swap clip.mp4 --pair anna.jpg=track2 --pair bob.jpg=ref_bob.jpg -o out.mp4
+    """
+    with reporting(as_json):
+        from .app import EncodeOptions, SwapRequest, swap_files
+
+        pairs, target = read_pairs(files, pair, (everyone, face, reference), source_face)
+        request = SwapRequest(
+            pairs=pairs,
+            target=target,
+            output=output or default_output(target),
+            trim=read_trim(start, end),
+            encode=EncodeOptions(codec.value if codec else None, encoder, quality, preset),
+        )
+        if request.output.exists() and not force:
+            raise OutputExistsError(request.output.name)
+        parts = load(provider, shape)
+        with following(as_json) as watch:
+            report = swap_files(request, parts, watch)
+        if as_json:
+            print_json(describe_report(report))
+        else:
+            tell_report(report)
+
+
+@app.command(no_args_is_help=True)
+def scan(
+    target: Annotated[Path, typer.Argument(help="A video or an image.")],
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write a contact sheet of the cast: a .png or .jpg.")
+    ] = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    provider: ProviderOption = Provider.cpu,
+    as_json: JsonOption = False,
+) -> None:
+    """List the people of a video: when they are seen, how large, how hard to swap.
+
+    The numbers are those of --face N and --pair PHOTO=trackN.
+    """
+    with reporting(as_json):
+        from .app import describe_cast, scan_file
+
+        parts = load(provider)
+        with following(as_json) as watch:
+            found, opened = scan_file(target, read_trim(start, end), parts, watch)
+        if sheet:
+            from .service.sheets import write_cast_sheet
+
+            write_cast_sheet(sheet, found, opened)
+        if as_json:
+            print_json({"target": target.name, "cast": describe_cast(found)})
+        else:
+            tell_cast(found)
+
+
+@app.command()
+def models(as_json: JsonOption = False) -> None:
+    """List the networks that ship inside, with their licences, and the providers that load."""
+    with reporting(as_json):
+        from .models import CATALOG, offered_providers
+
+        rows = [describe_model(spec) for spec in CATALOG.values()]
+        providers = list(offered_providers())
+        if as_json:
+            return print_json({"models": rows, "providers": providers})
+        for row in rows:
+            typer.echo(
+                f"{row['id']:24} {row['size_bytes'] / 1e6:6.1f} MB  {row['licence']:14} "
+                f"commercial use: {row['commercial_use']:8} {row['origin']}"
+            )
+        return typer.echo(f"providers: {', '.join(providers)}")
+
+
+@app.command()
+def demo(
+    source: Annotated[
+        Path | None, typer.Option(help="A photo; else a synthetic person of openpeople.")
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option(help="A video; else a clip made from another synthetic person.")
+    ] = None,
+    folder: Annotated[Path, typer.Option("--out", help="Where the results go.")] = Path("demo"),
+    provider: ProviderOption = Provider.cpu,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a real swapped video and show what happened."""
+    with reporting(as_json):
+        from .demo.run import run_demo
+
+        with following(as_json) as watch:
+            facts = run_demo(source, target, folder, load(provider), watch)
+        if as_json:
+            return print_json(facts)
+        for name, value in facts.items():
+            typer.echo(f"{name:28} {value}")
+        return None
+
+
+def print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"lendface {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Put a face into a video, on your own machine."""
+
+
+def main() -> None:
+    """The entry point of the ``lendface`` command."""
+    signal.signal(signal.SIGTERM, _stop)
+    app()
+
+
+def _stop(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+# From words to a request
+
+
+def read_pairs(
+    files: list[Path],
+    pairs: list[str] | None,
+    who: tuple[bool, int | None, Path | None],
+    source_face: int | None,
+) -> tuple[tuple[Pair, ...], Path]:
+    """The pairs and the target. Raises BadOptionError."""
+    from .app import Pair
+
+    *photos, target = files
+    everyone, face, reference = who
+    if sum((everyone, face is not None, reference is not None, bool(pairs))) > 1:
+        raise BadOptionError("give only one of --all, --face, --reference and --pair")
+    if pairs:
+        if photos:
+            raise BadOptionError("with --pair give only the TARGET; the photos are in the pairs")
+        return tuple(read_pair(text, source_face) for text in pairs), target
+    if not photos:
+        raise BadOptionError("give at least one SOURCE photo and the TARGET")
+    return (Pair(tuple(photos), read_who(everyone, face, reference), source_face),), target
+
+
+def read_pair(text: str, source_face: int | None) -> Pair:
+    """``PHOTO[,PHOTO...]=trackN`` or ``=REFERENCE_PHOTO``."""
+    from .app import CastNumber, LooksLike, Pair
+
+    photos, equals, who = text.partition("=")
+    if not photos or not equals or not who:
+        raise BadOptionError(f"--pair {text}: write it as PHOTO=trackN or PHOTO=REFERENCE_PHOTO")
+    number = re.fullmatch(r"track(\d+)", who)
+    chosen = CastNumber(int(number[1])) if number else LooksLike(Path(who))
+    return Pair(tuple(Path(photo) for photo in photos.split(",")), chosen, source_face)
+
+
+def read_who(everyone: bool, face: int | None, reference: Path | None) -> Who:
+    from .app import CastNumber, Everyone, LooksLike, MostPresent
+
+    if everyone:
+        return Everyone()
+    if face is not None:
+        return CastNumber(face)
+    return LooksLike(reference) if reference is not None else MostPresent()
+
+
+def read_trim(start: str | None, end: str | None) -> Trim:
+    from .app import Trim
+
+    trim = Trim(read_time("--start", start), read_time("--end", end))
+    if trim.end_s is not None and trim.end_s <= (trim.start_s or 0):
+        raise BadOptionError("--end must be later than --start")
+    return trim
+
+
+def read_time(option: str, text: str | None) -> Fraction | None:
+    """Exact seconds of ``12.5`` or ``[HH:]MM:SS[.fff]``."""
+    if text is None:
+        return None
+    match = TIME.fullmatch(text)
+    if not match:
+        raise BadOptionError(f"{option} {text}: write seconds, or [HH:]MM:SS[.fff]")
+    hours, minutes, seconds = match.groups()
+    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + Fraction(seconds)
+
+
+def default_output(target: Path) -> Path:
+    """Beside nothing that exists: the target's name with ``.swapped``, in the current folder."""
+    ending = target.suffix.lower()
+    kept = ending if ending in VIDEO_ENDINGS + IMAGE_ENDINGS else ".mp4"
+    return Path(f"{target.stem}.swapped{kept}")
+
+
+def load(provider: Provider, shape: float = 0.8) -> Parts:
+    from .app import RuntimeOptions, build
+
+    return build(RuntimeOptions(provider=provider.value), shape)
+
+
+# What is told
+
+
+@contextmanager
+def reporting(as_json: bool) -> Iterator[None]:
+    """Turns errors into one sentence, or one JSON object, and an exit code."""
+    try:
+        yield
+    except LendfaceError as error:
+        tell_error(error.code, str(error), as_json)
+        raise typer.Exit(exit_code(error)) from None
+    except KeyboardInterrupt:
+        error = CancelledError()
+        tell_error(error.code, str(error), as_json)
+        raise typer.Exit(130) from None
+
+
+def exit_code(error: LendfaceError) -> int:
+    return next((code for kind, code in EXIT_BY_ERROR if isinstance(error, kind)), 1)
+
+
+def tell_error(code: str, sentence: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"error": {"code": code, "message": sentence}})
+    else:
+        typer.echo(f"lendface: {sentence} [{code}]", err=True)
+
+
+@contextmanager
+def following(as_json: bool) -> Iterator[Watch]:
+    """Shows progress: a bar with ETA on a terminal, plain lines elsewhere, nothing with JSON."""
+    from .app import Watch
+    from .progress import Bars, Lines
+
+    if as_json:
+        yield Watch()
+    elif sys.stderr.isatty():
+        with Bars() as bars:
+            yield Watch(bars.show)
+    else:
+        yield Watch(Lines().show)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def describe_report(report: SwapReport) -> dict[str, Any]:
+    return {
+        "output": str(report.output),
+        "frames": report.frames,
+        "cast_size": report.cast_size,
+        "faces": [
+            {"face": p.face, "swapped": p.swapped, "faded": p.faded, "left": p.left}
+            for p in report.people
+        ],
+        "seconds": {"scan": round(report.scan_s, 3), "render": round(report.render_s, 3)},
+        "provider": report.provider,
+        "warnings": list(report.warnings),
+    }
+
+
+def tell_report(report: SwapReport) -> None:
+    for warning in report.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    for person in report.people:
+        typer.echo(
+            f"face {person.face}: swapped in {person.swapped} frames, faded in {person.faded}, "
+            f"left in {person.left}"
+        )
+    total = report.scan_s + report.render_s
+    rate = report.frames / max(total, 1e-9)
+    typer.echo(f"{report.frames} frames in {total:.1f} s ({rate:.1f} frames/s, {report.provider})")
+    typer.echo(str(report.output))
+
+
+def tell_cast(found: Scan) -> None:
+    from .app import describe_cast
+
+    if not found.people:
+        typer.echo("nobody")
+    for row in describe_cast(found):
+        spans = ", ".join(f"{a:.1f}-{b:.1f} s" for a, b in row["spans_s"][:6])
+        more = "" if len(row["spans_s"]) <= 6 else f" and {len(row['spans_s']) - 6} more"
+        typer.echo(
+            f"face {row['face']}: {row['frames']} frames, {row['face_height_px']:.0f} px high, "
+            f"{row['hardness']}; {spans}{more}"
+        )
+
+
+def describe_model(spec: Any) -> dict[str, Any]:
+    return {
+        "id": spec.id,
+        "file": spec.file,
+        "sha256": spec.sha256,
+        "size_bytes": spec.size_bytes,
+        "licence": spec.licence,
+        "commercial_use": spec.commercial_use,
+        "origin": spec.origin,
+        "attribution": spec.attribution,
+    }

@@ -1,0 +1,254 @@
+"""A swap from files to a file: enrol, scan, plan, render."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..engine.enrol import Photo
+from ..engine.plan import SwapPlan, find_person, plan_everyone, plan_most_present
+from ..engine.render import render
+from ..engine.tracks import Tracks
+from ..engine.types import Frame, SourceFace, Track
+from ..errors import BadOptionError, NoSuchPersonError, NoTargetFaceError
+from ..media import EncodeOptions, open_writer, prefetch, read_image, write_image
+from .parts import Parts, Watch
+from .scans import Scan, scan_target
+from .targets import ImageTarget, Trim, VideoTarget, open_target
+
+
+@dataclass(frozen=True)
+class MostPresent:
+    """Whoever is seen most, by frames and size."""
+
+
+@dataclass(frozen=True)
+class Everyone:
+    """Every person of the cast."""
+
+
+@dataclass(frozen=True)
+class CastNumber:
+    """A person by the number of the cast list, 1-based."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class LooksLike:
+    """The person whom a reference photo shows."""
+
+    photo: Path
+    face_number: int | None = None
+
+
+Who = MostPresent | Everyone | CastNumber | LooksLike
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Photos of one source person, and whose face they replace."""
+
+    photos: tuple[Path, ...]
+    who: Who = field(default_factory=MostPresent)
+    face_number: int | None = None  # which face of the photos, 1-based from left to right
+
+
+@dataclass(frozen=True)
+class SwapRequest:
+    """Everything that a swap of files depends on."""
+
+    pairs: tuple[Pair, ...]
+    target: Path
+    output: Path
+    trim: Trim = field(default_factory=Trim)
+    encode: EncodeOptions = field(default_factory=EncodeOptions)
+
+
+@dataclass(frozen=True)
+class PersonReport:
+    """What happened to one person: frames swapped, partly swapped (faded), and left alone."""
+
+    face: int
+    swapped: int
+    faded: int
+    left: int
+
+
+@dataclass(frozen=True, eq=False)
+class SwapReport:
+    """What a swap did."""
+
+    output: Path
+    frames: int
+    people: tuple[PersonReport, ...]
+    cast_size: int
+    warnings: tuple[str, ...]
+    scan_s: float
+    render_s: float
+    provider: str
+    scan: Scan = field(repr=False)
+    plan: SwapPlan = field(repr=False)
+
+
+def swap_files(
+    request: SwapRequest,
+    parts: Parts,
+    watch: Watch | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> SwapReport:
+    """Do a swap; the output appears whole at its end, or not at all.
+
+    Raises the errors of ``lendface.errors``: of reading the files, of the faces in them, of
+    writing, and CancelledError.
+    """
+    watch = watch or Watch()
+    check_output(request)
+    sources, warnings = enrol_pairs(request.pairs, parts)
+    opened = open_target(request.target, request.trim)
+    target = opened.as_target()
+    began = clock()
+    scan = scan_target(target, parts, watch)
+    plan = make_plan(request.pairs, sources, scan.tracks, target.name, parts)
+    scanned = clock()
+    warnings += [text for text in (hard_warning(scan, plan),) if text]
+    job = Rendering(request, scan.tracks, plan, parts, watch)
+    if isinstance(opened, VideoTarget):
+        warnings += job.write_video(opened)
+    else:
+        job.write_still(opened)
+    return SwapReport(
+        output=request.output,
+        frames=scan.tracks.frame_count,
+        people=tuple(report_person(scan.tracks, track_id) for track_id in plan.source_by_track),
+        cast_size=len(scan.people),
+        warnings=tuple(warnings),
+        scan_s=scanned - began,
+        render_s=clock() - scanned,
+        provider=parts.provider,
+        scan=scan,
+        plan=plan,
+    )
+
+
+def check_output(request: SwapRequest) -> None:
+    """The result must not overwrite what it is made from."""
+    inputs = [request.target, *(photo for pair in request.pairs for photo in pair.photos)]
+    if any(path.exists() and request.output.resolve() == path.resolve() for path in inputs):
+        raise BadOptionError(
+            f"the output {request.output.name} is one of the inputs; choose another name"
+        )
+
+
+def enrol_pairs(pairs: Iterable[Pair], parts: Parts) -> tuple[list[SourceFace], list[str]]:
+    """A source face for each pair, and warnings about their photos."""
+    sources, warnings = [], []
+    for pair in pairs:
+        photos = [Photo(p.name, read_image(p)[0], pair.face_number) for p in pair.photos]
+        enrolment = parts.enroller.enrol(photos)
+        sources.append(enrolment.source)
+        warnings += enrolment.warnings
+    return sources, warnings
+
+
+def make_plan(
+    pairs: tuple[Pair, ...],
+    sources: list[SourceFace],
+    tracks: Tracks,
+    name: str,
+    parts: Parts,
+) -> SwapPlan:
+    """Who gets whose face. Raises NoTargetFaceError, NoSuchPersonError, BadOptionError."""
+    if not tracks.people:
+        raise NoTargetFaceError(name)
+    source_by_track: dict[int, SourceFace] = {}
+    for pair, source in zip(pairs, sources, strict=True):
+        for track_id in choose(pair.who, source, tracks, parts).source_by_track:
+            if track_id in source_by_track:
+                raise BadOptionError(f"two sources are meant for face {track_id}; give it one")
+            source_by_track[track_id] = source
+    return SwapPlan(source_by_track)
+
+
+def choose(who: Who, source: SourceFace, tracks: Tracks, parts: Parts) -> SwapPlan:
+    match who:
+        case MostPresent():
+            return plan_most_present(tracks, source)
+        case Everyone():
+            return plan_everyone(tracks, source)
+        case CastNumber(number):
+            return SwapPlan({get_person(tracks, number).id: source})
+        case LooksLike(photo, face_number):
+            shown = parts.enroller.portrait(Photo(photo.name, read_image(photo)[0], face_number))
+            person = find_person(tracks, shown.embedding)
+            if person is None:
+                raise NoSuchPersonError(
+                    f"nobody in the target looks like {photo.name}; "
+                    "see the cast list with: lendface scan TARGET"
+                )
+            return SwapPlan({person.id: source})
+
+
+def get_person(tracks: Tracks, number: int) -> Track:
+    try:
+        return tracks.get_person(number)
+    except KeyError:
+        raise NoSuchPersonError(
+            f"there is no face {number}; the target has faces 1 to {len(tracks.people)}, "
+            "see the cast list with: lendface scan TARGET"
+        ) from None
+
+
+def hard_warning(scan: Scan, plan: SwapPlan) -> str | None:
+    """Says so where nothing of a planned person can be swapped."""
+    lost = [p for p in scan.people if p.id in plan.source_by_track and p.usable_share < 0.01]
+    if not lost:
+        return None
+    numbers = ", ".join(str(person.id) for person in lost)
+    return f"face {numbers} is too small or too turned in every frame and was left as it is"
+
+
+def report_person(tracks: Tracks, track_id: int) -> PersonReport:
+    strengths = [
+        place.strength
+        for places in tracks.places.values()
+        for place in places
+        if place.track_id == track_id
+    ]
+    kinds = Counter("swapped" if s > 0.99 else "faded" if s > 0 else "left" for s in strengths)
+    return PersonReport(track_id, kinds["swapped"], kinds["faded"], kinds["left"])
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """The second pass: every frame once more, with new faces, into the output."""
+
+    request: SwapRequest
+    tracks: Tracks
+    plan: SwapPlan
+    parts: Parts
+    watch: Watch
+
+    def write_video(self, target: VideoTarget) -> list[str]:
+        """Returns warnings about what the output could not keep and what did not decode."""
+        with (
+            target.reader() as reader,
+            open_writer(self.request.output, reader, self.request.encode) as writer,
+        ):
+            for frame in self._swapped(prefetch(reader.frames())):
+                writer.write(frame)
+        damage = reader.damage.reason
+        return [*writer.warnings, *([damage] if damage else [])]
+
+    def write_still(self, target: ImageTarget) -> None:
+        for frame in self._swapped([target.frame]):
+            write_image(self.request.output, frame.picture, target.info)
+
+    def _swapped(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        done = render(frames, self.tracks, self.plan, self.parts.swapper)
+        for count, frame in enumerate(done, start=1):
+            yield frame
+            self.watch.step("render", count, self.tracks.frame_count)

@@ -1,0 +1,88 @@
+"""Targets that can be read more than once: a video, a picture, or frames a caller holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ..engine.types import Frame
+from ..media import ImageInfo, MediaInfo, VideoReader, open_video, prefetch, probe, read_image
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Frames that can be opened any number of times, and what is known of them."""
+
+    name: str
+    open: Callable[[], AbstractContextManager[Iterator[Frame]]]
+    frame_count: int | None  # where it is known before reading
+
+
+@dataclass(frozen=True)
+class Trim:
+    """A part of a film, in seconds; None means from its start, to its end."""
+
+    start_s: Fraction | None = None
+    end_s: Fraction | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class VideoTarget:
+    """A video file."""
+
+    info: MediaInfo
+    trim: Trim
+
+    @property
+    def frame_count(self) -> int | None:
+        if self.trim == Trim() or self.info.duration is None:
+            return self.info.frame_count
+        end = min(self.trim.end_s or self.info.duration, self.info.duration)
+        return max(1, round((end - (self.trim.start_s or 0)) * self.info.frame_rate))
+
+    @contextmanager
+    def reader(self) -> Iterator[VideoReader]:
+        with open_video(self.info.path, start_s=self.trim.start_s, end_s=self.trim.end_s) as reader:
+            yield reader
+
+    def as_target(self) -> Target:
+        @contextmanager
+        def frames() -> Iterator[Iterator[Frame]]:
+            with self.reader() as reader:
+                yield prefetch(reader.frames())
+
+        return Target(self.info.path.name, frames, self.frame_count)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTarget:
+    """A still picture, which is a film of one frame."""
+
+    path: Path
+    frame: Frame
+    info: ImageInfo
+
+    def as_target(self) -> Target:
+        return still(self.path.name, self.frame)
+
+
+def still(name: str, frame: Frame) -> Target:
+    """One frame as a target."""
+
+    @contextmanager
+    def frames() -> Iterator[Iterator[Frame]]:
+        yield iter([frame])
+
+    return Target(name, frames, 1)
+
+
+def open_target(path: Path, trim: Trim) -> VideoTarget | ImageTarget:
+    """What the file is. Raises the errors of ``probe`` and ``read_image``."""
+    info = probe(path)
+    if info.kind == "video":
+        return VideoTarget(info, trim)
+    picture, image_info = read_image(path)
+    return ImageTarget(path, Frame(0, Fraction(0), picture), image_info)
