@@ -30,10 +30,9 @@ def paint_skin(
     ``depth`` (h, w) eye distances from the rim.
     """
     texels = _sample(texture, sheet, eye_px)
-    detail, is_free = texels[..., :3], texels[..., 3:]
+    is_feature, is_lip = np.clip(2 * texels[..., 3:], 0, 1), np.clip(2 * texels[..., 3:] - 1, 0, 1)
     limit = _bright_limit((own - slow) @ LUMA, sheet.is_inner & (depth > 0.1))
-    calm = _bounded(_with_less_chroma(detail), limit)
-    painted = slow + calm + is_free * (detail - calm)
+    painted = slow + _calmed(texels[..., :3], limit, is_feature, is_lip)
     return from_log(painted + _rim_tone(own - painted, sheet, depth, eye_px))
 
 
@@ -59,17 +58,18 @@ def _bright_limit(luma_detail: Floats, where: Array) -> float:
     )
 
 
-def _with_less_chroma(detail: Floats) -> Floats:
-    luma = (detail @ LUMA)[..., None]
-    return luma + CHROMA_KEPT * (detail - luma)
+def _calmed(detail: Floats, limit: float, is_feature: Floats, is_lip: Floats) -> Floats:
+    """Highlights and shadows of the source's own light pressed to what the target shows.
 
-
-def _bounded(detail: Floats, limit: float) -> Floats:
-    """Highlights and shadows of the source's own light pressed to what the target shows."""
+    Features stay as dark as they are, and lips as red; a highlight is pressed everywhere.
+    """
     luma = (detail @ LUMA)[..., None]
+    shade = np.minimum(luma, 0)
     bright = limit * np.tanh(np.maximum(luma, 0) / limit)
-    dark = DARK_LIMIT * limit * np.tanh(np.minimum(luma, 0) / (DARK_LIMIT * limit))
-    return detail - luma + bright + dark
+    dark = DARK_LIMIT * limit * np.tanh(shade / (DARK_LIMIT * limit))
+    dark += is_feature * (shade - dark)
+    chroma = CHROMA_KEPT + (1 - CHROMA_KEPT) * is_lip
+    return bright + dark + chroma * (detail - luma)
 
 
 def _rim_tone(difference: Floats, sheet: Sheet, depth: Floats, eye_px: float) -> Floats:

@@ -22,6 +22,7 @@ CROP_SIDE = 256
 SEEN = (0.15, 0.50)  # cosine to the camera between which a texel becomes worth using
 TOO_DARK, TOO_BRIGHT, TOO_COLOURED = -0.45, 0.55, 0.30  # log; hair, glasses, scarf, glare
 BEARD = -0.30  # log luma
+TEETH_REDNESS = 0.02  # log red over green, against the skin's
 FACE_LOWER_HALF = 0.40  # below this a dark part is a beard, which belongs to the person
 
 
@@ -30,7 +31,7 @@ class Texture:
     """Log colour of each texel minus the light on it; 0 is plain skin."""
 
     mips: tuple[Floats, ...]  # (side, side, 4), each half as large as the one before; the fourth
-    # is 1 where the detail is a feature (brow, eye, lip, beard) and not skin, soft between
+    # says what a texel is: 0 skin, 0.5 brow, lash or beard, 1 lip, soft between
     light: Floats  # the source's own light, for those who want its skin tone
 
     @property
@@ -73,7 +74,7 @@ def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
     detail = to_log(colours) - upsampled(light, surface.size)
     _, facing = point_normals(landmarks[:POINTS], surface.topology.triangles)
     seen = smoothstep(surface.spread(facing[:, None])[..., 0], *SEEN)
-    own = surface.is_face & ~_foreign(surface, detail)
+    own = surface.is_face & ~_foreign(surface, detail) & ~_teeth(surface, detail)
     near = cv2.GaussianBlur(own.astype(np.float32), (0, 0), surface.sigma_px(0.06))
     sure = smoothstep(near, 0.5, 1.0) * own * seen
     return _Layer(detail, sure.astype(np.float32), light)
@@ -123,6 +124,14 @@ def _foreign(surface: Surface, detail: Floats) -> Array:
     return _reaching(sound, surface.is_face & ~surface.grown(surface.is_face, -0.12)) & ~own
 
 
+def _teeth(surface: Surface, detail: Floats) -> Array:
+    """(side, side) bool: on the lips, but as bright as skin or brighter and less red."""
+    soft = cv2.GaussianBlur(detail, (0, 0), surface.sigma_px(0.01))
+    redness = soft[..., 0] - soft[..., 1]
+    pale = surface.grown(surface.lips, 0.02) & (soft @ LUMA > 0) & (redness < TEETH_REDNESS)
+    return surface.grown(pale, 0.015) & surface.lips if pale.any() else pale
+
+
 def _has_beard(surface: Surface, luma: Floats) -> bool:
     chin = surface.is_face & (surface.heights > 0.78) & (surface.heights < 0.92)
     columns = slice(round(0.42 * surface.size), round(0.58 * surface.size))
@@ -136,12 +145,13 @@ def _reaching(mask: Array, rim: Array) -> Array:
 
 
 def _features(surface: Surface, detail: Floats) -> Floats:
-    """(side, side) 0..1: parts whose darkness and colour are the person's, not the light's."""
-    near = surface.grown(surface.brows, 0.04) | surface.grown(surface.eyes, 0.05) | surface.lips
+    """(side, side): 1 on lips, 0.5 on brows, lashes and beard, 0 on skin, soft between."""
+    near = surface.grown(surface.brows, 0.04) | surface.grown(surface.eyes, 0.05)
     luma = cv2.GaussianBlur(detail @ LUMA, (0, 0), surface.sigma_px(0.02))
     beard = surface.is_face & (surface.heights > FACE_LOWER_HALF) & (luma < BEARD)
     beard &= _has_beard(surface, luma)
-    return cv2.GaussianBlur((near | beard).astype(np.float32), (0, 0), surface.sigma_px(0.03))
+    marks = np.maximum(0.5 * (near | beard), surface.lips).astype(np.float32)
+    return cv2.GaussianBlur(marks, (0, 0), surface.sigma_px(0.03))
 
 
 def _fill(surface: Surface, detail: Floats, sure: Floats) -> Floats:
