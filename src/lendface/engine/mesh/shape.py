@@ -38,6 +38,18 @@ def neutral_shape(topology: Topology, faces: Iterable[Floats]) -> Floats:
     return np.median(np.stack(posed), axis=0).astype(np.float32)
 
 
+def eye_openings(landmarks_xyz: Floats) -> tuple[float, float]:
+    """Height over width of the image-left and the image-right eye; about 0.3 open, 0 closed."""
+    left, right = (
+        float(
+            np.mean([np.linalg.norm(points[k] - points[-k]) for k in range(3, 6)])
+            / max(float(np.linalg.norm(points[0] - points[8])), 1e-6)
+        )
+        for points in (landmarks_xyz[list(ring)] for ring in (EYE_IMAGE_LEFT, EYE_IMAGE_RIGHT))
+    )
+    return left, right
+
+
 @dataclass(frozen=True, eq=False)
 class ShapeShift:
     """Turns the difference of two shapes into one that carries identity but no expression."""

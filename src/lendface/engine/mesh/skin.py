@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ..types import Array, Floats
-from .light import LUMA, from_log
+from .light import LOG_OFFSET, LUMA, from_log
 from .sheet import Sheet
 from .steps import smoothstep
 from .surface import EYE_DISTANCE_UV
@@ -19,6 +19,8 @@ RIM_DEPTH = (0.08, 0.32)  # eye distances from the rim that are compared with th
 RIM_SIGMA = 0.16
 RIM_OUTLIER = 0.45  # log; a difference like this is hair or a beard, not tone
 RIM_PRIOR = 0.12
+WHITE = float(np.log(252 + LOG_OFFSET))
+KNEE = WHITE - 0.15
 
 
 def paint_skin(
@@ -33,7 +35,8 @@ def paint_skin(
     is_feature, is_lip = np.clip(2 * texels[..., 3:], 0, 1), np.clip(2 * texels[..., 3:] - 1, 0, 1)
     limit = _bright_limit((own - slow) @ LUMA, sheet.is_inner & (depth > 0.1))
     painted = slow + _calmed(texels[..., :3], limit, is_feature, is_lip)
-    return from_log(painted + _rim_tone(own - painted, sheet, depth, eye_px))
+    painted += _rim_tone(own - painted, sheet, depth, eye_px)
+    return from_log(painted - _burnt(painted))
 
 
 def _sample(texture: Texture, sheet: Sheet, eye_px: float) -> Floats:
@@ -70,6 +73,13 @@ def _calmed(detail: Floats, limit: float, is_feature: Floats, is_lip: Floats) ->
     dark += is_feature * (shade - dark)
     chroma = CHROMA_KEPT + (1 - CHROMA_KEPT) * is_lip
     return bright + dark + chroma * (detail - luma)
+
+
+def _burnt(painted: Floats) -> Floats:
+    """(h, w, 1) log to take off where a channel nears white: all of them go down, hue stays."""
+    above = np.maximum(painted.max(-1, keepdims=True) - KNEE, 0)
+    room = WHITE - KNEE
+    return above - room * np.tanh(above / room)
 
 
 def _rim_tone(difference: Floats, sheet: Sheet, depth: Floats, eye_px: float) -> Floats:

@@ -15,17 +15,19 @@ import numpy as np
 from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
 from .light import spread_light, to_log
 from .occlusion import hair_cover, hands_cover
-from .shape import ShapeShift, neutral_shape, pose_of
+from .shape import ShapeShift, eye_openings, neutral_shape, pose_of
 from .sheet import Sheet, lay
 from .skin import paint_skin
 from .steps import smoothstep
 from .texture import Texture, build_texture
-from .topology import POINTS, Topology
+from .topology import LIDS_IMAGE_LEFT, LIDS_IMAGE_RIGHT, POINTS, Topology
 
 FEATHER = 0.09  # eye distances; of the outer edge
 ERODED = 0.025
 EYE_EDGE = 0.018
 MOUTH_EDGE = 0.02
+LID_EDGE = 0.035
+LIDS_SHUT = (-0.70, -0.35)  # minus the target's eye opening over the source's
 FACING_FADE = (0.08, 0.35)  # cosine between which a part turned away disappears
 
 
@@ -35,6 +37,7 @@ class Look:
 
     texture: Texture
     shift: Floats  # (468, 3) centimetres towards the source's shape
+    openings: tuple[float, float]  # of the eyes in the source's texture, height over width
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +51,8 @@ class MeshSwapper:
         texture = build_texture(self.topology, source.portraits)
         own = neutral_shape(self.topology, [p.mesh.landmarks_xyz for p in source.portraits])
         shift = ShapeShift(self.topology).between(person.shape, own)
-        return Look(texture, self.shape * shift)
+        openings = np.mean([eye_openings(p.mesh.landmarks_xyz) for p in source.portraits], axis=0)
+        return Look(texture, self.shape * shift, (float(openings[0]), float(openings[1])))
 
     def swap(self, picture: Picture, face: Face, look: Look) -> Patch | None:
         """The patch for one face, or None where nothing of it lies inside the picture."""
@@ -65,7 +69,8 @@ class MeshSwapper:
         own, slow = to_log(target), spread_light(face.light, np.ascontiguousarray(sheet.uv))
         skin = paint_skin(look.texture, slow, own, sheet, depth, eye_px)
         skin = _as_soft_as(skin, target, sheet.is_inner)
-        pixels = _keep_openings(skin, target, sheet, eye_px)
+        lids = _closed_lids(moved[:, :2] - origin, face.landmarks_xyz, look, box, eye_px)
+        pixels = _keep_openings(skin, target, sheet, lids, eye_px)
         alpha = _edge(sheet, depth) * face.strength
         alpha *= 1 - hair_cover(own, slow, sheet.uv, eye_px)
         alpha *= 1 - hands_cover(face.hands, target, origin, eye_px)
@@ -89,7 +94,9 @@ def _sharpness(luma: Floats, where: Array) -> float:
     return float(np.mean(high[where])) if where.any() else 0.0
 
 
-def _keep_openings(skin: Floats, target: Floats, sheet: Sheet, eye_px: float) -> Floats:
+def _keep_openings(
+    skin: Floats, target: Floats, sheet: Sheet, lids: Floats, eye_px: float
+) -> Floats:
     """The target's own eyes and inner mouth, moved with the mesh."""
     own = cv2.remap(
         target,
@@ -100,7 +107,25 @@ def _keep_openings(skin: Floats, target: Floats, sheet: Sheet, eye_px: float) ->
     )
     eye = _softened(sheet.eyes, EYE_EDGE * eye_px)
     mouth = _softened(sheet.mouth, MOUTH_EDGE * eye_px)
-    return skin + np.maximum(eye, mouth)[..., None] * (own - skin)
+    return skin + np.maximum(np.maximum(eye, lids), mouth)[..., None] * (own - skin)
+
+
+def _closed_lids(
+    moved_xy: Floats, landmarks_xyz: Floats, look: Look, box: Box, eye_px: float
+) -> Floats:
+    """(h, w) 0..1: where the target's own lids are shown.
+
+    The source's texture has the lids of open eyes; drawn out over a closed eye they would smear
+    the lashes into a dark patch.
+    """
+    mask = np.zeros((box.height, box.width), np.float32)
+    rings = (LIDS_IMAGE_LEFT, LIDS_IMAGE_RIGHT)
+    for ring, now, source in zip(rings, eye_openings(landmarks_xyz), look.openings, strict=True):
+        shut = float(smoothstep(np.float32(-now / max(source, 1e-6)), *LIDS_SHUT))
+        outline = np.rint(moved_xy[list(ring)]).astype(np.int32)
+        if shut > 0:
+            cv2.fillPoly(mask, [outline], shut)
+    return _softened(mask, LID_EDGE * eye_px) if mask.any() else mask
 
 
 def _edge(sheet: Sheet, depth: Floats) -> Floats:
