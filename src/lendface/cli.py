@@ -83,61 +83,69 @@ StartOption = Annotated[
 EndOption = Annotated[str | None, typer.Option("--end", help="End before this time.")]
 
 
+FilesArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SOURCE... TARGET",
+        help="One or several photos of one person, then the video or image to change. "
+        "With --pair, only the TARGET.",
+    ),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="The result: .mp4 .mov .mkv .webm, or .jpg .png .webp."),
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Everybody gets the source's face.")]
+FaceOption = Annotated[
+    int | None, typer.Option("--face", min=1, help="Only this person of the cast list.")
+]
+ReferenceOption = Annotated[
+    Path | None, typer.Option(help="Only the person whom this photo shows.")
+]
+PairOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Several people at once: PHOTO[,PHOTO...]=trackN or PHOTO=REFERENCE_PHOTO. "
+        "May be given again."
+    ),
+]
+SourceFaceOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Which face of a source photo, counted from left to right."),
+]
+CodecOption = Annotated[Codec | None, typer.Option(help="h264 unless the container needs av1.")]
+EncoderOption = Annotated[
+    str | None,
+    typer.Option(help="A hardware encoder such as h264_nvenc, or 'auto' for one that works."),
+]
+QualityOption = Annotated[
+    int | None, typer.Option(min=0, max=63, help="CRF or its like; lower is better and larger.")
+]
+PresetOption = Annotated[str | None, typer.Option(help="The encoder's speed preset.")]
+ShapeOption = Annotated[
+    float, typer.Option(min=0, max=1, help="How far the face takes the source's shape.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite the output.")]
+
+
 @app.command(no_args_is_help=True)
 def swap(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="SOURCE... TARGET",
-            help="One or several photos of one person, then the video or image to change. "
-            "With --pair, only the TARGET.",
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", help="The result: .mp4 .mov .mkv .webm, or .jpg .png .webp."
-        ),
-    ] = None,
-    everyone: Annotated[
-        bool, typer.Option("--all", help="Everybody gets the source's face.")
-    ] = False,
-    face: Annotated[
-        int | None, typer.Option("--face", min=1, help="Only this person of the cast list.")
-    ] = None,
-    reference: Annotated[
-        Path | None, typer.Option(help="Only the person whom this photo shows.")
-    ] = None,
-    pair: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Several people at once: PHOTO[,PHOTO...]=trackN or PHOTO=REFERENCE_PHOTO. "
-            "May be given again."
-        ),
-    ] = None,
-    source_face: Annotated[
-        int | None,
-        typer.Option(min=1, help="Which face of a source photo, counted from left to right."),
-    ] = None,
+    files: FilesArgument,
+    output: OutputOption = None,
+    everyone: AllOption = False,
+    face: FaceOption = None,
+    reference: ReferenceOption = None,
+    pair: PairOption = None,
+    source_face: SourceFaceOption = None,
     start: StartOption = None,
     end: EndOption = None,
-    codec: Annotated[
-        Codec | None, typer.Option(help="h264 unless the container needs av1.")
-    ] = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(help="A hardware encoder such as h264_nvenc, or 'auto' for one that works."),
-    ] = None,
-    quality: Annotated[
-        int | None, typer.Option(min=0, max=63, help="CRF or its like; lower is better and larger.")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(help="The encoder's speed preset.")] = None,
-    shape: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="How far the face takes the source's shape."),
-    ] = 0.8,
+    codec: CodecOption = None,
+    encoder: EncoderOption = None,
+    quality: QualityOption = None,
+    preset: PresetOption = None,
+    shape: ShapeOption = 0.8,
     provider: ProviderOption = Provider.cpu,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Put a source's face into a video or an image.
