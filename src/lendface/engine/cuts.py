@@ -10,6 +10,7 @@ from .types import Floats, Picture
 THUMB_PX = 96
 JUMP = 18.0  # mean difference of brightness, 0..255, that a shot seldom shows from frame to frame
 UNLIKE = 0.75  # correlation of the thumbnails below which they show different scenes
+STRANGE = 0.30  # ... and below which they do, however fast the shot has been moving
 
 
 class CutFinder:
@@ -29,7 +30,9 @@ class CutFinder:
             return False
         jump = float(np.abs(thumb - last).mean())
         usual, self._usual = self._usual, 0.8 * self._usual + 0.2 * min(jump, 2 * JUMP)
-        return jump > JUMP + usual and _likeness(last, thumb) < UNLIKE
+        if jump <= JUMP:
+            return False
+        return _likeness(last, thumb) < (UNLIKE if jump > JUMP + usual else STRANGE)
 
 
 def _likeness(a: Floats, b: Floats) -> float:

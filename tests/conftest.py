@@ -1,0 +1,31 @@
+"""The engine with its models, loaded once for all tests of a process."""
+
+from __future__ import annotations
+
+import pytest
+
+import lendface
+from lendface.engine.enrol import Photo
+from lendface.engine.mesh.topology import Topology
+from lendface.engine.picture import ArrayPicture
+from lendface.engine.types import SourceFace
+from lendface.models import load_topology
+from lendface.service.parts import Parts
+from people import PEOPLE, read_person
+
+
+@pytest.fixture(scope="session")
+def parts() -> Parts:
+    return lendface.build()
+
+
+@pytest.fixture(scope="session")
+def topology() -> Topology:
+    return load_topology()
+
+
+@pytest.fixture(scope="session")
+def sources(parts: Parts) -> dict[str, SourceFace]:
+    """The three people of ``people.PEOPLE``, enrolled from their portraits."""
+    photos = {who: Photo(who, ArrayPicture(read_person(who))) for who in PEOPLE}
+    return {who: parts.enroller.enrol([photo]).source for who, photo in photos.items()}

@@ -1,0 +1,70 @@
+"""Leaning a target's shape towards a source's without its expression."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lendface.engine.mesh.shape import ShapeShift, neutral_shape
+from lendface.engine.mesh.swapper import MeshSwapper
+from lendface.engine.mesh.topology import OVAL, POINTS, Topology
+from lendface.engine.types import Floats, SourceFace, Track
+from people import PEOPLE
+
+UPPER_LIP, LOWER_LIP = [82, 13, 312], [87, 14, 317]
+LIDS = ([160, 159, 158, 385, 386, 387], [144, 145, 153, 380, 374, 373])
+PAIRS = [(a, b) for a in PEOPLE for b in PEOPLE if a != b]
+
+
+@pytest.fixture(scope="module")
+def shapes(topology: Topology, sources: dict[str, SourceFace]) -> dict[str, Floats]:
+    meshes = {who: source.portraits[0].mesh for who, source in sources.items()}
+    return {who: neutral_shape(topology, [m.landmarks_xyz]) for who, m in meshes.items()}
+
+
+def openings(shape: Floats, upper: list[int], lower: list[int]) -> Floats:
+    return np.linalg.norm(shape[lower] - shape[upper], axis=1)
+
+
+@pytest.mark.parametrize(("target", "source"), PAIRS)
+def test_the_outline_stays_where_it_is(
+    topology: Topology, shapes: dict[str, Floats], target: str, source: str
+) -> None:
+    shift = ShapeShift(topology).between(shapes[target], shapes[source])
+    assert shift.shape == (POINTS, 3)
+    assert (shift[list(OVAL)] == 0).all()
+    assert np.abs(shift).max() > 0.1  # centimetres: people do differ
+
+
+@pytest.mark.parametrize(("target", "source"), PAIRS)
+def test_mouth_and_eyes_stay_as_open_as_the_target_has_them(
+    topology: Topology, shapes: dict[str, Floats], target: str, source: str
+) -> None:
+    shouting = shapes[source].copy()
+    shouting[LOWER_LIP] += np.float32([0, 2.5, 0])  # centimetres
+    shouting[LIDS[1]] += np.float32([0, 0.5, 0])
+    moved = shapes[target] + ShapeShift(topology).between(shapes[target], shouting)
+    for upper, lower in ((UPPER_LIP, LOWER_LIP), LIDS):
+        before, after = (openings(shape, upper, lower) for shape in (shapes[target], moved))
+        np.testing.assert_allclose(after, before, atol=0.06)
+
+
+def test_ones_own_shape_moves_nothing(topology: Topology, shapes: dict[str, Floats]) -> None:
+    own = shapes["P003"]
+    np.testing.assert_allclose(ShapeShift(topology).between(own, own), 0, atol=1e-6)
+
+
+def test_the_lips_become_only_a_little_wider(topology: Topology) -> None:
+    wide = topology.vertices * np.float32([3, 1, 1])
+    moved = topology.vertices + ShapeShift(topology).between(topology.vertices, wide)
+    widths = [np.ptp(shape[[61, 291], 0]) for shape in (topology.vertices, moved)]
+    assert widths[1] / widths[0] == pytest.approx(1.15, abs=0.03)
+
+
+def test_shape_zero_moves_no_point_at_all(
+    topology: Topology, sources: dict[str, SourceFace], shapes: dict[str, Floats]
+) -> None:
+    person = Track(1, sources["P003"].embedding, shapes["P003"], 1, 200, 0, 1, ((0, 1),), 0)
+    looks = [MeshSwapper(topology, how).prepare(sources["P005"], person) for how in (0.0, 1.0)]
+    assert (looks[0].shift == 0).all()
+    assert np.abs(looks[1].shift).max() > 0.1
