@@ -195,10 +195,9 @@ def _filled(marks: Sequence[Mark]) -> list[tuple[Mark, Mark, float]]:
 
 def bearable(mark: Mark) -> float:
     """0..1: a face too small, too doubtful or turned too far is better left alone."""
-    values = np.float32([mark.height_px, mark.score, -abs(mark.yaw_deg)])
-    size = smoothstep(values[0], *SMALL_PX)
-    sure = smoothstep(values[1], *UNSURE)
-    facing = smoothstep(values[2], -TURNED_DEG[1], -TURNED_DEG[0])
+    size = smoothstep(mark.height_px, *SMALL_PX)
+    sure = smoothstep(mark.score, *UNSURE)
+    facing = smoothstep(-abs(mark.yaw_deg), -TURNED_DEG[1], -TURNED_DEG[0])
     return float(size * sure * facing)
 
 

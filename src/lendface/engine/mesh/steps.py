@@ -7,11 +7,11 @@ import numpy as np
 from ..types import Floats
 
 
-def smoothstep(values: Floats, low: float, high: float) -> Floats:
+def smoothstep(values: Floats | float, low: float, high: float) -> Floats:
     """0 below ``low``, 1 above ``high``, smooth between.
 
     >>> smoothstep(np.float32([0, 2, 3, 9]), 2, 4).tolist()
     [0.0, 0.0, 0.5, 1.0]
     """
-    t = np.clip((values - low) / (high - low), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    t = np.clip((np.asarray(values, np.float32) - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)

@@ -28,6 +28,10 @@ EYE_EDGE = 0.018
 MOUTH_EDGE = 0.02
 LID_EDGE = 0.035
 LIDS_SHUT = (-0.70, -0.35)  # minus the target's eye opening over the source's
+SOFTER = (0.4, 0.55, 0.7, 0.9, 1.1, 1.4, 1.8, 2.3)  # sigmas, pixels
+GRAIN_REACH = 1.5  # times the usual fine detail
+GRAIN_FROM_PX = (30.0, 60.0)  # eye distance
+GRAIN_LIMIT = 4.0  # of 255
 FACING_FADE = (0.08, 0.35)  # cosine between which a part turned away disappears
 
 
@@ -65,10 +69,11 @@ class MeshSwapper:
         target = picture.region(box)
         sheet = lay(self.topology, points[:, :2] - origin, moved - [*origin, 0], box)
         eye_px = _eye_distance_px(points)
-        depth = _depth_from_rim(sheet.is_face, eye_px)
+        depth = _depth_from_rim(sheet.is_face, box, picture.size_wh, eye_px)
         own, slow = to_log(target), spread_light(face.light, np.ascontiguousarray(sheet.uv))
         skin = paint_skin(look.texture, slow, own, sheet, depth, eye_px)
         skin = _as_soft_as(skin, target, sheet.is_inner)
+        skin += _grain(target, sheet.is_inner, eye_px)
         lids = _closed_lids(moved[:, :2] - origin, face.landmarks_xyz, look, box, eye_px)
         pixels = _keep_openings(skin, target, sheet, lids, eye_px)
         alpha = _edge(sheet, depth) * face.strength
@@ -79,19 +84,37 @@ class MeshSwapper:
 
 def _as_soft_as(skin: Floats, target: Floats, where: Array) -> Floats:
     """The patch blurred until it is no sharper than the picture it goes into."""
-    wanted = _sharpness(_luma(target), where)
-    luma = _luma(skin)
-    best = 0.0
-    for sigma in (0.4, 0.55, 0.7, 0.9, 1.1, 1.4, 1.8, 2.3):
-        if _sharpness(luma if best == 0 else cv2.GaussianBlur(luma, (0, 0), best), where) <= wanted:
-            break
-        best = sigma
-    return skin if best == 0 else cv2.GaussianBlur(skin, (0, 0), best)
+    wanted, luma = _sharpness(_luma(target), where), _luma(skin)
+    last, last_sharpness = 0.0, _sharpness(luma, where)
+    if last_sharpness <= wanted:
+        return skin
+    for sigma in SOFTER:
+        sharpness = _sharpness(cv2.GaussianBlur(luma, (0, 0), sigma), where)
+        if sharpness <= wanted:
+            # Between two steps, so that the softness does not jump from frame to frame.
+            share = (last_sharpness - wanted) / max(last_sharpness - sharpness, 1e-6)
+            return cv2.GaussianBlur(skin, (0, 0), max(last + share * (sigma - last), 0.2))
+        last, last_sharpness = sigma, sharpness
+    return cv2.GaussianBlur(skin, (0, 0), SOFTER[-1])
 
 
 def _sharpness(luma: Floats, where: Array) -> float:
     high = np.abs(luma - cv2.GaussianBlur(luma, (0, 0), 1.0))
     return float(np.mean(high[where])) if where.any() else 0.0
+
+
+def _grain(target: Floats, where: Array, eye_px: float) -> Floats:
+    """(h, w, 1) the target's own noise: what is finest in it, as far as it is weak everywhere.
+
+    It is the film's own, so it lives from frame to frame as the film does. What stands out of it
+    is an edge or a pore of the target's and stays away. In a small face all that is fine is
+    features, so it gets none.
+    """
+    luma = _luma(target)
+    fine = luma - cv2.GaussianBlur(luma, (0, 0), 1.0)
+    usual = float(np.median(np.abs(fine[where]))) if where.any() else 0.0
+    limit = min(GRAIN_REACH * usual, GRAIN_LIMIT) * float(smoothstep(eye_px, *GRAIN_FROM_PX))
+    return np.clip(fine, -limit, limit)[..., None]
 
 
 def _keep_openings(
@@ -121,7 +144,7 @@ def _closed_lids(
     mask = np.zeros((box.height, box.width), np.float32)
     rings = (LIDS_IMAGE_LEFT, LIDS_IMAGE_RIGHT)
     for ring, now, source in zip(rings, eye_openings(landmarks_xyz), look.openings, strict=True):
-        shut = float(smoothstep(np.float32(-now / max(source, 1e-6)), *LIDS_SHUT))
+        shut = float(smoothstep(-now / max(source, 1e-6), *LIDS_SHUT))
         outline = np.rint(moved_xy[list(ring)]).astype(np.int32)
         if shut > 0:
             cv2.fillPoly(mask, [outline], shut)
@@ -135,10 +158,17 @@ def _edge(sheet: Sheet, depth: Floats) -> Floats:
     return rim * np.maximum(smoothstep(sheet.facing, *FACING_FADE), smoothstep(depth, 0.2, 0.35))
 
 
-def _depth_from_rim(is_face: Array, eye_px: float) -> Floats:
-    """(h, w) how far inside the face a pixel lies, in eye distances."""
-    padded = cv2.copyMakeBorder(is_face.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    return cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1] / eye_px
+def _depth_from_rim(is_face: Array, box: Box, size_wh: tuple[int, int], eye_px: float) -> Floats:
+    """(h, w) how far inside the face a pixel lies, in eye distances.
+
+    Where the picture ends the face goes on: that is no rim.
+    """
+    top, left = int(box.y0 > 0), int(box.x0 > 0)
+    bottom, right = int(box.y1 < size_wh[1]), int(box.x1 < size_wh[0])
+    mask = is_face.astype(np.uint8)
+    padded = cv2.copyMakeBorder(mask, top, bottom, left, right, cv2.BORDER_CONSTANT)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)
+    return depth[top : top + box.height, left : left + box.width] / eye_px
 
 
 def _softened(mask: Floats, sigma: float) -> Floats:

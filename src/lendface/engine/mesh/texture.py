@@ -22,7 +22,7 @@ CROP_SIDE = 256
 SEEN = (0.15, 0.50)  # cosine to the camera between which a texel becomes worth using
 TOO_DARK, TOO_BRIGHT, TOO_COLOURED = -0.45, 0.55, 0.30  # log; hair, glasses, scarf, glare
 BEARD = -0.30  # log luma
-TEETH_REDNESS = 0.02  # log red over green, against the skin's
+TEETH_BRIGHTER, TEETH_PALER = 0.15, 0.05  # log, against the median of the lips
 FACE_LOWER_HALF = 0.40  # below this a dark part is a beard, which belongs to the person
 
 
@@ -125,11 +125,14 @@ def _foreign(surface: Surface, detail: Floats) -> Array:
 
 
 def _teeth(surface: Surface, detail: Floats) -> Array:
-    """(side, side) bool: on the lips, but as bright as skin or brighter and less red."""
+    """(side, side) bool: beside the mouth opening, brighter and paler than these lips are."""
     soft = cv2.GaussianBlur(detail, (0, 0), surface.sigma_px(0.01))
-    redness = soft[..., 0] - soft[..., 1]
-    pale = surface.grown(surface.lips, 0.02) & (soft @ LUMA > 0) & (redness < TEETH_REDNESS)
-    return surface.grown(pale, 0.015) & surface.lips if pale.any() else pale
+    luma, redness = soft @ LUMA, soft[..., 0] - soft[..., 1]
+    lips = surface.lips & ~surface.mouth
+    beside = surface.grown(surface.mouth, 0.09) & surface.lips
+    pale = beside & (luma > np.median(luma[lips]) + TEETH_BRIGHTER)
+    pale &= redness < np.median(redness[lips]) - TEETH_PALER
+    return surface.grown(pale, 0.02) & surface.lips if pale.any() else pale
 
 
 def _has_beard(surface: Surface, luma: Floats) -> bool:
