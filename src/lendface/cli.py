@@ -150,8 +150,9 @@ def swap(
 ) -> None:
     """Put a source's face into a video or an image.
 
-    Every frame, timestamp, sound track and subtitle stays in place; only the face changes. The
-    most present person is swapped unless --all, --face, --reference or --pair says otherwise.
+    Every frame, timestamp, sound track and subtitle stays; only the face changes.
+
+    It is the face of the most present person, unless an option says whose.
 
     lendface swap me.jpg clip.mp4 -o out.mp4
 

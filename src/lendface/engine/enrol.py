@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lendface.errors import NoSourceFaceError, SeveralSourceFacesError, SourcePeopleDifferError
+from lendface.errors import (
+    NoSourceFaceError,
+    NoSuchSourceFaceError,
+    SeveralSourceFacesError,
+    SourcePeopleDifferError,
+)
 
 from .geometry import crop_of, face_roi, five_points, next_face_roi
 from .mesh.topology import POINTS
@@ -50,7 +55,7 @@ class Enroller:
         """One person from one or several photos.
 
         Raises NoSourceFaceError, SeveralSourceFacesError where a photo leaves it open which face
-        is meant, and SourcePeopleDifferError.
+        is meant, NoSuchSourceFaceError and SourcePeopleDifferError.
         """
         portraits = [self.portrait(photo) for photo in photos]
         for photo, portrait in zip(photos, portraits, strict=True):
@@ -68,7 +73,10 @@ class Enroller:
         return Enrolment(SourceFace(tuple(best_first), embedding), warnings)
 
     def portrait(self, photo: Photo) -> Portrait:
-        """The one face of a photo; raises NoSourceFaceError or SeveralSourceFacesError."""
+        """The one face of a photo, or the one that is asked for.
+
+        Raises NoSourceFaceError, SeveralSourceFacesError or NoSuchSourceFaceError.
+        """
         mesh = self._choose(photo, self.find_meshes(photo.picture))
         embedding = self.recognizer.embed(photo.picture, five_points(mesh.landmarks_xyz))
         return Portrait(photo.picture, mesh, embedding)
@@ -82,9 +90,11 @@ class Enroller:
         return sorted(named, key=lambda mesh: float(mesh.landmarks_xyz[:POINTS, 0].mean()))
 
     def _choose(self, photo: Photo, meshes: list[Mesh]) -> Mesh:
-        if not meshes or (photo.face_number or 0) > len(meshes):
+        if not meshes:
             raise NoSourceFaceError(photo.name)
         if photo.face_number is not None:
+            if not 1 <= photo.face_number <= len(meshes):
+                raise NoSuchSourceFaceError(photo.name, photo.face_number, len(meshes))
             return meshes[photo.face_number - 1]
         if len(meshes) > 1:
             raise SeveralSourceFacesError(photo.name, len(meshes))

@@ -12,15 +12,15 @@ from .steps import smoothstep
 from .surface import EYE_DISTANCE_UV
 from .texture import Texture
 
-CHROMA_KEPT = 0.55  # of the skin's own colour detail; features keep all of theirs
-BRIGHT_LIMIT = (1.6, 0.18)  # times the target's own bright detail; never less than, log
-DARK_LIMIT = 3.0  # times the bright limit
-RIM_DEPTH = (0.08, 0.32)  # eye distances from the rim that are compared with the target
+CHROMA_KEPT = 0.7  # of the skin's own colour detail; features keep all of theirs
+BRIGHT_LIMIT = (2.0, 0.25)  # times the target's own bright detail; never less than, log
+DARK_LIMIT = 4.0  # times the bright limit
+RIM_DEPTH = (0.06, 0.26)  # eye distances from the rim that are compared with the target
 RIM_SIGMA = 0.16
 RIM_OUTLIER = 0.45  # log; a difference like this is hair or a beard, not tone
 RIM_PRIOR = 0.12
 WHITE = float(np.log(252 + LOG_OFFSET))
-KNEE = WHITE - 0.15
+KNEE = 0.15  # log below white from which channels are held back
 
 
 def paint_skin(
@@ -33,10 +33,11 @@ def paint_skin(
     """
     texels = _sample(texture, sheet, eye_px)
     is_feature, is_lip = np.clip(2 * texels[..., 3:], 0, 1), np.clip(2 * texels[..., 3:] - 1, 0, 1)
-    limit = _bright_limit((own - slow) @ LUMA, sheet.is_inner & (depth > 0.1))
+    inside = sheet.is_inner & (depth > 0.1)
+    limit = _bright_limit((own - slow) @ LUMA, inside)
     painted = slow + _calmed(texels[..., :3], limit, is_feature, is_lip)
     painted += _rim_tone(own - painted, sheet, depth, eye_px)
-    return from_log(painted - _burnt(painted))
+    return from_log(painted - _burnt(painted, _brightest(own, inside)))
 
 
 def _sample(texture: Texture, sheet: Sheet, eye_px: float) -> Floats:
@@ -75,11 +76,19 @@ def _calmed(detail: Floats, limit: float, is_feature: Floats, is_lip: Floats) ->
     return bright + dark + chroma * (detail - luma)
 
 
-def _burnt(painted: Floats) -> Floats:
+def _brightest(own: Floats, where: Array) -> float:
+    """Log of the brightest channel that the face may have: little above the target's own.
+
+    In an HDR film the view of what is brighter than white is steep, and a highlight would leap.
+    """
+    peaks = own[where].max(-1) if where.any() else own.max(-1)
+    return min(float(np.percentile(peaks, 99.5)) + 0.03, WHITE)
+
+
+def _burnt(painted: Floats, white: float) -> Floats:
     """(h, w, 1) log to take off where a channel nears white: all of them go down, hue stays."""
-    above = np.maximum(painted.max(-1, keepdims=True) - KNEE, 0)
-    room = WHITE - KNEE
-    return above - room * np.tanh(above / room)
+    above = np.maximum(painted.max(-1, keepdims=True) - (white - KNEE), 0)
+    return above - KNEE * np.tanh(above / KNEE)
 
 
 def _rim_tone(difference: Floats, sheet: Sheet, depth: Floats, eye_px: float) -> Floats:

@@ -31,7 +31,7 @@ LIDS_SHUT = (-0.70, -0.35)  # minus the target's eye opening over the source's
 SOFTER = (0.4, 0.55, 0.7, 0.9, 1.1, 1.4, 1.8, 2.3)  # sigmas, pixels
 GRAIN_REACH = 1.5  # times the usual fine detail
 GRAIN_FROM_PX = (30.0, 60.0)  # eye distance
-GRAIN_LIMIT = 4.0  # of 255
+GRAIN_LIMIT = 2.5  # of 255
 FACING_FADE = (0.08, 0.35)  # cosine between which a part turned away disappears
 
 
