@@ -14,12 +14,15 @@ import numpy as np
 
 from ..engine.types import Array, Floats, Pixels
 
+SHOULDER = 0.8  # of diffuse white; brighter than this is pressed together
+EXPOSURE = 0.85  # where diffuse white would lie on the SDR display without the shoulder
 Kind = Literal["yuv", "gbr", "gray"]
 
 RGB, BT709, UNSPECIFIED, FCC, BT470BG, SMPTE170M, SMPTE240M = 0, 1, 2, 4, 5, 6, 7
 BT2020_NCL, BT2020_CL = 9, 10
 PQ, HLG = 16, 18
 FULL_RANGE = 2
+UNTAGGED = 0
 KR_KB_BY_MATRIX = {
     BT709: (0.2126, 0.0722),
     FCC: (0.30, 0.11),
@@ -88,7 +91,7 @@ class Colour:
     def _unit_scale_offset(self) -> tuple[Array, Array]:
         """Per plane: code value minus offset, times scale, is 0..1 (chroma -0.5..0.5)."""
         step = 1 << (self.bit_depth - 8)
-        is_chroma = np.array([False, self.kind == "yuv", self.kind == "yuv"])
+        is_chroma = np.array([False, self.kind != "gbr", self.kind != "gbr"])
         if self.is_full_range:
             return np.full(3, 1 / self.top), np.where(is_chroma, 128 * step, 0)
         scale = 1 / (np.where(is_chroma, 224, 219) * step)
@@ -142,16 +145,25 @@ def looked_up(table: Floats, values: Floats) -> Floats:
 def get_curve(transfer: int) -> Curve:
     """The curve of PQ or HLG.
 
-    Light relative to diffuse white (203 cd/m2, ITU-R BT.2408) goes through ``x / (1 + x)``, which
-    keeps highlights apart, and a display gamma. A part of the identity keeps the slope above 0.05
-    everywhere, so that the way back is well conditioned down to black.
+    Light relative to diffuse white (203 cd/m2, ITU-R BT.2408) is kept in proportion up to
+    ``SHOULDER``, so that skin has the contrast it has in SDR; highlights are pressed into what is
+    left. Then comes a display gamma. A part of the identity keeps the slope above 0.05 everywhere,
+    so that the way back is well conditioned down to black.
     """
     signal = np.linspace(0, 1, 1 << 14)
     light = pq_light(signal) if transfer == PQ else hlg_light(signal)
-    view = (light / (1 + light) / (light[-1] / (1 + light[-1]))) ** (1 / 2.4)
+    shown = with_shoulder(light)
+    view = (shown / shown[-1]) ** (1 / 2.4)
     sdr = 0.95 * view + 0.05 * signal
     back = np.interp(np.linspace(0, 1, 1 << 16), sdr, signal)
     return Curve(np.float32(sdr * 255), np.float32(back * 255))
+
+
+def with_shoulder(light: Array) -> Array:
+    """Light, 1 = diffuse white, to 0..1 of an SDR display; the slope has no step."""
+    room = 1 - SHOULDER * EXPOSURE
+    above = np.maximum(light - SHOULDER, 0) * EXPOSURE / room
+    return np.minimum(light, SHOULDER) * EXPOSURE + room * above / (1 + above)
 
 
 def pq_light(signal: Array) -> Array:

@@ -16,13 +16,14 @@ import av.error
 
 from ..engine.types import Frame
 from ..errors import BadOptionError, NoVideoError, UnreadableMediaError
-from .colour import FULL_RANGE, Colour, resolved_matrix
+from .colour import FULL_RANGE, UNTAGGED, Colour, resolved_matrix
 from .images import is_image
 from .planes import Carrier, Layout, PlanesPicture, planes_of
 from .probe import MediaInfo, describe, get_video_stream, open_container
 
 THREADS = min(os.cpu_count() or 1, 8)  # every thread keeps frames in memory
 BACK_S = (0, 1, 4, 16)  # how far before a wanted start to look for a keyframe
+KNOWS_DURATION = frozenset({"mov", "mp4", "matroska", "webm", "avi", "flv", "asf"})
 CENTRED_CHROMA = frozenset({"mjpeg", "mpeg1video", "webp"})
 NATIVE_BASES = ("yuv420p", "yuv422p", "yuv444p", "gbrp", "gray")
 
@@ -49,7 +50,8 @@ class Damage:
             return self.packets_read < self.frames_expected
         if self.seconds_expected is None:
             return False
-        return self.seconds_expected - self.seconds_decoded > max(1, self.seconds_expected / 20)
+        missing = self.seconds_expected - self.seconds_decoded
+        return missing > max(Fraction(1, 5), self.seconds_expected / 50)
 
     @property
     def is_damaged(self) -> bool:
@@ -91,7 +93,7 @@ class VideoReader:
         if start_s is None and end_s is None:
             self.damage.frames_expected = stream.frames or None
             self.damage.has_exact_count = "mov" in info.container
-            self.damage.seconds_expected = info.duration
+            self.damage.seconds_expected = find_own_duration(container, stream)
 
     @property
     def is_trimmed(self) -> bool:
@@ -221,6 +223,27 @@ def open_video(
         yield VideoReader(container, stream, info, start_s, end_s)
 
 
+def find_own_duration(container: Any, stream: Any) -> Fraction | None:
+    """How long the picture says it is; None where that is a guess or the sound's length."""
+    if not KNOWS_DURATION & set(container.format.name.split(",")):
+        return None
+    if stream.duration is not None and stream.duration > 0:
+        return stream.duration * stream.time_base
+    if tag := stream.metadata.get("DURATION"):
+        return parsed_duration(tag)
+    alone = len(container.streams) == 1 and container.duration
+    return Fraction(container.duration, av.time_base) if alone else None
+
+
+def parsed_duration(tag: str) -> Fraction | None:
+    """Matroska's ``00:01:02.500000000``."""
+    try:
+        hours, minutes, seconds = tag.split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+    except ValueError:
+        return None
+
+
 def seek(container: Any, stream: Any, pts: int) -> None:
     """To the keyframe at or before ``pts``; to the start where the file cannot seek."""
     try:
@@ -271,7 +294,9 @@ def get_layout(frame: av.VideoFrame, info: MediaInfo) -> Layout:
     placement = info.placement
     if (frame.width, frame.height) != placement.coded_wh:  # a stream that changes its size
         placement = replace(placement, coded_wh=(frame.width, frame.height))
+    # Without a tag, gray is taken as full range by FFmpeg's own scaler and by players.
     is_full = frame.color_range == FULL_RANGE or pix_fmt.startswith("yuvj") or kind == "gbr"
+    is_full |= kind == "gray" and frame.color_range == UNTAGGED
     colour = Colour(
         kind=kind,
         bit_depth=max(component.bits for component in frame.format.components),
