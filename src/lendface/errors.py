@@ -150,6 +150,18 @@ class SeveralSourceFacesError(FaceError):
         self.name, self.count = name, count
 
 
+class NoSuchSourceFaceError(FaceError):
+    code = "no_such_source_face"
+
+    def __init__(self, name: str, number: int, count: int) -> None:
+        faces = "one face" if count == 1 else f"{count} faces"
+        super().__init__(
+            f"{name} shows {faces}, so there is no face {number}; "
+            f"--source-face is {'1' if count == 1 else f'1..{count}'}, counted from left to right"
+        )
+        self.name, self.number, self.count = name, number, count
+
+
 class SourcePeopleDifferError(FaceError):
     code = "different_people_in_source"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from ..engine.tracks import Tracks
 from ..engine.types import Frame, SourceFace, Track
 from ..errors import BadOptionError, NoSuchPersonError, NoTargetFaceError
 from ..media import EncodeOptions, open_writer, prefetch, read_image, write_image
+from ..media.encode import choose_encoder
+from ..media.output import check_writable
+from ..media.writer import get_container
 from .parts import Parts, Watch
 from .scans import Scan, scan_target
 from .targets import ImageTarget, Trim, VideoTarget, open_target
@@ -107,8 +111,10 @@ def swap_files(
     """
     watch = watch or Watch()
     check_output(request)
-    sources, warnings = enrol_pairs(request.pairs, parts)
     opened = open_target(request.target, request.trim)
+    if isinstance(opened, VideoTarget):  # a wrong ending is told before an hour of work, not after
+        choose_encoder(request.encode, get_container(request.output))
+    sources, warnings = enrol_pairs(request.pairs, parts)
     target = opened.as_target()
     began = clock()
     scan = scan_target(target, parts, watch)
@@ -135,12 +141,16 @@ def swap_files(
 
 
 def check_output(request: SwapRequest) -> None:
-    """The result must not overwrite what it is made from."""
+    """The result must not overwrite what it is made from, and there must be a place for it.
+
+    Raises BadOptionError, OutputFolderMissingError and OutputError.
+    """
     inputs = [request.target, *(photo for pair in request.pairs for photo in pair.photos)]
     if any(path.exists() and request.output.resolve() == path.resolve() for path in inputs):
         raise BadOptionError(
             f"the output {request.output.name} is one of the inputs; choose another name"
         )
+    check_writable(request.output)
 
 
 def enrol_pairs(pairs: Iterable[Pair], parts: Parts) -> tuple[list[SourceFace], list[str]]:
@@ -236,9 +246,10 @@ class Rendering:
         """Returns warnings about what the output could not keep and what did not decode."""
         with (
             target.reader() as reader,
+            closing(prefetch(reader.frames())) as ahead,
             open_writer(self.request.output, reader, self.request.encode) as writer,
         ):
-            for frame in self._swapped(prefetch(reader.frames())):
+            for frame in self._swapped(ahead):
                 writer.write(frame)
         damage = reader.damage.reason
         return [*writer.warnings, *([damage] if damage else [])]

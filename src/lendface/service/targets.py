@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -51,8 +51,9 @@ class VideoTarget:
     def as_target(self) -> Target:
         @contextmanager
         def frames() -> Iterator[Iterator[Frame]]:
-            with self.reader() as reader:
-                yield prefetch(reader.frames())
+            # The file is closed only after the thread that reads it has ended.
+            with self.reader() as reader, closing(prefetch(reader.frames())) as ahead:
+                yield ahead
 
         return Target(self.info.path.name, frames, self.frame_count)
 
