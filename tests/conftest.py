@@ -11,6 +11,7 @@ from lendface.engine.picture import ArrayPicture
 from lendface.engine.types import SourceFace
 from lendface.models import load_topology
 from lendface.service.parts import Parts
+from material import Material
 from people import PEOPLE, read_person
 
 
@@ -29,3 +30,8 @@ def sources(parts: Parts) -> dict[str, SourceFace]:
     """The three people of ``people.PEOPLE``, enrolled from their portraits."""
     photos = {who: Photo(who, ArrayPicture(read_person(who))) for who in PEOPLE}
     return {who: parts.enroller.enrol([photo]).source for who, photo in photos.items()}
+
+
+@pytest.fixture(scope="session")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    return Material(tmp_path_factory.mktemp("material"))
