@@ -22,7 +22,7 @@ from .topology import POINTS, Topology
 
 GRID_SIDE = 16  # the light is smooth: sigma is 2.4 cells
 SAMPLE_SIDE = 48
-SIGMA_EYE_DISTANCES = 0.45
+SIGMA_EYE_DISTANCES = 0.35
 LOG_OFFSET = 8.0
 LUMA = np.float32([0.299, 0.587, 0.114])
 BEARD_DARKER = 0.30  # log luma below the cheek above it
@@ -67,7 +67,7 @@ class LightMeter:
         places = np.ascontiguousarray(values[..., :2], np.float32)
         sampled = cv2.remap(soft, places, None, cv2.INTER_LINEAR)
         inside = ((values[..., :2] >= 0) & (values[..., :2] <= crop.shape[0] - 1)).all(-1)
-        weight = self._surface.skin * inside * np.clip(values[..., 2] - 0.1, 0, 0.5)
+        weight = self._surface.skin * inside * np.clip(values[..., 2] - 0.05, 0, 0.25)
         return self._smooth(to_log(sampled), weight.astype(np.float32))
 
     def _smooth(self, colours: Floats, weight: Floats) -> Floats:

@@ -100,7 +100,7 @@ class Surface:
     @cached_property
     def skin(self) -> Array:
         """Where skin is expected: the face without its features and its outermost rim."""
-        inner = self.grown(self.polygon(OVAL), -0.10)
+        inner = self.grown(self.polygon(OVAL), -0.05)
         return inner & ~self.features
 
     @cached_property
