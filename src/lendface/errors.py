@@ -18,6 +18,18 @@ class BadOptionError(LendfaceError):
     code = "bad_option"
 
 
+class DemoPeopleMissingError(BadOptionError):
+    """The synthetic people of the demo are not installed."""
+
+    code = "demo_people_missing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the demo needs its synthetic people: pip install 'lendface[demo]'; "
+            "or give --source and --target"
+        )
+
+
 class CancelledError(LendfaceError):
     """The caller asked to stop; nothing was written."""
 
