@@ -250,7 +250,8 @@ def demo(
         if as_json:
             return print_json(facts)
         for name, value in facts.items():
-            typer.echo(f"{name:28} {value}")
+            if value not in (None, []):
+                typer.echo(f"{name.replace('_', ' '):22} {value}")
         return None
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .service.parts import Progress
 
 LINE_EVERY_S = 5.0
-TITLES = {"scan": "looking for faces", "render": "swapping"}
+TITLES = {"clip": "making a clip", "scan": "looking for faces", "render": "swapping"}
 
 
 class Bars:

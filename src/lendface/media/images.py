@@ -149,10 +149,7 @@ def encode(suffix: str, bgr: Pixels, info: ImageInfo, quality: int) -> bytes:
     kept = {EXIF: info.exif, XMP: info.xmp, ICC: info.icc}
     kinds = [kind for kind, value in kept.items() if value]
     values = [np.frombuffer(value, np.uint8) for value in kept.values() if value]
-    # 4:4:4: a swapped face must not bleed its colours
-    flags: list[Any] = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_WEBP_QUALITY, quality]
-    if suffix in (".jpg", ".jpeg"):
-        flags += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    flags = quality_flags(suffix, quality)
     try:
         done, data = cv2.imencodeWithMetadata(suffix, bgr, kinds, values, flags)
     except cv2.error as fault:
@@ -160,6 +157,17 @@ def encode(suffix: str, bgr: Pixels, info: ImageInfo, quality: int) -> bytes:
     if not done:
         raise OutputFormatError(f"the picture does not fit a {suffix} file")
     return data.tobytes()
+
+
+def quality_flags(suffix: str, quality: int) -> list[Any]:
+    """Encoder parameters; a format takes only its own."""
+    if suffix == ".webp":
+        return [cv2.IMWRITE_WEBP_QUALITY, quality]
+    if suffix == ".png":
+        return []
+    # 4:4:4: a swapped face must not bleed its colours
+    full_colour = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    return [cv2.IMWRITE_JPEG_QUALITY, quality, *full_colour]
 
 
 def orientation(exif: bytes | None) -> int:
