@@ -22,7 +22,7 @@ LIGHT_SIGMA_CELLS = 2.0
 LIGHT_ROUNDS = 8  # of smoothing over the mesh: a face model has hard edges beside the nose
 LIGHT_WRAP = 0.5  # a large lamp reaches round the edge
 LIGHT_MEAN = 0.6  # share of its light that leaves the portrait's own brightness
-WARMTH = np.float32([0.02, 0.0, -0.03])  # log, at the warmest
+WARMTH = np.float32([0.06, 0.0, -0.09])  # log, at the warmest, of a light of 1
 FOLD_PX = 7.0  # of the portrait, between neighbours in the frame
 NOISE_MARGIN_PX = 64
 
@@ -75,8 +75,7 @@ class Painter:
         """(FINER h, FINER w) the triangle of the rig that each fine pixel shows."""
         triangles, face = self.rig.triangles, slice(self.rig.face_from, None)
         fine = (at + 0.5) * FINER - 0.5
-        a, b, c = (fine[triangles[:, k]] for k in range(3))
-        ahead = np.cross(b - a, c - a) < 0  # as the canonical mesh winds, seen from the front
+        ahead = _areas(fine, triangles) < 0  # as the canonical mesh winds, seen from the front
         depth = points_xyz[triangles[face], 2].mean(1)
         depth[is_sliver(fine, triangles[face])] = np.inf
         order = np.concatenate(
@@ -139,7 +138,7 @@ class Painter:
         size = (max(1, width // LIGHT_CELL_PX), max(1, height // LIGHT_CELL_PX))
         small = cv2.resize(light, size, interpolation=cv2.INTER_AREA)
         small = cv2.GaussianBlur(small, (0, 0), LIGHT_SIGMA_CELLS)
-        factors = np.exp(small[..., None] + warmth * WARMTH).astype(np.float32)
+        factors = np.exp(small[..., None] + self.script.light * warmth * WARMTH).astype(np.float32)
         return cv2.resize(factors, (width, height), interpolation=cv2.INTER_LINEAR)
 
     def _noise(self, index: int) -> Floats:
@@ -170,6 +169,13 @@ def _soften_folds(picture: Floats, places: Floats) -> None:
         jumps[:, :-1] |= across
     soft = np.minimum(1, 1.3 * cv2.GaussianBlur(jumps.astype(np.float32), (0, 0), 0.7))
     picture += soft[..., None] * (cv2.GaussianBlur(picture, (0, 0), 0.9) - picture)
+
+
+def _areas(points_xy: Floats, triangles: Array) -> Floats:
+    """(m,) twice the area; the sign says which way round a triangle is seen."""
+    a, b, c = (points_xy[triangles[:, k]] for k in range(3))
+    (ux, uy), (vx, vy) = (b - a).T, (c - a).T
+    return ux * vy - uy * vx
 
 
 def _normals(points_xyz: Floats, triangles: Array) -> Floats:
