@@ -8,7 +8,7 @@ import numpy as np
 from ..types import Array, Floats
 from .light import LOG_OFFSET, LUMA, from_log
 from .sheet import Sheet
-from .steps import smoothstep
+from .steps import largest_channel, smoothstep
 from .surface import EYE_DISTANCE_UV
 from .texture import Texture
 
@@ -81,20 +81,20 @@ def _brightest(own: Floats, where: Array) -> float:
 
     In an HDR film the view of what is brighter than white is steep, and a highlight would leap.
     """
-    peaks = own[where].max(-1) if where.any() else own.max(-1)
+    peaks = largest_channel(own)[where] if where.any() else largest_channel(own)
     return min(float(np.percentile(peaks, 99.5)) + 0.03, WHITE)
 
 
 def _burnt(painted: Floats, white: float) -> Floats:
     """(h, w, 1) log to take off where a channel nears white: all of them go down, hue stays."""
-    above = np.maximum(painted.max(-1, keepdims=True) - (white - KNEE), 0)
+    above = np.maximum(largest_channel(painted)[..., None] - (white - KNEE), 0)
     return above - KNEE * np.tanh(above / KNEE)
 
 
 def _rim_tone(difference: Floats, sheet: Sheet, depth: Floats, eye_px: float) -> Floats:
     """(h, w, 3) log to add so that the rim meets the target's tone; it fades inwards."""
     near_rim = (1 - smoothstep(depth, *RIM_DEPTH)) * (depth > 0.01)
-    off = np.abs(difference).max(-1)
+    off = largest_channel(np.abs(difference))
     weight = near_rim * np.clip(2 - off / RIM_OUTLIER, 0, 1) * np.clip(sheet.facing * 3, 0, 1)
     small = max(1, int(eye_px / 12))
     size = tuple(-(-side // small) for side in weight.shape[::-1])

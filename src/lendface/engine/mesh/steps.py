@@ -1,4 +1,4 @@
-"""Soft thresholds."""
+"""Soft thresholds and small arithmetic on whole pictures."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def smoothstep(values: Floats | float, low: float, high: float) -> Floats:
     """
     t = np.clip((np.asarray(values, np.float32) - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
+
+
+def largest_channel(values: Floats) -> Floats:
+    """(h, w) of (h, w, 3): numpy's own maximum over so short an axis takes ten times as long."""
+    return np.maximum(np.maximum(values[..., 0], values[..., 1]), values[..., 2])
