@@ -1,0 +1,1 @@
+"""Measures speed, stage by stage: ``python -m benchmarks`` or ``make bench``."""
