@@ -7,8 +7,9 @@ the whole frame every few frames, after a cut, and when a face was lost.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -66,7 +67,7 @@ class Tracklet:
     """One face followed without a break."""
 
     id: int
-    starts_shot: bool  # it was there when the shot began
+    starts_shot: bool = False  # it was there when the shot began
     sightings: list[Sighting] = field(default_factory=list)  # not yet handed out
     handed_out: int = 0  # of the first of them, how many have been
     first_frame: int = -1
@@ -120,7 +121,9 @@ class Tracker:
         self._topology = topology
         self._meter = LightMeter(topology)
         self._flow = FaceFlow()
-        self._before: Picture | None = None
+        self._recent: deque[Frame] = deque(maxlen=DETECT_EVERY)  # of this shot
+        self._boxes: dict[int, list[Floats]] = {}  # of all faces in the recent frames
+        self._shot_began = 0
         self._alive: list[Tracklet] = []
         self._since_detection = DETECT_EVERY
         self.tracklets: list[Tracklet] = []
@@ -129,23 +132,25 @@ class Tracker:
         """Take one frame; yields faces whose steadying is done, of this or earlier frames."""
         if is_cut:
             yield from self.end_shot()
-        picture = frame.picture
+            self._shot_began = frame.index
         lost = self._follow(frame)
         for tracklet in lost:
             yield from self._finish(tracklet)
         self._since_detection += 1
         if is_cut or lost or self._since_detection >= DETECT_EVERY:
-            self._detect(frame, is_cut or frame.index == 0)
+            self._detect(frame)
         for tracklet in self._alive:
             yield from _hand_out(tracklet, at_end=False)
-        self._before = picture
+        self._recent.append(frame)
+        self._boxes = {f.index: self._boxes.get(f.index, []) for f in self._recent}
 
     def end_shot(self) -> Iterator[Steadied]:
         """Let go of every face: a cut, or the end of the film."""
         for tracklet in list(self._alive):
             tracklet.ends_shot = True
             yield from self._finish(tracklet)
-        self._before = None
+        self._recent.clear()
+        self._boxes.clear()
 
     def _finish(self, tracklet: Tracklet) -> Iterator[Steadied]:
         if tracklet in self._alive:
@@ -178,7 +183,7 @@ class Tracker:
             if other is not tracklet and other.last_frame == frame
         )
 
-    def _detect(self, frame: Frame, starts_shot: bool) -> None:
+    def _detect(self, frame: Frame) -> None:
         self._since_detection = 0
         found = self._detector.detect(frame.picture)
         for tracklet in self._alive:
@@ -186,9 +191,9 @@ class Tracker:
             is_seen = any(overlap(box, face.box_xyxy) > SAME_FACE for face in found)
             tracklet.missed = 0 if is_seen else tracklet.missed + 1
         for face in found:
-            self._begin(frame, face, starts_shot)
+            self._begin(frame, face)
 
-    def _begin(self, frame: Frame, face: Detection, starts_shot: bool) -> None:
+    def _begin(self, frame: Frame, face: Detection) -> None:
         if face.box_xyxy[3] - face.box_xyxy[1] < LEAST_FACE_PX:
             return
         known = [box_of(t.last.mesh.landmarks_xyz) for t in self._alive]
@@ -201,10 +206,39 @@ class Tracker:
         box = box_of(mesh.landmarks_xyz)
         if mesh.score < LEAST_SCORE or any(overlap(box, other) > SAME_FACE for other in known):
             return
-        tracklet = Tracklet(len(self.tracklets), starts_shot, first_frame=frame.index)
+        tracklet = Tracklet(len(self.tracklets), first_frame=frame.index)
         if self._add(tracklet, frame, mesh):
+            self._look_back(tracklet, frame)
+            tracklet.starts_shot = tracklet.first_frame == self._shot_began
             self.tracklets.append(tracklet)
             self._alive.append(tracklet)
+
+    def _look_back(self, tracklet: Tracklet, frame: Frame) -> None:
+        """Follow a new face into the frames since the detector last looked.
+
+        Else a face that comes into view would show itself for some frames before it is swapped.
+        """
+        later = frame
+        for earlier in reversed(self._recent):
+            known = tracklet.sightings[0]
+            mesh = self._look(
+                earlier.picture, crop_of(next_face_roi(known.mesh.landmarks_xyz), self._side)
+            )
+            box = box_of(mesh.landmarks_xyz)
+            is_taken = any(overlap(box, other) > SAME_FACE for other in self._boxes[earlier.index])
+            if is_taken or not _is_same_face(known.mesh, mesh):
+                return
+            forth, back = self._flow.between(
+                earlier.picture, later.picture, mesh.landmarks_xyz, known.mesh.landmarks_xyz
+            )
+            light = measure_light(self._meter, earlier.picture, mesh.landmarks_xyz)
+            still = np.zeros_like(forth)
+            tracklet.sightings[0] = replace(known, forth=forth, back=back)
+            tracklet.sightings.insert(
+                0, Sighting(earlier.index, mesh, still, still, light, known.hands)
+            )
+            self._boxes[earlier.index].append(box)
+            tracklet.first_frame, later = earlier.index, earlier
 
     def _add(self, tracklet: Tracklet, frame: Frame, mesh: Mesh) -> bool:
         """Keep one more sighting; False where the face turned out to be somebody else's."""
@@ -212,13 +246,14 @@ class Tracker:
         if age % EMBED_EVERY == 0 and not self._is_still(tracklet, frame, mesh):
             return False
         forth = back = np.zeros((len(mesh.landmarks_xyz), 2), np.float32)
-        if tracklet.sightings and self._before is not None:
-            then = tracklet.last.mesh.landmarks_xyz
-            forth, back = self._flow.between(self._before, frame.picture, then, mesh.landmarks_xyz)
+        if tracklet.sightings:
+            then, before = tracklet.last.mesh.landmarks_xyz, self._recent[-1].picture
+            forth, back = self._flow.between(before, frame.picture, then, mesh.landmarks_xyz)
         light = measure_light(self._meter, frame.picture, mesh.landmarks_xyz)
         hands = self._find_hands(tracklet, frame.picture, mesh, age)
         tracklet.sightings.append(Sighting(frame.index, mesh, forth, back, light, hands))
         tracklet.last_frame = frame.index
+        self._boxes.setdefault(frame.index, []).append(box_of(mesh.landmarks_xyz))
         return True
 
     def _is_still(self, tracklet: Tracklet, frame: Frame, mesh: Mesh) -> bool:
