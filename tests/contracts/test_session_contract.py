@@ -17,7 +17,7 @@ from lendface.models import RuntimeOptions, Session, get_spec, offered_providers
 from lendface.models.session import ORT_NAMES, LaterSession, Provider
 
 OFFERED = offered_providers()
-ABSENT = tuple(set(get_args(Provider)) - {"auto"} - set(OFFERED))
+ABSENT = sorted(set(get_args(Provider)) - {"auto"} - set(OFFERED))
 
 # Input shape, then mean and standard deviation of each output, on `wave`; from onnxruntime 1.31.
 GOLDENS: dict[str, tuple[tuple[int, ...], list[tuple[float, float]]]] = {
