@@ -239,13 +239,11 @@ def packets_by_stream(path: Path) -> dict[int, list[Parcel]]:
     found: dict[int, list[Parcel]] = {}
     with av.open(str(path)) as source:
         for packet in source.demux():
-            if packet.pts is None:  # the flush packet at the end
+            if packet.pts is None and packet.size == 0:  # the flush packet at the end
                 continue
-            base = packet.time_base
-            dts = packet.pts if packet.dts is None else packet.dts  # Matroska has no dts
-            parcel = Parcel(
-                packet.pts * base, dts * base, (packet.duration or 0) * base, bytes(packet)
-            )
+            base, pts = packet.time_base, packet.pts or 0  # a cover has no time
+            dts = pts if packet.dts is None else packet.dts  # Matroska has no dts
+            parcel = Parcel(pts * base, dts * base, (packet.duration or 0) * base, bytes(packet))
             found.setdefault(packet.stream.index, []).append(parcel)
     return found
 

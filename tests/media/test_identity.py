@@ -270,6 +270,18 @@ def test_other_containers_come_out_as_mp4_on_their_own_clock(ending: str, tmp_pa
     assert probe(tmp_path / "out.mp4").pix_fmt == "yuv420p"
 
 
+def test_what_a_codec_cannot_keep_is_told(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in.mkv", 3, pix_fmt="yuva420p", codec="ffv1")
+    assert write_again(source, tmp_path / "out.mp4", FAST).warnings == [
+        "the video's transparency is lost"
+    ]
+    fine = make_video(tmp_path / "in.mp4", 3, pix_fmt="yuv444p10le")
+    assert write_again(fine, tmp_path / "out.mkv", EncodeOptions("av1", preset="12")).warnings == [
+        "the picture is converted from yuv444p10le to yuv420p10le",
+        "Matroska and WebM round times to milliseconds",
+    ]
+
+
 def test_webm_gets_av1_by_itself(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", 5, rotation=90, sounds=[Sound()])
     write_again(source, tmp_path / "out.webm", EncodeOptions(preset="12"))

@@ -27,7 +27,6 @@ TURN_BY_ORIENTATION: dict[int, Turn] = {
     7: (0, -1, -1, 0),
     8: (0, -1, 1, 0),
 }
-LARGEST_PX = 1 << 28  # a decompression bomb is refused before it is unpacked
 ORIENTATION_TAG = 0x0112
 EXIF, ICC = int(cv2.IMAGE_METADATA_EXIF), int(cv2.IMAGE_METADATA_ICCP)
 XMP = int(cv2.IMAGE_METADATA_XMP)

@@ -101,6 +101,10 @@ class MediaInfo:
         return a * d - b * c < 0
 
     @property
+    def has_alpha(self) -> bool:
+        return self.pix_fmt.startswith(("yuva", "gbrap", "ya8", "ya16", "rgba", "argb", "abgr"))
+
+    @property
     def has_audio(self) -> bool:
         return any(stream.type == "audio" for stream in self.other_streams)
 

@@ -43,6 +43,7 @@ CONTAINER_BY_SUFFIX = {
     ".mkv": "matroska",
     ".webm": "webm",
 }
+MILLISECOND = Fraction(1, 1000)
 LARGEST_TIMESCALE = (1 << 31) - 1
 
 
@@ -152,6 +153,12 @@ class VideoWriter:
             self.warnings.append("the odd size needs 4:4:4 colour, which some players do not show")
         if new_bits < bits:
             self.warnings.append(f"{bits} bits per sample become {new_bits}")
+        if self._plan.info.has_alpha:
+            self.warnings.append("the video's transparency is lost")
+        if self._plan.info.is_interlaced:
+            self.warnings.append("the interlaced picture is encoded as if it were progressive")
+        if self._plan.container in ("matroska", "webm") and self._plan.info.time_base < MILLISECOND:
+            self.warnings.append("Matroska and WebM round times to milliseconds")
 
     def _add_video(self) -> None:
         encoding, info = self._encoding, self._plan.info
@@ -167,7 +174,9 @@ class VideoWriter:
             self._encoder.open()
         except (av.error.FFmpegError, ValueError) as fault:
             raise describe_fault(encoding.encoder, fault) from fault
-        self._reorder = Reorder(self._encoder.reorder_depth)
+        said = self._encoder.reorder_depth
+        is_sure = encoding.encoder in ("libx264", "libsvtav1")  # x265 and drivers do not say it
+        self._reorder = Reorder(said if is_sure else max(2, said))
 
     # One frame
 
@@ -196,8 +205,7 @@ class VideoWriter:
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
             packet.duration = self._durations.pop(packet.pts, 0) or packet.duration or 0
-            if self._fresh_starts:
-                self._reorder.place(packet)
+            self._reorder.place(packet)
             packet.stream = self._stream
             if self._side:
                 self._side.advance(packet.dts * packet.time_base + self._origin)
