@@ -15,6 +15,7 @@ from lendface.errors import (
     FileMissingError,
     MediaError,
     NoVideoError,
+    UnknownCodecError,
     UnreadableMediaError,
 )
 from lendface.media import VideoReader, open_video, open_writer, probe
@@ -167,3 +168,12 @@ def test_prefetch_keeps_the_order_and_raises_what_the_source_raises() -> None:
         seen.extend(prefetch(iter(source()), depth=3))  # type: ignore[call-overload]
     assert list(prefetch(range(100), depth=7)) == list(range(100))
     assert list(prefetch([])) == []
+
+
+def test_an_unknown_codec_is_said(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "in.mp4", 5)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zz9q").replace(b"avcC", b"zz9C"))
+    with pytest.raises(UnknownCodecError, match="no decoder for codec unknown"):
+        probe(path)
+    with pytest.raises(UnknownCodecError), open_video(path):
+        pass

@@ -187,11 +187,10 @@ def is_cover(stream: Any) -> bool:
 
 
 def codec_name(stream: Any) -> str:
-    context = stream.codec_context
-    if context is not None:
-        return context.codec.canonical_name
-    tag = getattr(stream, "codec_tag", "") if stream.type not in ("data", "attachment") else ""
-    return getattr(stream, "name", None) or str(tag).strip("\x00[] ") or "unknown"
+    """The codec, or the name of an attachment; ``unknown`` where FFmpeg has no decoder."""
+    if stream.codec_context is not None:
+        return stream.codec_context.codec.canonical_name
+    return (stream.name if stream.type in ("attachment", "data") else None) or "unknown"
 
 
 def describe(path: Path, container: Any, stream: Any) -> MediaInfo:
