@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
@@ -273,6 +274,9 @@ def root(
 
 def main() -> None:
     """The entry point of the ``lendface`` command."""
+    # Threads of a linear algebra library wait for each other in a loop, and ours are all small
+    # problems: on a busy machine one thread is many times faster.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     signal.signal(signal.SIGTERM, _stop)
     app()
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lendface.engine.enrol import Photo
-from lendface.engine.mesh.light import LUMA
+from lendface.engine.mesh.pixelwise import LUMA
 from lendface.engine.mesh.texture import build_texture
 from lendface.engine.mesh.topology import Topology
 from lendface.engine.picture import ArrayPicture

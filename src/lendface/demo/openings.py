@@ -8,7 +8,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from lendface.engine.mesh.steps import smoothstep
+from lendface.engine.mesh.pixelwise import smoothstep
 from lendface.engine.mesh.topology import EYE_IMAGE_LEFT, EYE_IMAGE_RIGHT, LIPS_INNER
 from lendface.engine.types import Array, Floats, Pixels
 

@@ -13,8 +13,8 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from lendface.engine.mesh.pixelwise import smoothstep
 from lendface.engine.mesh.shape import pose_of
-from lendface.engine.mesh.steps import smoothstep
 from lendface.engine.mesh.topology import OVAL, POINTS, Topology
 from lendface.engine.pose import Pose
 from lendface.engine.types import Array, Floats, Pixels

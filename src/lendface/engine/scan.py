@@ -12,8 +12,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from .cuts import CutFinder
 from .link import Person, link
+from .mesh.pixelwise import smoothstep
 from .mesh.shape import neutral_shape, pose_of
-from .mesh.steps import smoothstep
 from .mesh.topology import POINTS, Topology
 from .roles import Detector, HandFinder, Landmarker, Recognizer
 from .rows import MemoryLog, RowLog, landmarks_of, pack_row

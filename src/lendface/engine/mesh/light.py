@@ -16,6 +16,7 @@ import numpy as np
 
 from ..geometry import invert, move_landmarks
 from ..types import Floats, Picture, Pixels
+from .pixelwise import luma_of
 from .raster import point_normals
 from .surface import Surface
 from .topology import POINTS, Topology
@@ -24,7 +25,6 @@ GRID_SIDE = 16  # the light is smooth: sigma is 2.4 cells
 SAMPLE_SIDE = 48
 SIGMA_EYE_DISTANCES = 0.35
 LOG_OFFSET = 8.0
-LUMA = np.float32([0.299, 0.587, 0.114])
 BEARD_DARKER = 0.30  # log luma below the cheek above it
 OUTLIER = 0.30  # log; farther from the slow light than this and it is not skin ...
 OUTLIER_TIMES = 2.5  # ... unless the whole face is that uneven
@@ -71,7 +71,7 @@ class LightMeter:
         return self._smooth(to_log(sampled), weight.astype(np.float32))
 
     def _smooth(self, colours: Floats, weight: Floats) -> Floats:
-        luma = colours @ LUMA
+        luma = luma_of(colours)
         weight = weight * ~self._is_beard(luma, weight)
         slow = _normalised_blur(colours, weight, self._sigma)
         off = np.abs(colours - slow).max(-1)

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 
 from ..types import Floats, Hand
-from .light import LUMA
-from .steps import smoothstep
+from .pixelwise import luma_of, smoothstep
 
 PALM = (0, 1, 2, 5, 9, 13, 17)
 FINGERS = ((1, 2, 3, 4), (5, 6, 7, 8), (9, 10, 11, 12), (13, 14, 15, 16), (17, 18, 19, 20))
@@ -31,7 +30,7 @@ def hands_cover(hands: tuple[Hand, ...], target: Floats, origin: Floats, eye_px:
         _draw_hand(drawn, hand.points_xy - origin)
     if not drawn.any():
         return drawn.astype(np.float32)
-    luma = cv2.transform(target, LUMA[None]) / 255
+    luma = luma_of(target) / 255
     radius = max(2, round(EDGE_RADIUS * eye_px))
     return smoothstep(_guided(luma, drawn.astype(np.float32), radius), 0.25, 0.75)
 
@@ -43,7 +42,7 @@ def hair_cover(own: Floats, slow: Floats, uv: Floats, eye_px: float) -> Floats:
     be a brow, a shadow or a beard. ``own`` and ``slow`` (h, w, 3) are log colours of the target
     and of its light.
     """
-    difference = cv2.blur((own - slow) @ LUMA, _odd(0.04 * eye_px))
+    difference = cv2.blur(luma_of(own - slow), _odd(0.04 * eye_px))
     strange = np.maximum(
         smoothstep(-difference, *HAIR_DARKER), smoothstep(difference, *HAIR_BRIGHTER)
     )

@@ -23,7 +23,9 @@ from .topology import (
 
 RISE_RINGS = 4  # the outline stays; full effect this many edges further in
 LIP_WIDTH = (0.85, 1.15)
-SMOOTHNESS = 2.0
+SMOOTHNESS = 3.0  # weight of the neighbours against a point's own shift
+STIFF = 1 + SMOOTHNESS
+ROUNDS = 60  # (3/4)^60 is 3e-8
 
 
 def pose_of(topology: Topology, landmarks_xyz: Floats) -> Pose:
@@ -64,11 +66,20 @@ class ShapeShift:
         """
         wanted = source_shape - target_shape
         fixed = self._without_expression(wanted, target_shape, source_shape)
-        hard = self._hard
-        stiff = np.where(hard, 1e3, 1.0)
-        system = np.diag(stiff) + SMOOTHNESS * self._laplacian.T @ self._laplacian
-        smooth = np.linalg.solve(system, stiff[:, None] * fixed)
-        return (smooth * self._rise[:, None]).astype(np.float32)
+        return (self._smoothed(fixed) * self._rise[:, None]).astype(np.float32)
+
+    def _smoothed(self, fixed: Floats) -> Floats:
+        """Each free point between its own shift and the mean of its neighbours' shifts.
+
+        Jacobi's iteration and not a dense solver: BLAS runs that on several threads that wait
+        for each other in a loop, which on a busy machine took minutes instead of milliseconds.
+        """
+        neighbours, share = self._around
+        smooth = fixed
+        for _ in range(ROUNDS):
+            mean = (smooth[neighbours] * share[..., None]).sum(1)
+            smooth = np.where(self._hard[:, None], fixed, (fixed + SMOOTHNESS * mean) / STIFF)
+        return smooth
 
     def _without_expression(self, wanted: Floats, target: Floats, source: Floats) -> Floats:
         shift = wanted.copy()
@@ -91,9 +102,16 @@ class ShapeShift:
         return hard
 
     @cached_property
-    def _laplacian(self) -> Floats:
-        near = self.topology.neighbours.astype(np.float64)
-        return np.eye(POINTS) - near / near.sum(1, keepdims=True)
+    def _around(self) -> tuple[Array, Floats]:
+        """(468, k) neighbours of each point, padded with the point itself, and their shares."""
+        near = [np.flatnonzero(row) for row in self.topology.neighbours]
+        width = max(len(row) for row in near)
+        neighbours = np.arange(POINTS)[:, None].repeat(width, 1)
+        share = np.zeros((POINTS, width), np.float32)
+        for point, row in enumerate(near):
+            neighbours[point, : len(row)] = row
+            share[point, : len(row)] = 1 / len(row)
+        return neighbours, share
 
     @cached_property
     def _rise(self) -> Floats:

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 from ..types import Array, Floats
-from .light import LOG_OFFSET, LUMA, from_log
+from .light import LOG_OFFSET, from_log
+from .pixelwise import largest_channel, luma_of, smoothstep
 from .sheet import Sheet
-from .steps import largest_channel, smoothstep
 from .surface import EYE_DISTANCE_UV
 from .texture import Texture
 
@@ -34,7 +34,7 @@ def paint_skin(
     texels = _sample(texture, sheet, eye_px)
     is_feature, is_lip = np.clip(2 * texels[..., 3:], 0, 1), np.clip(2 * texels[..., 3:] - 1, 0, 1)
     inside = sheet.is_inner & (depth > 0.1)
-    limit = _bright_limit((own - slow) @ LUMA, inside)
+    limit = _bright_limit(luma_of(own - slow), inside)
     painted = slow + _calmed(texels[..., :3], limit, is_feature, is_lip)
     painted += _rim_tone(own - painted, sheet, depth, eye_px)
     return from_log(painted - _burnt(painted, _brightest(own, inside)))
@@ -67,7 +67,7 @@ def _calmed(detail: Floats, limit: float, is_feature: Floats, is_lip: Floats) ->
 
     Features stay as dark as they are, and lips as red; a highlight is pressed everywhere.
     """
-    luma = (detail @ LUMA)[..., None]
+    luma = luma_of(detail)[..., None]
     shade = np.minimum(luma, 0)
     bright = limit * np.tanh(np.maximum(luma, 0) / limit)
     dark = DARK_LIMIT * limit * np.tanh(shade / (DARK_LIMIT * limit))

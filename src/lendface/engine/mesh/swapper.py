@@ -15,10 +15,10 @@ import numpy as np
 from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
 from .light import spread_light, to_log
 from .occlusion import hair_cover, hands_cover
+from .pixelwise import luma_of, smoothstep
 from .shape import ShapeShift, eye_openings, neutral_shape, pose_of
 from .sheet import Sheet, lay
 from .skin import paint_skin
-from .steps import smoothstep
 from .texture import Texture, build_texture
 from .topology import LIDS_IMAGE_LEFT, LIDS_IMAGE_RIGHT, POINTS, Topology
 
@@ -84,7 +84,7 @@ class MeshSwapper:
 
 def _as_soft_as(skin: Floats, target: Floats, where: Array) -> Floats:
     """The patch blurred until it is no sharper than the picture it goes into."""
-    wanted, luma = _sharpness(_luma(target), where), _luma(skin)
+    wanted, luma = _sharpness(luma_of(target), where), luma_of(skin)
     last, last_sharpness = 0.0, _sharpness(luma, where)
     if last_sharpness <= wanted:
         return skin
@@ -110,7 +110,7 @@ def _grain(target: Floats, where: Array, eye_px: float) -> Floats:
     is an edge or a pore of the target's and stays away. In a small face all that is fine is
     features, so it gets none.
     """
-    luma = _luma(target)
+    luma = luma_of(target)
     fine = luma - cv2.GaussianBlur(luma, (0, 0), 1.0)
     usual = float(np.median(np.abs(fine[where]))) if where.any() else 0.0
     limit = min(GRAIN_REACH * usual, GRAIN_LIMIT) * float(smoothstep(eye_px, *GRAIN_FROM_PX))
@@ -173,10 +173,6 @@ def _depth_from_rim(is_face: Array, box: Box, size_wh: tuple[int, int], eye_px: 
 
 def _softened(mask: Floats, sigma: float) -> Floats:
     return cv2.GaussianBlur(mask, (0, 0), max(sigma, 0.5))
-
-
-def _luma(rgb: Floats) -> Floats:
-    return cv2.transform(rgb, np.float32([[0.299, 0.587, 0.114]]))
 
 
 def _eye_distance_px(points: Floats) -> float:

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..geometry import crop_of, next_face_roi
 from ..types import Array, Box, Floats, Picture, Portrait
-from .light import LUMA, LightMeter, to_log, upsampled
+from .light import LightMeter, to_log, upsampled
+from .pixelwise import luma_of, smoothstep
 from .raster import fit_affines, map_pixels, point_normals
-from .steps import smoothstep
 from .surface import EYE_DISTANCE_UV, Surface
 from .topology import POINTS, Topology
 
@@ -113,7 +113,7 @@ def _foreign(surface: Surface, detail: Floats) -> Array:
     the chin is dark too: then it is a beard.
     """
     soft = cv2.GaussianBlur(detail, (0, 0), surface.sigma_px(0.015))
-    luma = soft @ LUMA
+    luma = luma_of(soft)
     colour = np.abs(soft - luma[..., None]).max(-1)
     strange = (luma < TOO_DARK) | (luma > TOO_BRIGHT) | (colour > TOO_COLOURED)
     own = surface.grown(surface.brows | surface.eyes, 0.12) | surface.grown(surface.lips, 0.2)
@@ -127,7 +127,7 @@ def _foreign(surface: Surface, detail: Floats) -> Array:
 def _teeth(surface: Surface, detail: Floats) -> Array:
     """(side, side) bool: beside the mouth opening, brighter and paler than these lips are."""
     soft = cv2.GaussianBlur(detail, (0, 0), surface.sigma_px(0.01))
-    luma, redness = soft @ LUMA, soft[..., 0] - soft[..., 1]
+    luma, redness = luma_of(soft), soft[..., 0] - soft[..., 1]
     lips = surface.lips & ~surface.mouth
     beside = surface.grown(surface.mouth, 0.09) & surface.lips
     pale = beside & (luma > np.median(luma[lips]) + TEETH_BRIGHTER)
@@ -150,7 +150,7 @@ def _reaching(mask: Array, rim: Array) -> Array:
 def _features(surface: Surface, detail: Floats) -> Floats:
     """(side, side): 1 on lips, 0.5 on brows, lashes and beard, 0 on skin, soft between."""
     near = surface.grown(surface.brows, 0.04) | surface.grown(surface.eyes, 0.05)
-    luma = cv2.GaussianBlur(detail @ LUMA, (0, 0), surface.sigma_px(0.02))
+    luma = cv2.GaussianBlur(luma_of(detail), (0, 0), surface.sigma_px(0.02))
     beard = surface.is_face & (surface.heights > FACE_LOWER_HALF) & (luma < BEARD)
     beard &= _has_beard(surface, luma)
     marks = np.maximum(0.5 * (near | beard), surface.lips).astype(np.float32)

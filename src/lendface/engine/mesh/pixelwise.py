@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from ..types import Floats
+
+LUMA = np.float32([0.299, 0.587, 0.114])
 
 
 def smoothstep(values: Floats | float, low: float, high: float) -> Floats:
@@ -15,6 +18,11 @@ def smoothstep(values: Floats | float, low: float, high: float) -> Floats:
     """
     t = np.clip((np.asarray(values, np.float32) - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
+
+
+def luma_of(values: Floats) -> Floats:
+    """(h, w) of (h, w, 3) RGB or log colours, any contiguous or strided array."""
+    return cv2.transform(np.ascontiguousarray(values, np.float32), LUMA[None])
 
 
 def largest_channel(values: Floats) -> Floats:
