@@ -11,14 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .mesh.topology import (
-    EYE_IMAGE_LEFT,
-    EYE_IMAGE_RIGHT,
-    LIPS_BETWEEN,
-    LIPS_INNER,
-    LIPS_OUTER,
-    POINTS,
-)
+from .mesh.topology import OPENINGS, POINTS
 from .types import Array, Floats
 
 TRUST = 0.10  # least weight of a new detection
@@ -78,6 +71,4 @@ def _least_trust(landmarks: int, moving: Sequence[int]) -> Array:
     return trust
 
 
-LEAST_TRUST = _least_trust(
-    478, LIPS_OUTER + LIPS_INNER + LIPS_BETWEEN + EYE_IMAGE_LEFT + EYE_IMAGE_RIGHT
-)
+LEAST_TRUST = _least_trust(478, OPENINGS)

@@ -13,9 +13,8 @@ from ..types import Array, Floats
 from .topology import (
     EYE_IMAGE_LEFT,
     EYE_IMAGE_RIGHT,
-    LIPS_BETWEEN,
-    LIPS_INNER,
-    LIPS_OUTER,
+    LIPS,
+    OPENINGS,
     POINTS,
     RIGID,
     Topology,
@@ -83,7 +82,7 @@ class ShapeShift:
 
     def _without_expression(self, wanted: Floats, target: Floats, source: Floats) -> Floats:
         shift = wanted.copy()
-        lips = list(LIPS_OUTER + LIPS_INNER + LIPS_BETWEEN)
+        lips = list(LIPS)
         corners = [61, 291]
         widths = [np.ptp(shape[corners, 0]) for shape in (source, target)]
         scale = np.clip(widths[0] / max(widths[1], 1e-6), *LIP_WIDTH)
@@ -98,7 +97,7 @@ class ShapeShift:
     @cached_property
     def _hard(self) -> Array:
         hard = np.zeros(POINTS, bool)
-        hard[list(LIPS_OUTER + LIPS_INNER + LIPS_BETWEEN + EYE_IMAGE_LEFT + EYE_IMAGE_RIGHT)] = True
+        hard[list(OPENINGS)] = True
         return hard
 
     @cached_property

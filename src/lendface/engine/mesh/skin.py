@@ -48,8 +48,14 @@ def _sample(texture: Texture, sheet: Sheet, eye_px: float) -> Floats:
     mip = texture.mips[min(level, len(texture.mips) - 1)]
     places = sheet.fine_uv * mip.shape[0] - 0.5
     fine = cv2.remap(mip, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if finer == 1:
+        return fine
+    # The mean over those fine steps that lie on the face: the others know nothing.
+    on_face = (sheet.fine_uv[..., 0] >= 0).astype(np.float32)
     size = sheet.uv.shape[1::-1]
-    return fine if finer == 1 else cv2.resize(fine, size, interpolation=cv2.INTER_AREA)
+    total = cv2.resize(fine * on_face[..., None], size, interpolation=cv2.INTER_AREA)
+    share = cv2.resize(on_face, size, interpolation=cv2.INTER_AREA)
+    return total / np.maximum(share, 1e-3)[..., None]
 
 
 def _bright_limit(luma_detail: Floats, where: Array) -> float:
