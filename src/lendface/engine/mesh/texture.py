@@ -19,7 +19,7 @@ from .topology import POINTS, Topology
 SMALL_SIDE, LARGE_SIDE = 512, 1024
 LARGE_FACE_PX = 600
 CROP_SIDE = 256
-SEEN = (0.15, 0.50)  # cosine to the camera between which a texel becomes worth using
+SEEN = (0.35, 0.70)  # cosine to the camera between which a texel becomes worth using
 TOO_DARK, TOO_BRIGHT, TOO_COLOURED = -0.45, 0.55, 0.30  # log; hair, glasses, scarf, glare
 BEARD = -0.30  # log luma
 TEETH_BRIGHTER, TEETH_PALER = 0.15, 0.05  # log, against the median of the lips
