@@ -538,3 +538,17 @@ def long_film(tmp_path_factory: Any) -> Path:
         frames = swaying(read_person("P005"), 25)
         write_film(path, [*frames, *frames[::-1]] * 3)
     return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--face", "none"], ["--colour", "red"], ["--codec", "vp6"], ["--quality", "99"]],
+    ids=lambda words: words[0],
+)
+def test_a_wrong_option_is_told_as_json_too(words: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lendface", "swap", "a.jpg", "b.mp4", "--json", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["code"]) == (2, "bad_option")
+    assert words[0] in error["message"]
+    assert not done.stderr

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from .errors import (
     BadOptionError,
@@ -278,7 +279,18 @@ def main() -> None:
     # problems: on a busy machine one thread is many times faster.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     signal.signal(signal.SIGTERM, _stop)
-    app()
+    if "--json" not in sys.argv:
+        app()
+    try:
+        sys.exit(app(standalone_mode=False))
+    except TyperException as error:  # an option that is not known or not a number
+        tell_error(BadOptionError.code, _sentence(error), as_json=True)
+        sys.exit(2)
+
+
+def _sentence(error: TyperException) -> str:
+    tell = getattr(error, "format_message", None)
+    return str(tell() if tell else error)
 
 
 def _stop(signum: int, frame: object) -> NoReturn:
@@ -380,6 +392,12 @@ def reporting(as_json: bool) -> Iterator[None]:
         error = CancelledError()
         tell_error(error.code, str(error), as_json)
         raise typer.Exit(130) from None
+    except typer.Exit:
+        raise
+    except Exception:  # a mistake of ours: machines are told so, people see where
+        if as_json:
+            tell_error(LendfaceError.code, "something went wrong inside lendface", as_json)
+        raise
 
 
 def exit_code(error: LendfaceError) -> int:
