@@ -241,3 +241,9 @@ def test_every_clip_is_swapped_where_a_face_bears_it(suite: Suite) -> None:
         ]
         shares[clip] = np.mean([strength >= WELL_SHOWN for strength in strengths])
     assert {clip for clip, share in shares.items() if share < 0.5} == {"s09_small_faces_classroom"}
+
+
+def test_the_back_of_a_head_is_nobody(suite: Suite) -> None:
+    scan = suite.swapped("s06_profile_turn_left").scan
+    assert [person.id for person in scan.people] == [1]
+    assert max(end for _, end in scan.people[0].spans) < 150  # from then on she looks away

@@ -33,6 +33,11 @@ class Person:
         mean = sum(view.worth * view.embedding for view in views)
         return (mean / max(float(np.linalg.norm(mean)), 1e-9)).astype(np.float32)
 
+    @property
+    def clarity(self) -> float:
+        """How clearly the best look at this person showed a face at all."""
+        return max(tracklet.clarity for tracklet in self.tracklets)
+
     def has_room_for(self, tracklet: Tracklet) -> bool:
         return all(
             tracklet.last_frame < own.first_frame or own.last_frame < tracklet.first_frame

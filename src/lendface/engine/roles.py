@@ -41,8 +41,17 @@ class Landmarker(Protocol):
 class Recognizer(Protocol):
     """Says who a face is."""
 
+    least_clarity: float  # of ``describe``; whoever never shows more is no face
+
     def embed(self, picture: Picture, points_xy: Floats) -> Floats:
         """(128,) unit length from five points (5, 2); same person above a cosine of about 0.34."""
+        ...
+
+    def describe(self, picture: Picture, points_xy: Floats) -> tuple[Floats, float]:
+        """The embedding, and how clearly it is one: its length before it was made 1.
+
+        Below ``least_clarity`` it is hardly a face, whatever a detector thinks.
+        """
         ...
 
 

@@ -93,8 +93,13 @@ class Scanner:
     ) -> Tracks:
         seen = [t for t in tracklets if marks[t.id]]
         ends = {t.id: _end_boxes(marks[t.id], log) for t in seen}
-        linked = [p for p in link(seen, ends) if p.face_count >= min(LEAST_FRAMES, count)]
-        named = [person for person in linked if person.embedding is not None]
+        named = [
+            person
+            for person in link(seen, ends)
+            if person.face_count >= min(LEAST_FRAMES, count)
+            and person.embedding is not None
+            and person.clarity >= self.recognizer.least_clarity
+        ]
         named.sort(key=lambda p: -sum(m.height_px for t in p.tracklets for m in marks[t.id]))
         people, places = [], defaultdict(list)
         for number, person in enumerate(named, start=1):

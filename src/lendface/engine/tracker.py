@@ -74,6 +74,7 @@ class Tracklet:
     last_frame: int = -1
     ends_shot: bool = False  # it was there until the shot's end
     views: list[View] = field(default_factory=list)
+    clarity: float = 0.0  # the most that any look at it had, as the recognizer says
     missed: int = 0  # detector runs in a row that did not see it
     hands: list[Hand] = field(default_factory=list)
 
@@ -258,7 +259,8 @@ class Tracker:
 
     def _is_still(self, tracklet: Tracklet, frame: Frame, mesh: Mesh) -> bool:
         """Look who it is. Only a good view may say that it is somebody else."""
-        embedding = self._recognizer.embed(frame.picture, five_points(mesh.landmarks_xyz))
+        points_xy = five_points(mesh.landmarks_xyz)
+        embedding, clarity = self._recognizer.describe(frame.picture, points_xy)
         yaw, pitch, _ = pose_of(self._topology, mesh.landmarks_xyz).yaw_pitch_roll_deg
         frontal = max(0.05, 1 - max(abs(yaw), abs(pitch)) / FRONTAL_DEG)
         height = float(np.ptp(mesh.landmarks_xyz[:POINTS, 1]))
@@ -268,6 +270,7 @@ class Tracker:
             return False
         worth = frontal * mesh.score * min(1.0, height / 112)
         tracklet.remember(View(frame.index, worth, embedding))
+        tracklet.clarity = max(tracklet.clarity, clarity)
         return True
 
     def _find_hands(
