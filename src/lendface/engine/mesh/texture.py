@@ -21,6 +21,9 @@ LARGE_FACE_PX = 600
 CROP_SIDE = 256
 SEEN = (0.35, 0.70)  # cosine to the camera between which a texel becomes worth using
 TOO_DARK, TOO_BRIGHT, TOO_COLOURED = -0.45, 0.55, 0.30  # log; hair, glasses, scarf, glare
+HIGH_FOREHEAD = (0.24, 0.40)  # above the eye line, in eye-to-chin heights
+FRINGE_DARK = -0.20
+FRINGE_SHADOW = 0.12  # eye distances below a fringe
 BEARD = -0.30  # log luma
 TEETH_BRIGHTER, TEETH_PALER = 0.15, 0.05  # log, against the median of the lips
 FACE_LOWER_HALF = 0.40  # below this a dark part is a beard, which belongs to the person
@@ -115,13 +118,18 @@ def _foreign(surface: Surface, detail: Floats) -> Array:
     soft = cv2.GaussianBlur(detail, (0, 0), surface.sigma_px(0.015))
     luma = luma_of(soft)
     colour = np.abs(soft - luma[..., None]).max(-1)
-    strange = (luma < TOO_DARK) | (luma > TOO_BRIGHT) | (colour > TOO_COLOURED)
+    # High on the forehead a fringe is the rule, and fair hair is hardly darker than skin.
+    high = smoothstep(-surface.heights, *HIGH_FOREHEAD)
+    dark = TOO_DARK + (FRINGE_DARK - TOO_DARK) * high
+    strange = (luma < dark) | (luma > TOO_BRIGHT) | (colour > TOO_COLOURED - 0.1 * high)
     own = surface.grown(surface.brows | surface.eyes, 0.12) | surface.grown(surface.lips, 0.2)
     if _has_beard(surface, luma):
         own |= surface.heights > FACE_LOWER_HALF
     strange &= ~own & surface.is_face
     sound = surface.grown(surface.grown(strange, -0.02), 0.05)
-    return _reaching(sound, surface.is_face & ~surface.grown(surface.is_face, -0.12)) & ~own
+    foreign = _reaching(sound, surface.is_face & ~surface.grown(surface.is_face, -0.12))
+    fringe = surface.grown(foreign & (high > 0.5), FRINGE_SHADOW) & (high > 0)
+    return (foreign | fringe) & ~own
 
 
 def _teeth(surface: Surface, detail: Floats) -> Array:
