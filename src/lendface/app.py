@@ -37,6 +37,7 @@ from .service.swaps import (
     SwapRequest,
     Who,
     choose,
+    read_references,
     swap_files,
 )
 from .service.targets import Target, Trim, open_target, still
@@ -141,11 +142,12 @@ def swap_frames(
     sources = [source] if isinstance(source, (str, Path, np.ndarray)) else list(source)
     photos = [Photo(_name(photo), _picture(photo)) for photo in sources]
     enrolled = parts.enroller.enrol(photos).source
+    references = read_references([who], parts)
     target = _frames_target(frames)
     found = scan_target(target, parts, watch)
     if not found.people:
         raise NoTargetFaceError("the frames")
-    plan: SwapPlan = choose(who, enrolled, found.tracks, parts)
+    plan: SwapPlan = choose(who, enrolled, found.tracks, references)
     return _rendered(target, found, plan, parts, watch)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from ..engine.enrol import Photo
 from ..engine.plan import SwapPlan, find_person, plan_everyone, plan_most_present
 from ..engine.render import render
 from ..engine.tracks import Tracks
-from ..engine.types import Frame, SourceFace, Track
+from ..engine.types import Floats, Frame, SourceFace, Track
 from ..errors import BadOptionError, NoSuchPersonError, NoTargetFaceError
 from ..media import EncodeOptions, open_writer, prefetch, read_image, write_image
 from ..media.encode import choose_encoder
@@ -50,6 +50,7 @@ class LooksLike:
 
 
 Who = MostPresent | Everyone | CastNumber | LooksLike
+References = Mapping[LooksLike, Floats]  # the embedding (128,) of whom each photo shows
 
 
 @dataclass(frozen=True)
@@ -115,10 +116,11 @@ def swap_files(
     if isinstance(opened, VideoTarget):  # a wrong ending is told before an hour of work, not after
         choose_encoder(request.encode, get_container(request.output))
     sources, warnings = enrol_pairs(request.pairs, parts)
+    references = read_references((pair.who for pair in request.pairs), parts)
     target = opened.as_target()
     began = clock()
     scan = scan_target(target, parts, watch)
-    plan = make_plan(request.pairs, sources, scan.tracks, target.name, parts)
+    plan = make_plan(request.pairs, sources, scan.tracks, target.name, references)
     scanned = clock()
     warnings += [text for text in (hard_warning(scan, plan),) if text]
     job = Rendering(request, scan.tracks, plan, parts, watch)
@@ -169,21 +171,36 @@ def make_plan(
     sources: list[SourceFace],
     tracks: Tracks,
     name: str,
-    parts: Parts,
+    references: References,
 ) -> SwapPlan:
     """Who gets whose face. Raises NoTargetFaceError, NoSuchPersonError, BadOptionError."""
     if not tracks.people:
         raise NoTargetFaceError(name)
     source_by_track: dict[int, SourceFace] = {}
     for pair, source in zip(pairs, sources, strict=True):
-        for track_id in choose(pair.who, source, tracks, parts).source_by_track:
+        for track_id in choose(pair.who, source, tracks, references).source_by_track:
             if track_id in source_by_track:
                 raise BadOptionError(f"two sources are meant for face {track_id}; give it one")
             source_by_track[track_id] = source
     return SwapPlan(source_by_track)
 
 
-def choose(who: Who, source: SourceFace, tracks: Tracks, parts: Parts) -> SwapPlan:
+def read_references(whos: Iterable[Who], parts: Parts) -> References:
+    """Whom the reference photos show; read before the scan, so that a wrong one is told at once.
+
+    Raises the errors of reading a photo and of finding the one face in it.
+    """
+    return {
+        who: parts.enroller.portrait(
+            Photo(who.photo.name, read_image(who.photo)[0], who.face_number)
+        ).embedding
+        for who in whos
+        if isinstance(who, LooksLike)
+    }
+
+
+def choose(who: Who, source: SourceFace, tracks: Tracks, references: References) -> SwapPlan:
+    """Raises NoSuchPersonError."""
     match who:
         case MostPresent():
             return plan_most_present(tracks, source)
@@ -191,12 +208,11 @@ def choose(who: Who, source: SourceFace, tracks: Tracks, parts: Parts) -> SwapPl
             return plan_everyone(tracks, source)
         case CastNumber(number):
             return SwapPlan({get_person(tracks, number).id: source})
-        case LooksLike(photo, face_number):
-            shown = parts.enroller.portrait(Photo(photo.name, read_image(photo)[0], face_number))
-            person = find_person(tracks, shown.embedding)
+        case LooksLike():
+            person = find_person(tracks, references[who])
             if person is None:
                 raise NoSuchPersonError(
-                    f"nobody in the target looks like {photo.name}; "
+                    f"nobody in the target looks like {who.photo.name}; "
                     "see the cast list with: lendface scan TARGET"
                 )
             return SwapPlan({person.id: source})
