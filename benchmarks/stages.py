@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any
 
-from lendface.engine import tracker
 from lendface.engine.flow import FaceFlow
+from lendface.engine.mesh.light import LightMeter
 from lendface.media import PlanesPicture
 from lendface.media.writer import VideoWriter
 from lendface.service.parts import Parts
@@ -61,7 +61,7 @@ def timed_parts(parts: Parts, watch: Stopwatch) -> Parts:
         old,
         detector=Timed(old.detector, watch, "detect", "detect"),
         landmarker=Timed(old.landmarker, watch, "landmark", "landmarks"),
-        recognizer=Timed(old.recognizer, watch, "embed", "embed"),
+        recognizer=Timed(old.recognizer, watch, "embed", "describe"),
         hand_finder=Timed(old.hand_finder, watch, "hands", "find", "follow"),
     )
     swapper: Any = Timed(parts.swapper, watch, "swap", "swap")
@@ -74,7 +74,7 @@ def timed_inside(watch: Stopwatch) -> Iterator[None]:
     """Stopwatches on what is not handed in: flow, light, pasting and encoding."""
     places: list[tuple[Any, str, str]] = [
         (FaceFlow, "between", "flow"),
-        (tracker, "measure_light", "light"),
+        (LightMeter, "measure_in", "light"),
         (PlanesPicture, "pasted", "paste"),
         (VideoWriter, "write", "encode"),
         (VideoWriter, "finish", "encode"),

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from full_disk import largest_file
 from lendface import cli, progress
 from lendface.media import probe
 from lendface.version import __version__
@@ -233,17 +232,6 @@ def test_an_output_is_never_one_of_the_inputs(material: Material, here: Path) ->
         assert told.exit_code == 2
         assert json.loads(told.stdout)["error"]["code"] == "bad_option"
     assert film.read_bytes() == material.film.read_bytes()
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """No file may grow beyond ``size`` bytes: a full disk, without a disk to fill."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("room", [0, 4_000])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from faces import posed, rotation
+from full_disk import largest_file
 from lendface.engine.mesh.topology import Topology
 from lendface.engine.rows import ROW, MemoryLog, hands_of, landmarks_of, pack_row
 from lendface.engine.types import Array, Hand
@@ -78,17 +76,6 @@ def is_on_disk(folder: Path) -> bool:
     if not handles.is_dir():
         pytest.skip("only Linux shows which files are open")
     return any(str(handle.resolve()).startswith(f"{folder}/") for handle in handles.iterdir())
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """No file may grow beyond ``size`` bytes: a full disk, without a disk to fill."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_is_said_when_rows_no_longer_fit(

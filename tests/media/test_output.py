@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +11,7 @@ from pathlib import Path
 import pytest
 from make_media import Sound, make_video
 
+from full_disk import largest_file
 from lendface.errors import (
     BadOptionError,
     DiskFullError,
@@ -30,17 +28,6 @@ from lendface.media.failures import write_error
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     return make_video(tmp_path / "in.mp4", 30, (160, 120), sounds=[Sound()])
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """No file may grow beyond ``size`` bytes: a full disk, without a disk to fill."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def write_again(source: Path, target: Path, options: EncodeOptions | None = None) -> None:

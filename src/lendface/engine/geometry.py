@@ -14,6 +14,7 @@ import numpy as np
 from .types import Floats
 
 EYE_CORNERS = ((33, 133), (362, 263))  # of the eye that an upright picture shows left, then right
+EYE_DISTANCE_SHARE = 0.68  # of the way between the outer corners
 NOSE_TIP = 1
 MOUTH_CORNERS = (61, 291)
 FACE_POINTS = 468  # of the 478; the last ten are irises
@@ -151,6 +152,15 @@ def next_face_roi(landmarks_xyz: Floats) -> Roi:
     points_xy = landmarks_xyz[:FACE_POINTS, :2]
     angle = angle_between(points_xy[EYE_CORNERS[0][0]], points_xy[EYE_CORNERS[1][1]])
     return roi_from_points(points_xy, angle, FACE_CROP_SCALE)
+
+
+def eye_distance_px(landmarks: Floats) -> float:
+    """Between the middles of the eyes, from (n, 2) or (n, 3) landmarks of one face.
+
+    The outer corners are used, because gaze and squint move the others. With depth, a head that
+    turns keeps its eye distance; without, it is what the picture shows.
+    """
+    return EYE_DISTANCE_SHARE * float(np.linalg.norm(landmarks[33] - landmarks[263]))
 
 
 def five_points(landmarks_xyz: Floats) -> Floats:

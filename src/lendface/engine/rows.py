@@ -10,9 +10,9 @@ from typing import Protocol
 
 import numpy as np
 
+from .mesh.light import GRID_SIDE
 from .types import Array, Floats, Hand
 
-LIGHT_SIDE = 16
 LANDMARKS = 478
 HANDS = 2
 SPAN = 30000  # of the 16 bits; a face of 400 px is kept to a hundredth of a pixel
@@ -25,7 +25,7 @@ ROW = np.dtype(
         ("centre", "<f4", 3),
         ("reach", "<f4"),
         ("points", "<i2", (LANDMARKS, 3)),
-        ("light", "<f2", (LIGHT_SIDE, LIGHT_SIDE, 3)),
+        ("light", "<f2", (GRID_SIDE, GRID_SIDE, 3)),
         ("hands", "<f4", (HANDS, 21, 2)),
         ("hand_scores", "<f4", HANDS),
     ]

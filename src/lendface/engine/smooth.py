@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .geometry import eye_distance_px
 from .mesh.topology import OPENINGS, POINTS
 from .types import Array, Floats
 
@@ -30,7 +31,7 @@ def smooth(points: Floats, forth: Floats, back: Floats) -> Floats:
     """
     if len(points) < 2:
         return points
-    reach = TOLERANCE * np.linalg.norm(points[:, 33, :2] - points[:, 263, :2], axis=1) * 0.68
+    reach = TOLERANCE * np.array([eye_distance_px(face[:, :2]) for face in points])
     forward = _run(points, forth[1:], reach)
     backward = _run(points[::-1], back[:0:-1], reach[::-1])[::-1]
     return ((forward + backward) / 2).astype(np.float32)

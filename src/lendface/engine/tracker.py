@@ -232,7 +232,7 @@ class Tracker:
             forth, back = self._flow.between(
                 earlier.picture, later.picture, mesh.landmarks_xyz, known.mesh.landmarks_xyz
             )
-            light = measure_light(self._meter, earlier.picture, mesh.landmarks_xyz)
+            light = self._meter.measure_in(earlier.picture, mesh.landmarks_xyz, LIGHT_PX)
             still = np.zeros_like(forth)
             tracklet.sightings[0] = replace(known, forth=forth, back=back)
             tracklet.sightings.insert(
@@ -250,7 +250,7 @@ class Tracker:
         if tracklet.sightings:
             then, before = tracklet.last.mesh.landmarks_xyz, self._recent[-1].picture
             forth, back = self._flow.between(before, frame.picture, then, mesh.landmarks_xyz)
-        light = measure_light(self._meter, frame.picture, mesh.landmarks_xyz)
+        light = self._meter.measure_in(frame.picture, mesh.landmarks_xyz, LIGHT_PX)
         hands = self._find_hands(tracklet, frame.picture, mesh, age)
         tracklet.sightings.append(Sighting(frame.index, mesh, forth, back, light, hands))
         tracklet.last_frame = frame.index
@@ -295,12 +295,6 @@ class Tracker:
     @property
     def _side(self) -> int:
         return self._landmarker.size_px
-
-
-def measure_light(meter: LightMeter, picture: Picture, landmarks_xyz: Floats) -> Floats:
-    """The light grid of a face in a picture."""
-    crop_to_frame = crop_of(next_face_roi(landmarks_xyz), LIGHT_PX)
-    return meter.measure_in(picture, crop_to_frame, LIGHT_PX, landmarks_xyz)
 
 
 def box_of(points: Floats) -> Floats:

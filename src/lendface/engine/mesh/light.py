@@ -14,14 +14,14 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from ..geometry import invert, move_landmarks
+from ..geometry import crop_of, eye_distance_px, invert, move_landmarks, next_face_roi
 from ..types import Floats, Picture, Pixels
 from .pixelwise import luma_of
 from .raster import point_normals
-from .surface import Surface
+from .surface import EYE_DISTANCE_UV, Surface
 from .topology import POINTS, Topology
 
-GRID_SIDE = 16  # the light is smooth: sigma is 2.4 cells
+GRID_SIDE = 16  # the light is smooth: sigma is 1.7 cells
 SAMPLE_SIDE = 48
 SIGMA_EYE_DISTANCES = 0.35
 LOG_OFFSET = 8.0
@@ -46,10 +46,9 @@ class LightMeter:
 
     topology: Topology
 
-    def measure_in(
-        self, picture: Picture, crop_to_frame: Floats, size_px: int, landmarks_xyz: Floats
-    ) -> Floats:
-        """The same for a face in a whole picture; the crop must show all of it."""
+    def measure_in(self, picture: Picture, landmarks_xyz: Floats, size_px: int) -> Floats:
+        """The same for a face in a whole picture, by way of a crop ``size_px`` wide."""
+        crop_to_frame = crop_of(next_face_roi(landmarks_xyz), size_px)
         crop = picture.warped(crop_to_frame, size_px)
         return self.measure(crop, move_landmarks(landmarks_xyz, invert(crop_to_frame)))
 
@@ -61,8 +60,8 @@ class LightMeter:
         points = landmarks_xyz[:POINTS]
         _, facing = point_normals(points, self.topology.triangles)
         values = self._surface_of(np.concatenate([points[:, :2], facing[:, None]], 1))
-        eye_distance_px = float(np.linalg.norm(points[33, :2] - points[263, :2])) * 0.68
-        radius = max(1, round(eye_distance_px / (0.3 * SAMPLE_SIDE) / 2))
+        cell_px = eye_distance_px(points[:, :2]) / (EYE_DISTANCE_UV * SAMPLE_SIDE)
+        radius = max(1, round(cell_px / 2))
         soft = cv2.blur(crop, (2 * radius + 1, 2 * radius + 1))
         places = np.ascontiguousarray(values[..., :2], np.float32)
         sampled = cv2.remap(soft, places, None, cv2.INTER_LINEAR)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..geometry import eye_distance_px
 from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
 from .light import spread_light, to_log
 from .occlusion import hair_cover, hands_cover
@@ -68,7 +69,7 @@ class MeshSwapper:
         origin = np.float32([box.x0, box.y0])
         target = picture.region(box)
         sheet = lay(self.topology, points[:, :2] - origin, moved - [*origin, 0], box)
-        eye_px = _eye_distance_px(points)
+        eye_px = max(eye_distance_px(points), 1.0)
         depth = _depth_from_rim(sheet.is_face, box, picture.size_wh, eye_px)
         own, slow = to_log(target), spread_light(face.light, np.ascontiguousarray(sheet.uv))
         skin = paint_skin(look.texture, slow, own, sheet, depth, eye_px)
@@ -173,12 +174,6 @@ def _depth_from_rim(is_face: Array, box: Box, size_wh: tuple[int, int], eye_px: 
 
 def _softened(mask: Floats, sigma: float) -> Floats:
     return cv2.GaussianBlur(mask, (0, 0), max(sigma, 0.5))
-
-
-def _eye_distance_px(points: Floats) -> float:
-    """Between the eye centres, seen from the front: a turned head must not narrow the edges."""
-    from_outer_corners = float(np.linalg.norm(points[33] - points[263])) * 0.68
-    return max(from_outer_corners, 1.0)
 
 
 def _box_around(points: Floats, size_wh: tuple[int, int]) -> Box:

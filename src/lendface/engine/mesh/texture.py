@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from ..geometry import crop_of, next_face_roi
+from ..geometry import eye_distance_px
 from ..types import Array, Box, Floats, Picture, Portrait
 from .light import LightMeter, to_log, upsampled
 from .pixelwise import luma_of, smoothstep
@@ -35,7 +35,6 @@ class Texture:
 
     mips: tuple[Floats, ...]  # (side, side, 4), each half as large as the one before; the fourth
     # says what a texel is: 0 skin, 0.5 brow, lash or beard, 1 lip, soft between
-    light: Floats  # the source's own light, for those who want its skin tone
 
     @property
     def side(self) -> int:
@@ -48,7 +47,6 @@ class _Layer:
 
     detail: Floats  # (side, side, 3)
     weight: Floats  # (side, side) 0 where it shows no skin of this person
-    light: Floats
 
 
 def build_texture(topology: Topology, portraits: tuple[Portrait, ...]) -> Texture:
@@ -60,8 +58,7 @@ def build_texture(topology: Topology, portraits: tuple[Portrait, ...]) -> Textur
     detail = sum(layer.detail * layer.weight[..., None] for layer in layers)
     detail = detail / np.maximum(total, 1e-6)[..., None]
     filled = _fill(surface, detail.astype(np.float32), np.clip(total, 0, 1))
-    parts = np.dstack([filled, _features(surface, filled)])
-    return Texture(_mips(parts), np.mean([layer.light for layer in layers], axis=0))
+    return Texture(_mips(np.dstack([filled, _features(surface, filled)])))
 
 
 @lru_cache(maxsize=4)
@@ -72,7 +69,7 @@ def surface_of(topology: Topology, side: int) -> Surface:
 
 def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
     landmarks = portrait.mesh.landmarks_xyz
-    light = _light_of(surface.topology, portrait.picture, landmarks)
+    light = LightMeter(surface.topology).measure_in(portrait.picture, landmarks, CROP_SIDE)
     colours = _unwrap(surface, portrait.picture, landmarks)
     detail = to_log(colours) - upsampled(light, surface.size)
     _, facing = point_normals(landmarks[:POINTS], surface.topology.triangles)
@@ -80,12 +77,7 @@ def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
     own = surface.is_face & ~_foreign(surface, detail) & ~_teeth(surface, detail)
     near = cv2.GaussianBlur(own.astype(np.float32), (0, 0), surface.sigma_px(0.06))
     sure = smoothstep(near, 0.5, 1.0) * own * seen
-    return _Layer(detail, sure.astype(np.float32), light)
-
-
-def _light_of(topology: Topology, picture: Picture, landmarks_xyz: Floats) -> Floats:
-    crop_to_frame = crop_of(next_face_roi(landmarks_xyz), CROP_SIDE)
-    return LightMeter(topology).measure_in(picture, crop_to_frame, CROP_SIDE, landmarks_xyz)
+    return _Layer(detail, sure.astype(np.float32))
 
 
 def _unwrap(surface: Surface, picture: Picture, landmarks_xyz: Floats) -> Floats:
@@ -95,8 +87,7 @@ def _unwrap(surface: Surface, picture: Picture, landmarks_xyz: Floats) -> Floats
     box = Box(*low.astype(int), *high.astype(int)).clipped(picture.size_wh)
     pixels, origin = picture.region(box), np.float32([box.x0, box.y0])
     # A photo finer than the texture is shrunk first: remap alone would skip pixels.
-    eye_distance_px = float(np.linalg.norm(points[33] - points[263])) * 0.68
-    ratio = EYE_DISTANCE_UV * surface.size / max(eye_distance_px, 1.0)
+    ratio = EYE_DISTANCE_UV * surface.size / max(eye_distance_px(points), 1.0)
     if ratio < 0.9:
         size = [max(1, round(side * ratio)) for side in (box.width, box.height)]
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

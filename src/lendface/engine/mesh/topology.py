@@ -92,11 +92,5 @@ class Topology:
             ring += 1
         return rings
 
-    @cached_property
-    def mirror(self) -> Array:
-        """(468,) int: the point on the other half of the face."""
-        flipped = self.vertices * np.float32([-1, 1, 1])
-        return np.argmin(((flipped[:, None] - self.vertices[None]) ** 2).sum(-1), axis=1)
-
     def _inside(self, ring: tuple[int, ...]) -> Array:
         return np.isin(self.triangles, ring).all(1)
