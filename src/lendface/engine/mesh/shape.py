@@ -10,6 +10,7 @@ import numpy as np
 
 from ..pose import Pose, fit_pose
 from ..types import Array, Floats
+from .pixelwise import smoothstep
 from .topology import (
     EYE_IMAGE_LEFT,
     EYE_IMAGE_RIGHT,
@@ -114,5 +115,4 @@ class ShapeShift:
 
     @cached_property
     def _rise(self) -> Floats:
-        along = np.clip(self.topology.rings_from_oval / RISE_RINGS, 0, 1)
-        return (along * along * (3 - 2 * along)).astype(np.float32)
+        return smoothstep(self.topology.rings_from_oval, 0, RISE_RINGS)
