@@ -12,10 +12,10 @@ from lendface.engine.enrol import Photo
 from lendface.engine.plan import SwapPlan
 from lendface.engine.types import SourceFace
 from lendface.media import open_video, open_writer, prefetch, read_image
-from lendface.service.parts import Parts, Watch
-from lendface.service.scans import scan_target
-from lendface.service.swaps import Pair, Rendering, SwapRequest
-from lendface.service.targets import Trim, VideoTarget, open_target
+from lendface.pipeline.parts import Parts, Watch
+from lendface.pipeline.scans import scan_target
+from lendface.pipeline.swaps import Pair, Rendering, SwapRequest
+from lendface.pipeline.targets import Trim, VideoTarget, open_target
 
 from .clips import SOURCES, Size, get_photo
 from .stages import STAGES, Stopwatch, timed_inside, timed_parts

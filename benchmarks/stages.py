@@ -14,7 +14,7 @@ from lendface.engine.flow import FaceFlow
 from lendface.engine.mesh.light import LightMeter
 from lendface.media import PlanesPicture
 from lendface.media.writer import VideoWriter
-from lendface.service.parts import Parts
+from lendface.pipeline.parts import Parts
 
 STAGES = ("detect", "landmark", "flow", "light", "hands", "embed", "swap", "paste", "encode")
 

@@ -15,7 +15,7 @@ from lendface.engine.mesh.topology import Topology
 from lendface.engine.picture import ArrayPicture
 from lendface.engine.types import SourceFace
 from lendface.models import load_topology
-from lendface.service.parts import Parts
+from lendface.pipeline.parts import Parts
 from material import Material
 from people import PEOPLE, read_person
 

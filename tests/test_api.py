@@ -23,7 +23,7 @@ from lendface.errors import (
     SeveralSourceFacesError,
 )
 from lendface.media import probe
-from lendface.service.parts import Parts
+from lendface.pipeline.parts import Parts
 from material import COUNT, SMALL, Material
 from people import beside, read_person, swaying
 

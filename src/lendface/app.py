@@ -25,9 +25,9 @@ from .engine.types import Box, Frame, Picture, Pixels
 from .errors import BadOptionError, NoTargetFaceError
 from .media import EncodeOptions, read_image
 from .models import RuntimeOptions, load_kit, load_topology
-from .service.parts import Parts, Progress, Watch
-from .service.scans import Scan, describe_person, scan_target
-from .service.swaps import (
+from .pipeline.parts import Parts, Progress, Watch
+from .pipeline.scans import Scan, describe_person, scan_target
+from .pipeline.swaps import (
     CastNumber,
     Everyone,
     LooksLike,
@@ -40,7 +40,7 @@ from .service.swaps import (
     read_references,
     swap_files,
 )
-from .service.targets import Target, Trim, open_target, still
+from .pipeline.targets import Target, Trim, open_target, still
 
 PhotoLike = str | Path | Pixels
 FrameSource = Sequence[Pixels] | Callable[[], Iterator[Pixels]]

@@ -204,7 +204,7 @@ def scan(
         with following(as_json) as watch:
             found, opened = scan_file(target, read_trim(start, end), parts, watch)
         if sheet:
-            from .service.sheets import write_cast_sheet
+            from .pipeline.sheets import write_cast_sheet
 
             write_cast_sheet(sheet, found, opened)
         if as_json:

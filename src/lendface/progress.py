@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from .service.parts import Progress
+    from .pipeline.parts import Progress
 
 LINE_EVERY_S = 5.0
 TITLES = {"clip": "making a clip", "scan": "looking for faces", "render": "swapping"}

@@ -20,9 +20,9 @@ from lendface.engine.mesh.shape import pose_of
 from lendface.engine.mesh.topology import Topology
 from lendface.engine.types import Array, Box, Floats, Picture, Pixels, Portrait
 from lendface.media import open_video, read_image
-from lendface.service.parts import Parts
-from lendface.service.scans import scan_target
-from lendface.service.targets import Trim, open_target
+from lendface.pipeline.parts import Parts
+from lendface.pipeline.scans import scan_target
+from lendface.pipeline.targets import Trim, open_target
 
 SHORT = Script(seconds=3.0, size_px=480)
 STILL = Script(seconds=0.3, size_px=480, light=0, noise=0, yaw_deg=0, pitch_deg=0, roll_deg=0)

@@ -23,7 +23,7 @@ from lendface.engine.enrol import Photo
 from lendface.engine.types import Array
 from lendface.errors import CancelledError, DemoPeopleMissingError, OutputFolderMissingError
 from lendface.media import probe, read_image
-from lendface.service.parts import Parts
+from lendface.pipeline.parts import Parts
 
 SCRIPT = Script(seconds=3.0, size_px=128)
 

@@ -12,7 +12,7 @@ from lendface.engine.plan import SwapPlan
 from lendface.engine.render import render
 from lendface.engine.tracks import Tracks
 from lendface.engine.types import Box, Face, Frame, Patch, Picture, Pixels, SourceFace, Track
-from lendface.service.parts import Parts
+from lendface.pipeline.parts import Parts
 from people import beside, read_person, swaying
 
 SMALL, COUNT = 240, 16

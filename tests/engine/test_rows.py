@@ -13,8 +13,8 @@ from lendface.engine.mesh.topology import Topology
 from lendface.engine.rows import ROW, MemoryLog, hands_of, landmarks_of, pack_row
 from lendface.engine.types import Array, Hand
 from lendface.errors import DiskFullError
-from lendface.service import rowlog
-from lendface.service.rowlog import SpooledLog
+from lendface.pipeline import rowlog
+from lendface.pipeline.rowlog import SpooledLog
 
 
 def random_row(index: int) -> Array:

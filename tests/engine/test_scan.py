@@ -14,7 +14,7 @@ from lendface.engine.picture import ArrayPicture
 from lendface.engine.scan import FADE_FRAMES, Mark, bearable, faded
 from lendface.engine.tracks import Tracks
 from lendface.engine.types import Floats, Frame, Pixels
-from lendface.service.parts import Parts
+from lendface.pipeline.parts import Parts
 from people import beside, read_person, swaying
 
 SMALL = 240

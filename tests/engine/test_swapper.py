@@ -32,7 +32,7 @@ from lendface.engine.types import (
     SourceFace,
     Track,
 )
-from lendface.service.parts import Parts
+from lendface.pipeline.parts import Parts
 from people import PEOPLE, read_person
 
 PAIRS = [(a, b) for a in PEOPLE for b in PEOPLE if a != b]

@@ -13,7 +13,7 @@ from lendface.engine.mesh.texture import build_texture
 from lendface.engine.mesh.topology import Topology
 from lendface.engine.picture import ArrayPicture
 from lendface.engine.types import Floats, Pixels, SourceFace
-from lendface.service.parts import Parts
+from lendface.pipeline.parts import Parts
 from people import PEOPLE, read_person
 
 CHEEKS, LIPS, BROWS = [50, 280], [11, 16], [105, 334]

@@ -11,9 +11,9 @@ import numpy as np
 
 from lendface.app import Pair, Parts, SwapReport, SwapRequest, Trim, Watch, swap_files
 from lendface.media import read_image
-from lendface.service.likeness import Likeness, measure_likeness
-from lendface.service.scans import Scan
-from lendface.service.sheets import (
+from lendface.pipeline.likeness import Likeness, measure_likeness
+from lendface.pipeline.scans import Scan
+from lendface.pipeline.sheets import (
     Moment,
     contact_sheet,
     pictures_at,
@@ -21,7 +21,7 @@ from lendface.service.sheets import (
     told_time,
     write_sheet,
 )
-from lendface.service.targets import open_target
+from lendface.pipeline.targets import open_target
 
 from .clip import write_demo_clip
 from .people import demo_source_photo

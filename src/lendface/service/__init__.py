@@ -1,0 +1,1 @@
+"""What the product does for its clients, in plain functions: keys, uploads, scans, swaps, jobs."""

@@ -1,4 +1,4 @@
-"""What the service decides: who is hard, who was swapped, whom a result looks like."""
+"""What the pipeline decides: who is hard, who was swapped, whom a result looks like."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lendface.engine.tracks import Place, Tracks
 from lendface.engine.types import Box, Track
 from lendface.errors import NoSuchPersonError, UnreadableMediaError
 from lendface.media import EncodeOptions, open_video
-from lendface.service.likeness import measure_likeness
-from lendface.service.parts import Parts, Watch
-from lendface.service.scans import Scan, describe_person, hardness, scan_target
-from lendface.service.swaps import (
+from lendface.pipeline.likeness import measure_likeness
+from lendface.pipeline.parts import Parts, Watch
+from lendface.pipeline.scans import Scan, describe_person, hardness, scan_target
+from lendface.pipeline.swaps import (
     Pair,
     SwapReport,
     SwapRequest,
@@ -26,7 +26,7 @@ from lendface.service.swaps import (
     report_person,
     swap_files,
 )
-from lendface.service.targets import ImageTarget, Trim, VideoTarget, open_target
+from lendface.pipeline.targets import ImageTarget, Trim, VideoTarget, open_target
 from material import COUNT, SMALL, Material
 
 WHOLE = Box(0, 0, SMALL, SMALL)

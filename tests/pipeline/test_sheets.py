@@ -8,9 +8,9 @@ import numpy as np
 
 from lendface.engine.types import Pixels
 from lendface.media import read_image
-from lendface.service.parts import Parts
-from lendface.service.scans import scan_target
-from lendface.service.sheets import (
+from lendface.pipeline.parts import Parts
+from lendface.pipeline.scans import scan_target
+from lendface.pipeline.sheets import (
     CAPTION_PX,
     GAP_PX,
     PAPER,
@@ -25,7 +25,7 @@ from lendface.service.sheets import (
     told_spans,
     write_cast_sheet,
 )
-from lendface.service.targets import Trim, open_target
+from lendface.pipeline.targets import Trim, open_target
 from people import read_person, swaying, write_film
 
 RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)

@@ -14,9 +14,9 @@ import pytest
 
 from lendface.engine.types import Array, Box, Floats
 from lendface.media import EncodeOptions, PlanesPicture, open_video, probe
-from lendface.service.likeness import WELL_SHOWN, Likeness, measure_likeness
-from lendface.service.parts import Parts
-from lendface.service.swaps import LooksLike, Pair, SwapReport, SwapRequest, swap_files
+from lendface.pipeline.likeness import WELL_SHOWN, Likeness, measure_likeness
+from lendface.pipeline.parts import Parts
+from lendface.pipeline.swaps import LooksLike, Pair, SwapReport, SwapRequest, swap_files
 from people import SHARED_MEDIA, write_photo
 
 CLIPS, PORTRAITS = SHARED_MEDIA / "clips", SHARED_MEDIA / "portraits"

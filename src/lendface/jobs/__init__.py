@@ -1,0 +1,1 @@
+"""The one place that knows the durable engine: workflows, queues, workers, the reaper."""

@@ -1,0 +1,1 @@
+"""What leaves this server: fetching users' URLs and sending webhooks."""

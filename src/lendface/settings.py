@@ -1,0 +1,1 @@
+"""Reads the environment and the settings file, once."""

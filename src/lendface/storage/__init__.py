@@ -1,0 +1,1 @@
+"""Database tables and their migrations; blobs in a folder or an S3 bucket."""
