@@ -235,3 +235,67 @@ class ProviderUnavailableError(ModelError):
             f"the provider {provider} did not load; this machine offers {', '.join(available)}"
         )
         self.provider, self.available = provider, available
+
+
+# The service
+
+
+class ServiceError(LendfaceError):
+    """The server, its storage or its database."""
+
+    code = "service"
+
+
+class DatabaseError(ServiceError):
+    code = "database_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("the database does not answer; try again in a moment")
+
+
+class NotFoundError(ServiceError):
+    """There is no such thing, or it belongs to somebody else; which of the two is not told."""
+
+    code = "not_found"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"there is no such {what}")
+        self.what = what
+
+
+class WrongMoveError(ServiceError):
+    """A job is not in a state that allows what was asked."""
+
+    code = "wrong_state"
+
+    def __init__(self, what: str, state: str) -> None:
+        super().__init__(f"{what} is not possible: the job is {state}")
+        self.state = state
+
+
+class TaskKilledWorkerError(ServiceError):
+    """A part of the job ended its worker again and again."""
+
+    code = "worker_died"
+
+    def __init__(self, stage: str, attempts: int) -> None:
+        super().__init__(
+            f"the job was stopped: its {stage} ended the worker {attempts} times; "
+            "the file may be damaged or too large for this server"
+        )
+
+
+class JobTimeoutError(ServiceError):
+    code = "job_timeout"
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"the job took longer than {limit_s:.0f} s and was stopped")
+
+
+class InternalError(ServiceError):
+    """Something we did not expect; the log of the server says what."""
+
+    code = "internal"
+
+    def __init__(self) -> None:
+        super().__init__("something went wrong on the server; the job can be retried")

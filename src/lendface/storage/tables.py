@@ -1,0 +1,211 @@
+"""What the database remembers. Plain tables; rows go in and out as mappings.
+
+Times are whole milliseconds since 1970 (``*_ms``). Secrets are sealed before they come here; of a
+key only its hash is looked up. Rows of jobs stay for the audit when their files are purged.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite counts its own row ids only for INTEGER.
+COUNTER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def _ms(name: str, *, required: bool = False) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=not required)
+
+
+def _client(*, required: bool = True) -> sa.Column[str]:
+    return sa.Column("client_id", sa.ForeignKey("clients.id"), nullable=not required)
+
+
+# Who may ask: a client owns files and jobs, its keys open the door.
+clients = sa.Table(
+    "clients",
+    metadata,
+    sa.Column("id", sa.String(16), primary_key=True),  # 16 characters, as one vendor's clients want
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("scopes", sa.JSON, nullable=False),  # list of words
+    sa.Column("quota_units", sa.BigInteger),  # all it may ever use; None: no end
+    sa.Column("rate_per_minute", sa.Integer),  # requests; None: the server's default
+    sa.Column("max_running", sa.Integer),  # jobs at a time; None: the server's default
+    sa.Column("webhook_secret", sa.Text, nullable=False),  # sealed
+    _ms("created_ms", required=True),
+    _ms("revoked_ms"),
+)
+
+keys = sa.Table(
+    "keys",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    _client(),
+    sa.Column("hash", sa.String(64), nullable=False, unique=True),  # SHA-256 of the key, hex
+    sa.Column("hint", sa.String(8), nullable=False),  # its last characters, to tell keys apart
+    sa.Column("sealed", sa.Text, nullable=False),  # one vendor's webhooks encrypt with the key
+    _ms("created_ms", required=True),
+    _ms("expires_ms"),
+    _ms("revoked_ms"),
+    sa.Index(None, "client_id"),
+)
+
+# Files a client has given us, by PUT or by URL.
+uploads = sa.Table(
+    "uploads",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    _client(),
+    sa.Column("state", sa.String(16), nullable=False),  # waiting, ready, failed, deleted
+    sa.Column("name", sa.String(400), nullable=False),
+    sa.Column("content_type", sa.String(200), nullable=False),
+    sa.Column("size", sa.BigInteger),  # bytes; declared while waiting, real when ready
+    sa.Column("sha256", sa.String(64)),
+    sa.Column("blob_key", sa.String(400), nullable=False),
+    sa.Column("url", sa.Text),  # where it came from, if by URL
+    sa.Column("error_code", sa.String(64)),
+    _ms("created_ms", required=True),
+    _ms("ready_ms"),
+    _ms("expires_ms", required=True),
+    _ms("purged_ms"),
+    sa.Index(None, "client_id", "created_ms"),
+    sa.Index(None, "expires_ms"),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),  # 24 hex digits, the first 8 are the second
+    _client(),
+    sa.Column("api", sa.String(16), nullable=False),  # native, akool, youcam
+    sa.Column("kind", sa.String(16), nullable=False),  # swap, scan
+    sa.Column("alias", sa.String(100), unique=True),  # the id by which a foreign API knows it
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("stage", sa.String(16), nullable=False),
+    sa.Column("run", sa.Integer, nullable=False),  # 1, and one more for every retry
+    sa.Column("request", sa.JSON, nullable=False),
+    sa.Column("notes", sa.JSON, nullable=False),  # the caller's own, given back as they came
+    sa.Column("priority", sa.Integer, nullable=False),  # 1 first .. 100 last
+    sa.Column("idempotency_key", sa.String(200)),
+    sa.Column("request_hash", sa.String(64), nullable=False),
+    sa.Column("webhook_url", sa.Text),
+    sa.Column("frames_total", sa.BigInteger),
+    sa.Column("facts", sa.JSON, nullable=False),  # what the stages found: target, plan, warnings
+    sa.Column("result", sa.JSON),  # blob key, size, hash, type, ...
+    sa.Column("error_code", sa.String(64)),
+    sa.Column("error_message", sa.Text),
+    sa.Column("units", sa.Integer),
+    _ms("created_ms", required=True),
+    _ms("admitted_ms"),  # given to the queue; None while the client has enough running
+    _ms("started_ms"),
+    _ms("finished_ms"),
+    _ms("changed_ms", required=True),
+    _ms("expires_ms", required=True),
+    _ms("purged_ms"),
+    _ms("deleted_ms"),
+    _ms("cleaned_ms"),  # its intermediate files are gone
+    sa.UniqueConstraint("client_id", "idempotency_key"),
+    sa.Index(None, "client_id", "created_ms"),
+    sa.Index(None, "state", "priority", "created_ms"),
+    sa.Index(None, "expires_ms"),
+)
+
+# What a job's workers do: one row for each stage and chunk of a run.
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    sa.Column("job_id", sa.ForeignKey("jobs.id"), primary_key=True),
+    sa.Column("run", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(40), primary_key=True),  # fetch, probe, scan, chunk/0, join
+    sa.Column("state", sa.String(16), nullable=False),  # running, done, failed
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("executor", sa.String(200)),
+    sa.Column("frames_done", sa.BigInteger, nullable=False),
+    sa.Column("frames_total", sa.BigInteger),
+    _ms("created_ms", required=True),
+    _ms("started_ms"),  # of the last attempt
+    _ms("finished_ms"),
+    sa.Index(None, "finished_ms"),
+)
+
+# Where a client wants to be told.
+endpoints = sa.Table(
+    "endpoints",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    _client(),
+    sa.Column("api", sa.String(16), nullable=False),  # whose form of message it gets
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),  # sealed
+    _ms("created_ms", required=True),
+    _ms("disabled_ms"),
+    sa.Index(None, "client_id"),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", sa.String(100), primary_key=True),  # the message id a receiver sees
+    _client(),
+    sa.Column("job_id", sa.ForeignKey("jobs.id")),
+    sa.Column("endpoint_id", sa.ForeignKey("endpoints.id")),
+    sa.Column("api", sa.String(16), nullable=False),
+    sa.Column("type", sa.String(40), nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),  # the exact bytes, UTF-8
+    sa.Column("state", sa.String(16), nullable=False),  # waiting, delivered, failed
+    sa.Column("round", sa.Integer, nullable=False),  # 1, and one more for every replay
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("last_status", sa.Integer),
+    sa.Column("last_error", sa.String(64)),
+    _ms("created_ms", required=True),
+    _ms("next_ms"),
+    _ms("finished_ms"),
+    sa.Index(None, "client_id", "created_ms"),
+    sa.Index(None, "job_id"),
+)
+
+# Units: negative is used. A job is charged once, since (job, reason) is there once.
+ledger = sa.Table(
+    "ledger",
+    metadata,
+    sa.Column("id", COUNTER, primary_key=True, autoincrement=True),
+    _client(),
+    sa.Column("job_id", sa.ForeignKey("jobs.id")),
+    sa.Column("reason", sa.String(16), nullable=False),  # hold, charge, grant
+    sa.Column("units", sa.BigInteger, nullable=False),
+    _ms("at_ms", required=True),
+    sa.UniqueConstraint("job_id", "reason"),
+    sa.Index(None, "client_id", "id"),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", COUNTER, primary_key=True, autoincrement=True),
+    _ms("at_ms", required=True),
+    _client(required=False),
+    sa.Column("action", sa.String(40), nullable=False),
+    sa.Column("subject", sa.String(100)),  # the id of what it was done to
+    sa.Column("detail", sa.JSON, nullable=False),  # no personal data
+    sa.Index(None, "client_id", "id"),
+)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("executor", sa.String(200), primary_key=True),
+    sa.Column("queues", sa.JSON, nullable=False),
+    sa.Column("provider", sa.String(40), nullable=False),
+    sa.Column("version", sa.String(40), nullable=False),
+    _ms("started_ms", required=True),
+    _ms("seen_ms", required=True),
+)
