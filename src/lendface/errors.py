@@ -7,6 +7,7 @@ class LendfaceError(Exception):
     """Every error we raise on purpose; ``code`` is stable and its sentence is safe to show."""
 
     code = "internal"
+    may_pass = False  # whether the same may go well a little later, with nothing changed
 
 
 # What was asked
@@ -248,6 +249,7 @@ class ServiceError(LendfaceError):
 
 class DatabaseError(ServiceError):
     code = "database_unavailable"
+    may_pass = True
 
     def __init__(self) -> None:
         super().__init__("the database does not answer; try again in a moment")
@@ -271,6 +273,16 @@ class WrongMoveError(ServiceError):
     def __init__(self, what: str, state: str) -> None:
         super().__init__(f"{what} is not possible: the job is {state}")
         self.state = state
+
+
+class ExecutorTakenError(ServiceError):
+    code = "executor_taken"
+
+    def __init__(self, executor: str) -> None:
+        super().__init__(
+            f"a worker named {executor} is already running; give this one another name "
+            "with --executor"
+        )
 
 
 class TaskKilledWorkerError(ServiceError):

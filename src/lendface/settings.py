@@ -1,1 +1,252 @@
-"""Reads the environment and the settings file, once."""
+"""Reads the environment and the settings file, once.
+
+Every setting is an environment variable ``LENDFACE_<NAME>``, or a line of the TOML file that
+``LENDFACE_CONFIG`` names (by default ``lendface.toml`` in the data folder). The environment wins.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import socket
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from .errors import BadOptionError
+
+PREFIX = "LENDFACE_"
+FILE_NAME = "lendface.toml"
+MIB = 1 << 20
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Sizes in bytes or MiB, times in seconds or days, as named."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    # Where things are
+    data: Path = Field(
+        default_factory=lambda: _home(), description="folder for everything of one machine"
+    )
+    database_url: str = Field("", description="sqlite:///file or postgresql://...; default in data")
+    blobs_url: str = Field(
+        "", description="folder or s3://bucket/prefix?endpoint=...; default in data"
+    )
+    s3_access_key: SecretStr | None = Field(None, description="of the bucket; else the AWS chain")
+    s3_secret_key: SecretStr | None = None
+    public_url: str = Field("", description="how clients reach this server, for links it gives out")
+    secret: SecretStr | None = Field(
+        None, description="32 random bytes as base64: seals secrets, signs links; default in data"
+    )
+    older_secrets: str = Field("", description="earlier secrets, comma between; still opened")
+
+    # The server
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    log_format: Literal["json", "text"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    cors_origins: str = Field(
+        "", description="origins of pages that may call, comma between; *: all"
+    )
+    metrics_open: bool = Field(False, description="answer /metrics without a key")
+    trusted_proxies: str = Field("", description="whose X-Forwarded-For counts, comma between")
+
+    # Workers
+    workers: int = Field(0, ge=0, le=256, description="render processes beside serve; 0: by cores")
+    render_queue: Literal["cpu", "gpu"] = "cpu"
+    provider: str = Field("cpu", description="inference provider of the workers")
+    threads: int = Field(1, ge=1, le=64, description="inference threads of one worker")
+    poll_s: float = Field(0.0, ge=0, le=60, description="between looks at a queue; 0: by database")
+    drain_s: float = Field(20.0, ge=0, le=3600)
+    chunk_s: float = Field(10.0, gt=0, le=600, description="length of film in one chunk")
+    scratch: Path | None = Field(None, description="folder for temporary files; default in data")
+    scratch_mb: int = Field(20_000, ge=100)
+
+    # Limits
+    max_upload_mb: int = Field(2048, ge=1)
+    max_photo_mb: int = Field(32, ge=1)
+    max_seconds: float = Field(3600, gt=0)
+    max_fps: float = Field(121, gt=0)
+    max_pixels: int = Field(4096 * 2304, ge=4096, description="of one frame")
+    max_photo_pixels: int = Field(100_000_000, ge=4096)
+    job_timeout_s: float = Field(6 * 3600, gt=0)
+    rate_per_minute: int = Field(600, ge=1, description="requests of one key")
+    max_running: int = Field(16, ge=1, description="jobs of one key at a time")
+    max_queued: int = Field(100_000, ge=1, description="jobs that may wait, of all keys")
+
+    # Keeping
+    keep_days: float = Field(7, gt=0, description="inputs and results are deleted after this")
+    resume_hours: float = Field(24, ge=0, description="chunks of a failed job are kept for a retry")
+    link_s: int = Field(7200, ge=60, le=604_800, description="life of links to uploads and results")
+
+    # Fetching
+    fetch_allow: str = Field(
+        "", description="hosts, host:port or networks that may be fetched though private"
+    )
+    fetch_timeout_s: float = Field(300, gt=0)
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.netloc):
+            raise ValueError("must be like https://swap.example.org")
+        return value.rstrip("/")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = _settings_file()
+        toml = (TomlConfigSettingsSource(settings_cls, file),) if file else ()
+        return (init_settings, env_settings, *toml)
+
+    @property
+    def folder(self) -> Path:
+        return self.data.expanduser().absolute()
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.folder / 'lendface.db'}"
+
+    @property
+    def blobs(self) -> str:
+        return self.blobs_url or str(self.folder / "blobs")
+
+    @property
+    def scratch_folder(self) -> Path:
+        return (self.scratch or self.folder / "scratch").expanduser().absolute()
+
+    @property
+    def base_url(self) -> str:
+        return self.public_url or f"http://{_reachable(self.host)}:{self.port}"
+
+    @property
+    def worker_count(self) -> int:
+        return self.workers or min(4, os.cpu_count() or 1)
+
+    @property
+    def polling_s(self) -> float:
+        return self.poll_s or (0.2 if self.database.startswith("sqlite") else 0.5)
+
+    @cached_property
+    def secret_ring(self) -> tuple[bytes, ...]:
+        """The secret in use, then older ones. Raises BadOptionError."""
+        first = self.secret.get_secret_value() if self.secret else _kept_secret(self.folder)
+        older = [text.strip() for text in self.older_secrets.split(",") if text.strip()]
+        return tuple(_decoded(text) for text in (first, *older))
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process. Raises BadOptionError, naming each that is wrong."""
+    _refuse_unknown()
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as fault:
+        wrong = "; ".join(
+            f"{PREFIX}{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
+            for error in fault.errors()
+        )
+        raise BadOptionError(f"settings: {wrong}") from None
+    except (OSError, ValueError):
+        raise BadOptionError("the settings file cannot be read; it must be TOML") from None
+
+
+def describe_settings(settings: Settings) -> list[tuple[str, str, str]]:
+    """(variable, value in use, meaning) of every setting; secrets are not shown."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        text = "" if value is None else str(value)
+        if name.endswith("_url") and "@" in text:
+            text = _without_password(text)
+        rows.append((PREFIX + name.upper(), text, field.description or ""))
+    return rows
+
+
+def executor_name(role: str) -> str:
+    """A worker's name on this machine."""
+    return f"{socket.gethostname()}-{role}"
+
+
+def _home() -> Path:
+    """Where data of programs is kept, by the XDG base directory specification."""
+    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "lendface"
+
+
+def _settings_file() -> Path | None:
+    named = os.environ.get(PREFIX + "CONFIG")
+    if named:
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise BadOptionError("LENDFACE_CONFIG names a file that does not exist")
+        return path
+    path = Path(os.environ.get(PREFIX + "DATA") or _home()).expanduser() / FILE_NAME
+    return path if path.is_file() else None
+
+
+def _refuse_unknown() -> None:
+    """A mistyped variable would be ignored without a word."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {PREFIX + "CONFIG"}
+    unknown = [name for name in os.environ if name.startswith(PREFIX) and name not in known]
+    if unknown:
+        raise BadOptionError(f"unknown settings: {', '.join(sorted(unknown))}")
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{parts.username or ''}:***@{parts.hostname or ''}").geturl()
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        secret = base64.b64decode(text, validate=True)
+    except ValueError:
+        secret = b""
+    if len(secret) < 32:
+        raise BadOptionError("LENDFACE_SECRET must be at least 32 bytes as base64")
+    return secret
+
+
+def _kept_secret(folder: Path) -> str:
+    """The secret of this machine, made when it is first needed; only its owner may read it."""
+    path = folder / "secret"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        text = base64.b64encode(secrets.token_bytes(32)).decode()
+        fresh = path.with_name(f"secret.{secrets.token_hex(4)}")
+        if not path.exists():
+            file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(file, "w") as stream:
+                stream.write(text)
+            try:
+                os.link(fresh, path)  # the first of several processes wins
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+        return path.read_text().strip()
+    except OSError:
+        raise BadOptionError(
+            "the data folder cannot be written; set LENDFACE_DATA to one that can"
+        ) from None

@@ -1,0 +1,43 @@
+"""What a job is made of, as the durable engine sees it. The service plays this role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+JOBS, NOTIFY = "jobs", "notify"  # queues of light work: the story of each job, and its messages
+CONTROL = (JOBS, NOTIFY)
+RENDER_QUEUES = ("cpu", "gpu")  # heavy work, by what a worker has
+
+FETCH, PROBE, SCAN, JOIN, FINISH = "fetch", "probe", "scan", "join", "finish"
+
+
+class Work(Protocol):
+    """The tasks of jobs. Each may be done twice, at the same time even, and must not mind."""
+
+    def claim(self, job_id: str, run: int, task: str, executor: str) -> int | None:
+        """Note down that a task begins; returns which attempt it is, from 1.
+
+        None: nobody wants it any more (cancelled, failed, a newer run).
+        """
+        ...
+
+    def unclaim(self, job_id: str, run: int, task: str) -> None:
+        """The attempt was broken off through no fault of the task; it does not count."""
+        ...
+
+    def perform(self, job_id: str, run: int, task: str, is_stopping: Callable[[], bool]) -> Any:
+        """Do the task; returns plain values. ``scan`` returns the names of the tasks that follow.
+
+        Raises CancelledError where ``is_stopping`` or where nobody wants it any more, and other
+        errors of ``lendface.errors`` where the job cannot be done.
+        """
+        ...
+
+    def fail(self, job_id: str, run: int, code: str, message: str) -> None:
+        """The job ends here, unless it has ended already."""
+        ...
+
+    def deliver(self, delivery_id: str, round_number: int, attempt: int) -> None:
+        """Send a message once; where it fails, line up the next attempt."""
+        ...
