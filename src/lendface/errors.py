@@ -265,6 +265,29 @@ class NotFoundError(ServiceError):
         self.what = what
 
 
+class UploadMissingError(ServiceError):
+    """The id is known but its bytes never came."""
+
+    code = "upload_missing"
+
+    def __init__(self) -> None:
+        super().__init__("the file was never uploaded; send it to its upload link first")
+
+
+class IdempotencyMismatchError(ServiceError):
+    code = "idempotency_mismatch"
+
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key was used for another request; take a new one")
+
+
+class ServerBusyError(ServiceError):
+    code = "server_busy"
+
+    def __init__(self) -> None:
+        super().__init__("too many jobs are waiting; try again later")
+
+
 class WrongMoveError(ServiceError):
     """A job is not in a state that allows what was asked."""
 
@@ -311,3 +334,165 @@ class InternalError(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("something went wrong on the server; the job can be retried")
+
+
+# What is fetched and posted
+
+
+class FetchError(LendfaceError):
+    """A URL cannot be fetched or posted to.
+
+    Sentences name the host as it was given: never an address it led to, nor where it redirected.
+    """
+
+    code = "url_failed"
+
+
+class InvalidUrlError(FetchError):
+    code = "url_invalid"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the URL cannot be used: {reason}")
+        self.reason = reason
+
+
+class UrlNotAllowedError(FetchError):
+    """It leads to a place that only this server could reach, or could lead to one."""
+
+    code = "url_not_allowed"
+
+    def __init__(self, host: str, reason: str = "it has no public address") -> None:
+        super().__init__(
+            f"{host} may not be reached from here: {reason}; use a public address, or have the "
+            "operator of this server allow it"
+        )
+        self.host, self.reason = host, reason
+
+
+class UrlUnreachableError(FetchError):
+    code = "url_unreachable"
+
+    def __init__(self, host: str, reason: str) -> None:
+        super().__init__(f"{host} cannot be reached: {reason}; check the URL")
+        self.host, self.reason = host, reason
+
+
+class UrlTimeoutError(FetchError):
+    code = "url_timeout"
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host} took too long; try again, or upload the file instead")
+        self.host = host
+
+
+class UrlIncompleteError(FetchError):
+    """The connection ended before the declared end of the body."""
+
+    code = "url_incomplete"
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host} broke off before the whole file had come; try again")
+        self.host = host
+
+
+class UrlTooLargeError(FetchError):
+    code = "url_too_large"
+
+    def __init__(self, where: str, max_bytes: int) -> None:
+        super().__init__(f"{where}: the file is larger than the limit of {max_bytes} bytes")
+        self.where, self.max_bytes = where, max_bytes
+
+
+class UrlTypeError(FetchError):
+    code = "url_bad_type"
+
+    def __init__(self, host: str, reason: str) -> None:
+        super().__init__(f"{host} {reason}")
+        self.host, self.reason = host, reason
+
+
+class UrlStatusError(FetchError):
+    code = "url_bad_status"
+
+    def __init__(self, host: str, status: int) -> None:
+        super().__init__(f"{host} answered with HTTP status {status} and not with the file")
+        self.host, self.status = host, status
+
+
+# Clients, keys and units
+
+
+class DatabaseTooNewError(ServiceError):
+    code = "database_too_new"
+
+    def __init__(self) -> None:
+        super().__init__("the database was made by a newer lendface; install that version")
+
+
+class SealBrokenError(ServiceError):
+    """A sealed value was changed, or sealed with another secret or for another purpose."""
+
+    code = "seal_broken"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a stored secret cannot be opened; the server's secret is not the one it was sealed "
+            "with: give that one, or give it as an older one"
+        )
+
+
+class KeyRefusedError(ServiceError):
+    """A key opens nothing; its kinds say why."""
+
+    code = "key_refused"
+
+
+class KeyUnknownError(KeyRefusedError):
+    code = "key_unknown"
+
+    def __init__(self) -> None:
+        super().__init__("this key is not known here; check that it is whole")
+
+
+class KeyRevokedError(KeyRefusedError):
+    code = "key_revoked"
+
+    def __init__(self) -> None:
+        super().__init__("this key was revoked; ask the operator of this server for a new one")
+
+
+class KeyExpiredError(KeyRefusedError):
+    code = "key_expired"
+
+    def __init__(self) -> None:
+        super().__init__("this key was replaced by a newer one and has expired; use the newer one")
+
+
+class ScopeMissingError(ServiceError):
+    code = "scope_missing"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"this key may not do that; it needs the scope {scope}")
+        self.scope = scope
+
+
+class QuotaExceededError(ServiceError):
+    code = "quota_exceeded"
+
+    def __init__(self, needed: int, left: int) -> None:
+        super().__init__(
+            f"this needs {needed} units and {left} are left; wait for running jobs that may give "
+            "theirs back, or ask the operator of this server for more"
+        )
+        self.needed, self.left = needed, left
+
+
+class RateLimitedError(ServiceError):
+    code = "rate_limited"
+    may_pass = True
+
+    def __init__(self, limit: int, window_s: float, retry_after_s: float) -> None:
+        super().__init__(
+            f"more than {limit} requests in {window_s:g} s; try again in {retry_after_s:.3g} s"
+        )
+        self.limit, self.window_s, self.retry_after_s = limit, window_s, retry_after_s

@@ -1,0 +1,387 @@
+"""Jobs: made, looked at, cancelled, tried again, deleted. What workers do to them is in work.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..errors import IdempotencyMismatchError, NotFoundError, ServerBusyError
+from ..storage.database import lock_row
+from ..storage.tables import clients, jobs, tasks
+from . import audit, ledger
+from . import deliveries as letters
+from .office import Office, new_id
+from .requests import JobRequest, digest, dump_request
+from .states import CANCELLED, LIVE, QUEUED, RUNNING, SUCCEEDED, check_move
+from .uploads import check_usable
+
+Row = Mapping[str, Any]
+MIDDLE = 50  # priority of a job that asks for none
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a client wants its job treated."""
+
+    api: str = "native"
+    alias: str | None = None
+    webhook_url: str | None = None
+    idempotency_key: str | None = None
+    priority: int = MIDDLE
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    keep_ms: int | None = None  # None: as long as the server keeps files
+
+
+def submit(office: Office, client_id: str, request: JobRequest, wish: Wish = Wish()) -> Row:
+    """A job, written down and queued in one transaction, or none of both.
+
+    The same idempotency key gives the same job again. Raises NotFoundError, UploadMissingError,
+    IdempotencyMismatchError, ServerBusyError.
+    """
+    with office.database.writing() as connection:
+        return submit_in(connection, office, client_id, request, wish)
+
+
+def submit_in(
+    connection: sa.Connection,
+    office: Office,
+    client_id: str,
+    request: JobRequest,
+    wish: Wish,
+    request_hash: str | None = None,
+) -> Row:
+    """``submit`` in the caller's transaction. ``request_hash`` is of the request as it came."""
+    values = dump_request(request)
+    request_hash = request_hash or digest(values)
+    lock_row(connection, clients, client_id)
+    if earlier := find_repeated(connection, client_id, wish.idempotency_key, request_hash):
+        return earlier
+    check_usable(connection, office, client_id, request.uploads)
+    _check_room(connection, office)
+    now_ms = office.now_ms()
+    row = {
+        "id": new_id(now_ms),
+        "client_id": client_id,
+        "api": wish.api,
+        "kind": request.kind,
+        "alias": wish.alias,
+        "state": QUEUED.value,
+        "stage": QUEUED.value,
+        "run": 1,
+        "request": values,
+        "notes": dict(wish.notes),
+        "priority": wish.priority,
+        "idempotency_key": wish.idempotency_key,
+        "request_hash": request_hash,
+        "webhook_url": wish.webhook_url,
+        "facts": {},
+        "created_ms": now_ms,
+        "changed_ms": now_ms,
+        "expires_ms": now_ms + (wish.keep_ms or office.rules.keep_ms),
+    }
+    connection.execute(jobs.insert().values(**row))
+    audit.record(connection, "job.submitted", row["id"], client_id, {"kind": request.kind}, now_ms)
+    admit(connection, office, client_id)
+    return get_row(connection, row["id"])
+
+
+def find_repeated(
+    connection: sa.Connection, client_id: str, key: str | None, request_hash: str
+) -> Row | None:
+    """The job an idempotency key was used for. Raises IdempotencyMismatchError."""
+    if key is None:
+        return None
+    query = sa.select(jobs).where(jobs.c.client_id == client_id, jobs.c.idempotency_key == key)
+    row = connection.execute(query).mappings().first()
+    if row is not None and row["request_hash"] != request_hash:
+        raise IdempotencyMismatchError
+    return row
+
+
+def _check_room(connection: sa.Connection, office: Office) -> None:
+    waiting = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state == QUEUED)
+    if connection.execute(waiting).scalar_one() >= office.rules.max_queued:
+        raise ServerBusyError
+
+
+def admit(connection: sa.Connection, office: Office, client_id: str) -> int:
+    """Give a client's next waiting jobs to the queue, as many as it may have running.
+
+    Whoever ends a job calls this in the same transaction, so a place never stays empty.
+    Returns how many.
+    """
+    client = lock_row(connection, clients, client_id)
+    limit = (client and client.max_running) or office.rules.max_running
+    busy = (
+        sa.select(sa.func.count())
+        .select_from(jobs)
+        .where(
+            jobs.c.client_id == client_id, jobs.c.state.in_(LIVE), jobs.c.admitted_ms.is_not(None)
+        )
+    )
+    free = limit - connection.execute(busy).scalar_one()
+    if free <= 0:
+        return 0
+    waiting = connection.execute(
+        sa.select(jobs.c.id, jobs.c.run, jobs.c.priority)
+        .where(jobs.c.client_id == client_id, jobs.c.state == QUEUED, jobs.c.admitted_ms.is_(None))
+        .order_by(jobs.c.priority, jobs.c.created_ms)
+        .limit(free)
+    ).all()
+    for job_id, run, priority in waiting:
+        connection.execute(
+            jobs.update().where(jobs.c.id == job_id).values(admitted_ms=office.now_ms())
+        )
+        office.queue.submit(
+            connection, job_id, run, priority=priority, render_queue=office.rules.render_queue
+        )
+    return len(waiting)
+
+
+# Looking
+
+
+def get_row(connection: sa.Connection, job_id: str) -> Row:
+    """Raises NotFoundError."""
+    row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).mappings().first()
+    if row is None:
+        raise NotFoundError("job")
+    return row
+
+
+def get_job(office: Office, client_id: str, job_id: str) -> Row:
+    """A client's own job. Raises NotFoundError, also for deleted ones."""
+    return find_job(office, client_id, jobs.c.id == job_id)
+
+
+def get_job_by_alias(office: Office, client_id: str, alias: str) -> Row:
+    """By the id a foreign API gave it. Raises NotFoundError."""
+    return find_job(office, client_id, jobs.c.alias == alias)
+
+
+def find_job(office: Office, client_id: str, condition: sa.ColumnElement[bool]) -> Row:
+    query = sa.select(jobs).where(
+        condition, jobs.c.client_id == client_id, jobs.c.deleted_ms.is_(None)
+    )
+    with office.database.reading() as connection:
+        row = connection.execute(query).mappings().first()
+    if row is None:
+        raise NotFoundError("job")
+    return row
+
+
+def list_jobs(
+    office: Office,
+    client_id: str,
+    *,
+    limit: int = 50,
+    before: tuple[int, str] | None = None,
+    states: Sequence[str] = (),
+    kind: str | None = None,
+    api: str | None = None,
+) -> list[Row]:
+    """Newest first, from after ``before`` (created_ms, id)."""
+    query = sa.select(jobs).where(jobs.c.client_id == client_id, jobs.c.deleted_ms.is_(None))
+    if before:
+        query = query.where(sa.tuple_(jobs.c.created_ms, jobs.c.id) < before)
+    if states:
+        query = query.where(jobs.c.state.in_(states))
+    if kind:
+        query = query.where(jobs.c.kind == kind)
+    if api:
+        query = query.where(jobs.c.api == api)
+    query = query.order_by(jobs.c.created_ms.desc(), jobs.c.id.desc()).limit(limit)
+    with office.database.reading() as connection:
+        return list(connection.execute(query).mappings())
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """How far a job is."""
+
+    stage: str
+    frames_done: int  # in this stage
+    frames_total: int | None
+    share: float  # 0..1 of the whole job
+    eta_s: float | None  # a guess from the pace so far
+    queue_position: int | None  # 1 is next; None once it runs
+
+
+SCAN_SHARE = 0.25  # of a swap's time, roughly, on a processor
+
+
+def progress_of(office: Office, job: Row) -> JobProgress:
+    """From the notes its workers make."""
+    with office.database.reading() as connection:
+        rows = connection.execute(
+            sa.select(tasks.c.name, tasks.c.frames_done, tasks.c.frames_total).where(
+                tasks.c.job_id == job["id"], tasks.c.run == job["run"]
+            )
+        ).all()
+        position = _position(connection, job) if job["state"] == QUEUED else None
+    stage = job["stage"]
+    total = job["frames_total"]
+    scanned = sum(done for name, done, _ in rows if name == "scan")
+    rendered = sum(done for name, done, _ in rows if name.startswith("chunk"))
+    share = 1.0 if job["state"] == SUCCEEDED else _share(job["kind"], scanned, rendered, total)
+    return JobProgress(
+        stage=stage,
+        frames_done={"scan": scanned, "render": rendered}.get(stage, 0),
+        frames_total=total,
+        share=share,
+        eta_s=_eta_s(office, job, share),
+        queue_position=position,
+    )
+
+
+def _share(kind: str, scanned: int, rendered: int, total: int | None) -> float:
+    if not total:
+        return 0.0
+    weight = SCAN_SHARE if kind == "swap" else 1.0
+    done = weight * min(1.0, scanned / total) + (1 - weight) * min(1.0, rendered / total)
+    return min(0.99, done)
+
+
+def _eta_s(office: Office, job: Row, share: float) -> float | None:
+    if job["state"] != RUNNING or not job["started_ms"] or share < 0.02:
+        return None
+    spent_s = (office.now_ms() - job["started_ms"]) / 1000
+    return round(spent_s / share * (1 - share), 1)
+
+
+def _position(connection: sa.Connection, job: Row) -> int:
+    ahead = (
+        sa.select(sa.func.count())
+        .select_from(jobs)
+        .where(
+            jobs.c.state == QUEUED,
+            sa.tuple_(jobs.c.priority, jobs.c.created_ms, jobs.c.id)
+            < (job["priority"], job["created_ms"], job["id"]),
+        )
+    )
+    return connection.execute(ahead).scalar_one() + 1
+
+
+def chunk_facts(office: Office, job: Row) -> list[Row]:
+    """Its tasks as they stand, for an operator."""
+    query = sa.select(tasks).where(tasks.c.job_id == job["id"], tasks.c.run == job["run"])
+    with office.database.reading() as connection:
+        return list(connection.execute(query.order_by(tasks.c.created_ms)).mappings())
+
+
+# Changing
+
+
+def cancel(office: Office, client_id: str, job_id: str) -> Row:
+    """Stop a job; what its workers are doing ends within a second. Cancelling twice is no error.
+
+    Raises NotFoundError, WrongMoveError where it has ended otherwise.
+    """
+    job = get_job(office, client_id, job_id)
+    with office.database.writing() as connection:
+        row = lock_job(connection, job_id)
+        if row["state"] != CANCELLED:
+            check_move(row["state"], CANCELLED)
+            end(connection, office, row, CANCELLED)
+    office.queue.cancel(job["id"], job["run"])
+    return get_job(office, client_id, job_id)
+
+
+def retry(office: Office, client_id: str, job_id: str) -> Row:
+    """Try a failed or cancelled job again; it resumes at the first chunk that is not there yet.
+
+    Raises NotFoundError, WrongMoveError, UploadMissingError.
+    """
+    job = get_job(office, client_id, job_id)
+    with office.database.writing() as connection:
+        row = lock_job(connection, job_id)
+        check_move(row["state"], QUEUED)
+        from .requests import load_request
+
+        check_usable(connection, office, client_id, load_request(job["request"]).uploads)
+        now_ms = office.now_ms()
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.id == job_id)
+            .values(
+                state=QUEUED.value,
+                stage=QUEUED.value,
+                run=row["run"] + 1,
+                error_code=None,
+                error_message=None,
+                admitted_ms=None,
+                started_ms=None,
+                finished_ms=None,
+                cleaned_ms=None,
+                changed_ms=now_ms,
+            )
+        )
+        audit.record(connection, "job.retried", job_id, client_id, {}, now_ms)
+        admit(connection, office, client_id)
+    return get_job(office, client_id, job_id)
+
+
+def delete(office: Office, client_id: str, job_id: str) -> None:
+    """Stop it if it runs; its result goes at once, its row stays for the audit.
+
+    Raises NotFoundError.
+    """
+    job = get_job(office, client_id, job_id)
+    with office.database.writing() as connection:
+        row = lock_job(connection, job_id)
+        if row["state"] in LIVE:
+            end(connection, office, row, CANCELLED)
+        now_ms = office.now_ms()
+        connection.execute(
+            jobs.update().where(jobs.c.id == job_id).values(deleted_ms=now_ms, changed_ms=now_ms)
+        )
+        audit.record(connection, "job.deleted", job_id, client_id, {}, now_ms)
+    office.queue.cancel(job["id"], job["run"])
+    purge_files(office, job)
+
+
+def purge_files(office: Office, job: Row) -> None:
+    """Delete what a job made. Harmless when done again."""
+    office.blobs.delete_many([blob.key for blob in office.blobs.list(f"results/{job['id']}/")])
+    office.blobs.delete_many([blob.key for blob in office.blobs.list(f"work/{job['id']}/")])
+    with office.database.writing() as connection:
+        now_ms = office.now_ms()
+        connection.execute(
+            jobs.update().where(jobs.c.id == job["id"]).values(purged_ms=now_ms, cleaned_ms=now_ms)
+        )
+
+
+def lock_job(connection: sa.Connection, job_id: str) -> Row:
+    """The row, nobody else's until the transaction ends. Raises NotFoundError."""
+    row = lock_row(connection, jobs, job_id)
+    if row is None:
+        raise NotFoundError("job")
+    return row._mapping
+
+
+def end(
+    connection: sa.Connection,
+    office: Office,
+    job: Row,
+    state: str,
+    **changes: Any,
+) -> None:
+    """The end of a job, all of it in one transaction: state, units, messages, the next job's turn.
+
+    ``job`` is locked and may go to ``state``.
+    """
+    now_ms = office.now_ms()
+    changes |= {"state": str(state), "finished_ms": now_ms, "changed_ms": now_ms}
+    connection.execute(jobs.update().where(jobs.c.id == job["id"]).values(**changes))
+    if state == SUCCEEDED:
+        ledger.charge(connection, job["id"], now_ms)
+    else:
+        ledger.release(connection, job["id"])
+    ended = get_row(connection, job["id"])
+    letters.announce(connection, office, ended)
+    detail = {"state": str(state), "code": ended["error_code"]}
+    audit.record(connection, "job.ended", job["id"], job["client_id"], detail, now_ms)
+    admit(connection, office, job["client_id"])

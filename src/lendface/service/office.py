@@ -1,0 +1,133 @@
+"""What the service's functions work with: the database, the files, the queue, the clock, the rules.
+
+``app.py`` builds one for each process; tests build their own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from ..net.fetch import FetchPolicy
+from ..pipeline.steps import Limits
+from ..storage.blobs import Blobs
+from ..storage.database import Database
+from ..storage.signing import SignedRequest
+from .sealing import Sealer
+
+DAY_MS = 24 * 3600 * 1000
+
+
+class Queue(Protocol):
+    """Where work is put; the durable engine plays it."""
+
+    def submit(
+        self, connection: sa.Connection, job_id: str, run: int, *, priority: int, render_queue: str
+    ) -> None: ...
+
+    def submit_delivery(
+        self,
+        connection: sa.Connection,
+        delivery_id: str,
+        round_number: int,
+        attempt: int,
+        delay_s: float,
+    ) -> None: ...
+
+    def cancel(self, job_id: str, run: int) -> None: ...
+
+    def forget(self, job_id: str, run: int) -> None: ...
+
+
+class Links(Protocol):
+    """Links that let somebody without a key put or get one file, for a while."""
+
+    def presign_put(
+        self, key: str, content_type: str, size: int, expires_s: int, now_s: float
+    ) -> SignedRequest: ...
+
+    def presign_get(
+        self,
+        key: str,
+        expires_s: int,
+        now_s: float,
+        file_name: str | None = None,
+        content_type: str | None = None,
+    ) -> str: ...
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One HTTP request that tells a client something."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class MessageForm(Protocol):
+    """How one API tells its clients what became of a job."""
+
+    def messages(self, office: Office, job: Mapping[str, Any], state: str) -> list[Message]:
+        """What to send now that a job is in ``state``; to whom is the form's business."""
+        ...
+
+    def seal(self, office: Office, delivery: Mapping[str, Any]) -> Letter:
+        """The request of this very attempt: signed, with its own time."""
+        ...
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something to be told to one address."""
+
+    id: str  # the same in every attempt
+    type: str
+    url: str
+    body: str
+    endpoint_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Numbers an operator sets."""
+
+    limits: Limits
+    photo_limits: Limits
+    fetch: FetchPolicy
+    max_photo_bytes: int = 32 << 20
+    keep_ms: int = 7 * DAY_MS
+    resume_ms: int = DAY_MS
+    link_s: int = 7200
+    chunk_s: float = 10.0
+    job_timeout_ms: int = 6 * 3600 * 1000
+    max_running: int = 16
+    max_queued: int = 100_000
+    rate_per_minute: int = 600
+    render_queue: str = "cpu"
+
+
+@dataclass(frozen=True, eq=False)
+class Office:
+    """One for each process."""
+
+    database: Database
+    blobs: Blobs
+    links: Links
+    sealer: Sealer
+    queue: Queue
+    rules: Rules
+    now_ms: Callable[[], int]
+    forms: Mapping[str, MessageForm] = field(default_factory=dict)  # by api
+
+    @property
+    def now_s(self) -> float:
+        return self.now_ms() / 1000
+
+
+def new_id(now_ms: int) -> str:
+    """24 lower-case hex digits: the second in 8, then chance; later ids sort after earlier ones."""
+    return f"{now_ms // 1000:08x}{secrets.token_hex(8)}"

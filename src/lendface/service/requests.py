@@ -1,0 +1,168 @@
+"""What is asked for, in the form in which a job keeps it: plain values, files by upload id.
+
+Facades translate into it; the workers read it back. Checked when it is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from ..errors import BadOptionError
+
+STRICT = ConfigDict(extra="forbid")
+MAX_PAIRS = 50
+MAX_PHOTOS = 8
+
+Point = tuple[float, float]  # pixels of a photo
+
+
+@dataclass(frozen=True, config=STRICT)
+class PhotoRef:
+    """A photo, and which face of it is meant where it shows several."""
+
+    upload: str
+    face_number: Annotated[int, Field(ge=1, le=64)] | None = None  # from left to right
+    face_at: Point | None = None  # a point in that face
+
+
+@dataclass(frozen=True, config=STRICT)
+class WhoRef:
+    """Whose face in the target is replaced."""
+
+    kind: Literal["most_present", "everyone", "faces", "looks_like"] = "most_present"
+    faces: tuple[Annotated[int, Field(ge=1, le=10_000)], ...] = ()  # numbers of the cast list
+    photo: PhotoRef | None = None
+    or_most_present: bool = False  # where nobody looks like the photo
+
+    def __post_init__(self) -> None:
+        if self.kind == "faces" and not self.faces:
+            raise ValueError("faces must name at least one face of the cast list")
+        if self.kind == "looks_like" and self.photo is None:
+            raise ValueError("looks_like needs a photo")
+
+
+@dataclass(frozen=True, config=STRICT)
+class PairRef:
+    """A source, and who gets it."""
+
+    photos: Annotated[tuple[PhotoRef, ...], Field(min_length=1, max_length=MAX_PHOTOS)]
+    who: WhoRef = WhoRef()
+
+
+@dataclass(frozen=True, config=STRICT)
+class OutputRef:
+    """How the result is written; None keeps what the target has."""
+
+    container: Literal["mp4", "mov", "mkv", "webm", "jpg", "png", "webp"] | None = None
+    codec: Literal["h264", "hevc", "av1"] | None = None
+    quality: Annotated[int, Field(ge=0, le=63)] | None = None  # lower is better and larger
+    preset: Annotated[str, Field(pattern="^[a-z0-9]{1,16}$")] | None = None
+    lossless: bool = False
+    max_long_side: Annotated[int, Field(ge=16, le=16384)] | None = None
+    max_fps: Annotated[float, Field(gt=0, le=1000)] | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class LimitsRef:
+    """Tighter limits than the server's, as an API promises them."""
+
+    max_bytes: int | None = None
+    max_seconds: float | None = None
+    max_fps: float | None = None
+    max_long_side: int | None = None
+    containers: tuple[str, ...] | None = None
+    video_codecs: tuple[str, ...] | None = None
+    audio_codecs: tuple[str, ...] | None = None
+    kinds: tuple[Literal["video", "image"], ...] | None = None
+    single_person: bool = False  # several clearly seen people are refused
+
+
+@dataclass(frozen=True, config=STRICT)
+class SwapJob:
+    """Put faces into a film or a picture."""
+
+    target: str  # upload id
+    pairs: Annotated[tuple[PairRef, ...], Field(min_length=1, max_length=MAX_PAIRS)]
+    output: OutputRef = OutputRef()
+    start_s: Annotated[float, Field(ge=0)] | None = None
+    end_s: Annotated[float, Field(gt=0)] | None = None
+    limits: LimitsRef = LimitsRef()
+    kind: Literal["swap"] = "swap"
+
+    def __post_init__(self) -> None:
+        if self.start_s is not None and self.end_s is not None and self.end_s <= self.start_s:
+            raise ValueError("end_s must be after start_s")
+
+    @property
+    def uploads(self) -> tuple[str, ...]:
+        """All files it needs, the target first."""
+        photos = [photo.upload for pair in self.pairs for photo in pair.photos]
+        wanted = [pair.who.photo.upload for pair in self.pairs if pair.who.photo]
+        return tuple(dict.fromkeys([self.target, *photos, *wanted]))
+
+
+@dataclass(frozen=True, config=STRICT)
+class ScanJob:
+    """Who is in a film or a picture."""
+
+    target: str
+    start_s: Annotated[float, Field(ge=0)] | None = None
+    end_s: Annotated[float, Field(gt=0)] | None = None
+    limits: LimitsRef = LimitsRef()
+    kind: Literal["scan"] = "scan"
+
+    @property
+    def uploads(self) -> tuple[str, ...]:
+        return (self.target,)
+
+
+@dataclass(frozen=True, config=STRICT)
+class FetchJob:
+    """Bring a file from its URL."""
+
+    target: str
+    kind: Literal["fetch"] = "fetch"
+
+    @property
+    def uploads(self) -> tuple[str, ...]:
+        return (self.target,)
+
+
+JobRequest = SwapJob | ScanJob | FetchJob
+ANY_REQUEST: TypeAdapter[JobRequest] = TypeAdapter(
+    Annotated[JobRequest, Field(discriminator="kind")]
+)
+
+
+def dump_request(request: JobRequest) -> dict[str, Any]:
+    """As the database keeps it."""
+    return ANY_REQUEST.dump_python(request, mode="json")
+
+
+def load_request(values: Any) -> JobRequest:
+    """Raises BadOptionError, naming what is wrong."""
+    try:
+        return ANY_REQUEST.validate_python(values)
+    except ValidationError as fault:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in error['loc'][1:])}: {error['msg']}"
+            for error in fault.errors()
+        )
+        raise BadOptionError(wrong) from None
+
+
+def digest(values: Any) -> str:
+    """SHA-256 of plain values, hex; the same for the same values however they were ordered."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def seconds(value: float | None) -> Fraction | None:
+    """As the media room wants times: exact."""
+    return None if value is None else Fraction(value).limit_denominator(1_000_000)
