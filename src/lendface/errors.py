@@ -93,6 +93,150 @@ class NoVideoError(MediaError):
         self.name = name
 
 
+# Limits on the files that are given
+
+
+class MediaLimitError(MediaError):
+    """More than this server takes. ``limit`` and ``measured`` are in the unit of the sentence."""
+
+    code = "media_limit"
+
+    def __init__(self, sentence: str, limit: float, measured: float) -> None:
+        super().__init__(sentence)
+        self.limit, self.measured = limit, measured
+
+
+class MediaTooLargeError(MediaLimitError):
+    code = "media_too_large"
+
+    def __init__(self, name: str, limit: int, measured: int) -> None:
+        super().__init__(
+            f"{name} has {measured} bytes, more than the {limit} that are taken; "
+            "compress or shorten it",
+            limit,
+            measured,
+        )
+
+
+class MediaTooLongError(MediaLimitError):
+    code = "media_too_long"
+
+    def __init__(self, name: str, limit_s: float, measured_s: float) -> None:
+        super().__init__(
+            f"{name} lasts {measured_s:.1f} s, longer than the {limit_s:g} s that are taken; "
+            "cut it into shorter files",
+            limit_s,
+            measured_s,
+        )
+
+
+class MediaTooManyFramesError(MediaLimitError):
+    code = "media_too_many_frames"
+
+    def __init__(self, name: str, limit: int, measured: int) -> None:
+        super().__init__(
+            f"{name} has {measured} frames or more; at most {limit} are taken; "
+            "cut it into shorter files",
+            limit,
+            measured,
+        )
+
+
+class MediaTooManyPixelsError(MediaLimitError):
+    """``limit`` and ``measured`` are pixels of a picture, or of its longer side."""
+
+    code = "media_too_many_pixels"
+
+    def __init__(self, name: str, size_wh: tuple[int, int], limit: int, of_a_side: bool) -> None:
+        width, height = size_wh
+        what = "px on the longer side" if of_a_side else "px in all"
+        super().__init__(
+            f"{name} is {width}x{height}; at most {limit} {what} are taken; make it smaller",
+            limit,
+            max(size_wh) if of_a_side else width * height,
+        )
+        self.size_wh = size_wh
+
+
+class MediaFrameRateError(MediaLimitError):
+    code = "media_frame_rate"
+
+    def __init__(self, name: str, limit: float, measured: float) -> None:
+        super().__init__(
+            f"{name} has {measured:.6g} frames a second, more than the {limit:g} that are taken; "
+            "convert it to a lower frame rate",
+            limit,
+            measured,
+        )
+
+
+class MediaTooManyStreamsError(MediaLimitError):
+    code = "media_too_many_streams"
+
+    def __init__(self, name: str, limit: int, measured: int) -> None:
+        super().__init__(
+            f"{name} holds {measured} streams or more; at most {limit} are taken; "
+            "keep only picture and sound",
+            limit,
+            measured,
+        )
+
+
+class MediaWrongKindError(MediaError):
+    """An image where a video is needed, or the other way round."""
+
+    code = "media_wrong_kind"
+
+    def __init__(self, name: str, kind: str, wanted: str) -> None:
+        super().__init__(f"{name} is {kind}; give {wanted}")
+        self.name, self.kind, self.wanted = name, kind, wanted
+
+
+class MediaBadContainerError(MediaError):
+    code = "media_bad_container"
+
+    def __init__(self, name: str, container: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(
+            f"{name} is a file of format {container}, which is not taken; "
+            f"convert it to {', '.join(allowed)}"
+        )
+        self.name, self.container, self.allowed = name, container, allowed
+
+
+class MediaBadCodecError(MediaError):
+    code = "media_bad_codec"
+
+    def __init__(self, name: str, codec: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(
+            f"the picture of {name} is {codec}, which is not taken; "
+            f"convert it to {', '.join(allowed)}"
+        )
+        self.name, self.codec, self.allowed = name, codec, allowed
+
+
+# What is kept between the steps of a job
+
+
+class ScanFileError(LendfaceError):
+    """A kept scan is not whole, or not one of ours; nothing of it was used."""
+
+    code = "bad_scan_file"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the kept scan cannot be used ({reason}); scan the target again")
+        self.reason = reason
+
+
+class TargetChangedError(MediaError):
+    """The target's frames are not those that were scanned."""
+
+    code = "target_changed"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} does not give the frames that were scanned; scan it again")
+        self.name = name
+
+
 # What is written
 
 
