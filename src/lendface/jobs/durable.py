@@ -115,6 +115,13 @@ class Durable:
         """Delete what the engine knows of a run that has ended."""
         self._client.delete_workflow(job_workflow(job_id, run), delete_children=True)
 
+    def is_at(self, job_id: str, run: int) -> bool:
+        """Whether the engine has this run of a job before it or in hand."""
+        found = self._client.list_workflows(
+            workflow_ids=[job_workflow(job_id, run)], load_input=False, load_output=False
+        )
+        return any(w.status in ("PENDING", "ENQUEUED", "DELAYED") for w in found)
+
     def pending_by_executor(self) -> dict[str, dict[str, list[str]]]:
         """What each executor is doing: executor -> queue -> workflow ids."""
         found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))

@@ -27,8 +27,10 @@ class Work(Protocol):
         ...
 
     def perform(self, job_id: str, run: int, task: str, is_stopping: Callable[[], bool]) -> Any:
-        """Do the task; returns plain values. ``scan`` returns the names of the tasks that follow.
+        """Do the task; returns plain values.
 
+        ``fetch`` returns whether there is more to do than to fetch, ``scan`` the names of the
+        tasks that follow.
         Raises CancelledError where ``is_stopping`` or where nobody wants it any more, and other
         errors of ``lendface.errors`` where the job cannot be done.
         """

@@ -68,12 +68,12 @@ def register(work: Work, gate: Gate, executor: str, polling_s: float) -> None:
             return [_value_of(_result(handle, polling_s)) for handle in handles]
 
         try:
-            here(FETCH)
-            there([PROBE], PROBE_FIRST)
-            [chunks] = there([SCAN])
-            if chunks:
-                there(chunks)
-                there([JOIN])
+            if here(FETCH):
+                there([PROBE], PROBE_FIRST)
+                [chunks] = there([SCAN])
+                if chunks:
+                    there(chunks)
+                    there([JOIN])
             here(FINISH)
         except Ended as end:
             if end.error:

@@ -164,14 +164,18 @@ def list_uploads(
 
 def delete_upload(office: Office, client_id: str, upload_id: str) -> None:
     """The file goes, the row stays for the audit. Raises NotFoundError."""
-    row = get_upload(office, client_id, upload_id)
+    purge(office, get_upload(office, client_id, upload_id))
+
+
+def purge(office: Office, upload: Row) -> None:
+    """Delete the file and what the row tells of a person. Harmless when done again."""
+    office.blobs.delete(upload["blob_key"])
     with office.database.writing() as connection:
         connection.execute(
             uploads.update()
-            .where(uploads.c.id == row["id"])
+            .where(uploads.c.id == upload["id"])
             .values(state=DELETED, purged_ms=office.now_ms(), url=None, name="")
         )
-    office.blobs.delete(row["blob_key"])
 
 
 def _new_row(

@@ -1,0 +1,398 @@
+"""The tasks of a job, as its workers do them. Each may be done twice and leaves the same behind.
+
+What a task makes is a file in the blob store whose key says what it was made from; a task that
+finds its file there has nothing to do. So a retry, a second worker or a restart never repeats
+finished work and never leaves two results.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..errors import CancelledError, FetchError, UploadMissingError
+from ..net.datauri import read_data_uri
+from ..net.fetch import fetch
+from ..pipeline import steps
+from ..pipeline.parts import Parts, Progress, Watch
+from ..storage.scratch import Scratch
+from ..storage.tables import jobs, tasks, uploads
+from . import deliveries, ledger, translate
+from .jobs import end, get_row, lock_job
+from .office import Office
+from .prices import units_of
+from .requests import FetchJob, JobRequest, ScanJob, SwapJob, digest, load_request
+from .states import FAILED, LIVE, QUEUED, RUNNING, SUCCEEDED
+from .uploads import READY, mark_failed, mark_ready
+
+log = logging.getLogger("lendface.work")
+
+TICK_MS = 500  # between two notes of progress, and two looks at whether the job is still wanted
+STAGE = {"chunk": "render"}
+
+Row = Mapping[str, Any]
+
+
+@dataclass(eq=False)
+class JobWork:
+    """Plays the role of ``jobs.work.Work``."""
+
+    office: Office
+    scratch: Scratch
+    load_parts: Callable[[], Parts]  # the engine with its models, loaded when first needed
+
+    # What the durable engine asks
+
+    def claim(self, job_id: str, run: int, task: str, executor: str) -> int | None:
+        now_ms = self.office.now_ms()
+        with self.office.database.writing() as connection:
+            job = lock_job(connection, job_id)
+            if not is_wanted(job, run):
+                return None
+            changes: dict[str, Any] = {"stage": stage_of(task), "changed_ms": now_ms}
+            if job["state"] == QUEUED:
+                changes |= {"state": RUNNING.value, "started_ms": now_ms}
+            connection.execute(jobs.update().where(jobs.c.id == job_id).values(**changes))
+            return _count_attempt(connection, (job_id, run, task), executor, now_ms)
+
+    def unclaim(self, job_id: str, run: int, task: str) -> None:
+        self._note((job_id, run, task), attempts=tasks.c.attempts - 1, state="waiting")
+
+    def perform(self, job_id: str, run: int, task: str, is_stopping: Callable[[], bool]) -> Any:
+        with self.office.database.reading() as connection:
+            job = get_row(connection, job_id)
+        follow = Follow(self, job, task, is_stopping)
+        request = load_request(job["request"])
+        value = self._do(task, job, request, follow)
+        self._note(follow.key, state="done", finished_ms=self.office.now_ms())
+        return value
+
+    def fail(self, job_id: str, run: int, code: str, message: str) -> None:
+        with self.office.database.writing() as connection:
+            job = lock_job(connection, job_id)
+            if is_wanted(job, run):
+                end(
+                    connection,
+                    self.office,
+                    job,
+                    FAILED,
+                    error_code=code,
+                    error_message=message,
+                )
+
+    def deliver(self, delivery_id: str, round_number: int, attempt: int) -> None:
+        deliveries.attempt(self.office, delivery_id, round_number, attempt)
+
+    # The tasks
+
+    def _do(self, task: str, job: Row, request: JobRequest, follow: Follow) -> Any:
+        name, _, number = task.partition("/")
+        match name:
+            case "fetch":
+                return self._fetch(request, follow)
+            case "finish":
+                return self._finish(job)
+        if isinstance(request, FetchJob):
+            return None
+        with self._files(request, follow) as files:
+            match name:
+                case "probe":
+                    return self._probe(job, request, files)
+                case "scan":
+                    return self._scan(job, request, files, follow)
+        if not isinstance(request, SwapJob):
+            return None
+        match name:
+            case "chunk":
+                return self._render(job, request, int(number), follow)
+            case "join":
+                return self._join(job, request, follow)
+        raise ValueError(f"no such task: {task}")
+
+    def _fetch(self, request: JobRequest, follow: Follow) -> bool:
+        """Every file is there afterwards. Returns whether anything is left to do."""
+        for upload_id in request.uploads:
+            self._bring(upload_id, is_target=upload_id == request.target, follow=follow)
+        return not isinstance(request, FetchJob)
+
+    def _bring(self, upload_id: str, *, is_target: bool, follow: Follow) -> None:
+        row = self._upload(upload_id)
+        if row["state"] == READY:
+            return
+        if row["url"] is None:
+            info = self.office.blobs.info(row["blob_key"])
+            if info is None:
+                raise UploadMissingError
+            mark_ready(self.office, row, info.size, row["sha256"])
+            return
+        rules = self.office.rules
+        limit = rules.limits.max_bytes if is_target else rules.max_photo_bytes
+        try:
+            self._download(row, limit, follow)
+        except FetchError as error:
+            mark_failed(self.office, upload_id, error.code)
+            raise
+
+    def _download(self, row: Row, limit: int | None, follow: Follow) -> None:
+        office = self.office
+        policy = replace(office.rules.fetch, max_bytes=limit) if limit else office.rules.fetch
+        if row["url"].startswith("data:"):
+            data = read_data_uri(row["url"], policy.max_bytes).data
+            info = office.blobs.put(row["blob_key"], [data], max_bytes=policy.max_bytes)
+        else:
+            with fetch(row["url"], policy) as got:
+                info = office.blobs.put(
+                    row["blob_key"], follow.through(got.chunks), max_bytes=policy.max_bytes
+                )
+        mark_ready(office, row, info.size, info.sha256)
+
+    def _probe(self, job: Row, request: ScanJob | SwapJob, files: Files) -> None:
+        """Refuse what is too large or no film; set aside what it will cost."""
+        limits = translate.limits_for(request, self.office.rules.limits)
+        facts = steps.check_target(files.path(request.target), limits, name="the target")
+        for upload_id in request.uploads[1:]:
+            steps.check_photo(
+                files.path(upload_id), self.office.rules.photo_limits, name="the photo"
+            )
+        units = units_of(request, facts)
+        with self.office.database.writing() as connection:
+            if units:
+                ledger.hold(connection, job["client_id"], job["id"], units, self.office.now_ms())
+            self._keep_facts(
+                connection,
+                job,
+                {"target": facts.as_dict()},
+                frames_total=translate.frames_in(request, facts),
+                units=units,
+            )
+
+    def _scan(
+        self, job: Row, request: ScanJob | SwapJob, files: Files, follow: Follow
+    ) -> list[str]:
+        """Who is in the target, and who gets whose face. Returns the tasks that follow."""
+        place = self._scan_place(job, request)
+        if not self.office.blobs.exists(f"{place}/cast.json"):
+            self._scan_afresh(request, files, place, follow)
+        cast = json.loads(b"".join(self.office.blobs.read(f"{place}/cast.json")))
+        facts: dict[str, Any] = {"scan": place, "cast": cast}
+        names: list[str] = []
+        if isinstance(request, SwapJob):
+            with self._local(f"{place}/tracks") as tracks:
+                facts |= translate.plan(
+                    request, files.path, tracks, self.load_parts(), self.office.rules.chunk_s
+                )
+            names = [f"chunk/{number}" for number in range(len(facts["chunks"]))]
+        with self.office.database.writing() as connection:
+            self._keep_facts(connection, job, facts, frames_total=cast["frames"])
+        return names
+
+    def _scan_afresh(
+        self, request: ScanJob | SwapJob, files: Files, place: str, follow: Follow
+    ) -> None:
+        path, blobs = files.path(request.target), self.office.blobs
+        with ExitStack() as made:
+            tracks = made.enter_context(self.scratch.new_file(".tracks"))
+            cast = steps.scan_file_to(
+                path, translate.trim_of(request), self.load_parts(), follow.watch, tracks
+            )
+            for picture in steps.write_pictures(path, tracks):
+                blobs.put(f"{place}/{picture.name}", [picture.data])
+            blobs.put_file(f"{place}/tracks", tracks)
+            blobs.put(f"{place}/cast.json", [json.dumps(cast).encode()])  # last: now it is whole
+
+    def _render(self, job: Row, request: SwapJob, number: int, follow: Follow) -> None:
+        key = chunk_key(job, request, number)
+        if self.office.blobs.exists(key):
+            return
+        facts = job["facts"]
+        suffix = translate.chunk_suffix(request, facts, number)
+        with (
+            self._files(request, follow) as files,
+            self._local(f"{facts['scan']}/tracks") as tracks,
+            self.scratch.new_file(suffix) as made,
+        ):
+            warnings = translate.render(
+                request, facts, number, files.path, tracks, self.load_parts(), follow.watch, made
+            )
+            self.office.blobs.put_file(key, made)
+        if warnings:
+            with self.office.database.writing() as connection:
+                self._keep_facts(connection, job, {f"warnings/{number}": warnings})
+
+    def _join(self, job: Row, request: SwapJob, follow: Follow) -> None:
+        facts = job["facts"]
+        suffix = translate.result_suffix(request, facts)
+        with ExitStack() as open_files:
+            files = open_files.enter_context(self._files(request, follow))
+            parts = [
+                open_files.enter_context(self._local(chunk_key(job, request, number)))
+                for number in range(len(facts["chunks"]))
+            ]
+            made = open_files.enter_context(self.scratch.new_file(suffix))
+            result = translate.join(request, facts, parts, files.path(request.target), made)
+            key = f"results/{job['id']}/result{suffix}"
+            self.office.blobs.put_file(key, made, content_type=result["content_type"])
+        with self.office.database.writing() as connection:
+            self._keep_facts(connection, job, {"result": {"blob_key": key, **result}})
+
+    def _finish(self, job: Row) -> None:
+        with self.office.database.writing() as connection:
+            now = lock_job(connection, job["id"])
+            if not is_wanted(now, job["run"]):
+                return
+            end(connection, self.office, now, SUCCEEDED, result=translate.result_of(now))
+
+    # Around them
+
+    def _note(self, key: tuple[str, int, str], **changes: Any) -> None:
+        with self.office.database.writing() as connection:
+            connection.execute(tasks.update().where(_is(key)).values(**changes))
+
+    def _keep_facts(
+        self, connection: sa.Connection, job: Row, facts: Mapping[str, Any], **changes: Any
+    ) -> None:
+        row = lock_job(connection, job["id"])
+        if not is_wanted(row, job["run"]):
+            raise CancelledError
+        changes |= {"facts": {**row["facts"], **facts}, "changed_ms": self.office.now_ms()}
+        connection.execute(jobs.update().where(jobs.c.id == job["id"]).values(**changes))
+
+    def _upload(self, upload_id: str) -> Row:
+        with self.office.database.reading() as connection:
+            query = sa.select(uploads).where(uploads.c.id == upload_id)
+            row = connection.execute(query).mappings().first()
+        if row is None or row["state"] not in ("waiting", READY):
+            raise UploadMissingError
+        return row
+
+    def _scan_place(self, job: Row, request: ScanJob | SwapJob) -> str:
+        """Where the scan of this very film lies, for this client: the same film is scanned once."""
+        row = self._upload(request.target)
+        what = [row["sha256"] or row["id"], request.start_s, request.end_s, steps.SCAN_VERSION]
+        return f"scans/{job['client_id']}/{digest(what)[:32]}"
+
+    @contextmanager
+    def _local(self, key: str) -> Iterator[Path]:
+        with self.office.blobs.local(key, self.scratch) as path:
+            yield path
+
+    @contextmanager
+    def _files(self, request: JobRequest, follow: Follow) -> Iterator[Files]:
+        """The request's files as paths of this machine."""
+        with ExitStack() as opened:
+            paths = {
+                upload_id: opened.enter_context(self._local(self._upload(upload_id)["blob_key"]))
+                for upload_id in request.uploads
+            }
+            follow.check()
+            yield Files(paths)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Local paths by upload id."""
+
+    paths: Mapping[str, Path]
+
+    def path(self, upload_id: str) -> Path:
+        return self.paths[upload_id]
+
+
+@dataclass(eq=False)
+class Follow:
+    """Notes a task's progress and looks whether it is still wanted, twice a second."""
+
+    work: JobWork
+    job: Row
+    task: str
+    is_stopping: Callable[[], bool]
+    next_ms: int = 0
+    is_unwanted: bool = field(default=False)
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return self.job["id"], self.job["run"], self.task
+
+    @property
+    def watch(self) -> Watch:
+        return Watch(self._on_progress, self._is_cancelled)
+
+    def through(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """The same bytes; ends with CancelledError where nobody wants them any more."""
+        for chunk in chunks:
+            self.check()
+            yield chunk
+
+    def check(self) -> None:
+        if self._is_cancelled():
+            raise CancelledError
+
+    def _is_cancelled(self) -> bool:
+        if not self.is_unwanted and self.work.office.now_ms() >= self.next_ms:
+            self._look()
+        return self.is_unwanted or self.is_stopping()
+
+    def _look(self, **changes: Any) -> None:
+        office = self.work.office
+        self.next_ms = office.now_ms() + TICK_MS
+        if changes:
+            self.work._note(self.key, **changes)
+        with office.database.reading() as connection:
+            self.is_unwanted = not is_wanted(get_row(connection, self.job["id"]), self.job["run"])
+
+    def _on_progress(self, progress: Progress) -> None:
+        is_last = progress.done == progress.total
+        if is_last or self.work.office.now_ms() >= self.next_ms:
+            self._look(frames_done=progress.done, frames_total=progress.total)
+
+
+def is_wanted(job: Row, run: int) -> bool:
+    """Whether this run of a job is to go on."""
+    return job["run"] == run and job["state"] in LIVE and job["deleted_ms"] is None
+
+
+def stage_of(task: str) -> str:
+    name = task.split("/")[0]
+    return STAGE.get(name, name)
+
+
+def chunk_key(job: Row, request: SwapJob, number: int) -> str:
+    """Where a chunk lies: named after all that decides how it looks."""
+    facts = job["facts"]
+    what = [job["request"], facts["plan"], facts["chunks"][number], facts["scan"]]
+    suffix = translate.chunk_suffix(request, facts, number)
+    return f"work/{job['id']}/{number}-{digest(what)[:16]}{suffix}"
+
+
+def _is(key: tuple[str, int, str]) -> sa.ColumnElement[bool]:
+    return sa.and_(tasks.c.job_id == key[0], tasks.c.run == key[1], tasks.c.name == key[2])
+
+
+def _count_attempt(
+    connection: sa.Connection, key: tuple[str, int, str], executor: str, now_ms: int
+) -> int:
+    """The job's row is locked, so nobody else counts at the same time."""
+    row = connection.execute(sa.select(tasks.c.attempts).where(_is(key))).first()
+    changes = {"executor": executor, "started_ms": now_ms, "state": "running"}
+    if row is None:
+        connection.execute(
+            tasks.insert().values(
+                job_id=key[0],
+                run=key[1],
+                name=key[2],
+                attempts=1,
+                frames_done=0,
+                created_ms=now_ms,
+                **changes,
+            )
+        )
+        return 1
+    connection.execute(tasks.update().where(_is(key)).values(attempts=row.attempts + 1, **changes))
+    return row.attempts + 1
