@@ -19,6 +19,8 @@ from lendface.pipeline.parts import Parts
 from material import Material
 from people import PEOPLE, read_person
 
+pytest_plugins = ["services.postgres", "services.databases"]
+
 
 @pytest.fixture(scope="session")
 def parts() -> Parts:

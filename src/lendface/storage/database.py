@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import event, exc
 
 from ..errors import BadOptionError, DatabaseError, DiskFullError
 
 WAL_IS_SAFE = (3, 51, 3)
 BUSY_MS = 30_000
+SWITCH_TRIES = 100
 
 
 def sqlite_module() -> Any:
@@ -35,15 +35,20 @@ def normal_url(url: str) -> str:
     """The URL with the driver we use. Raises BadOptionError for databases we do not know."""
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
+    except exc.ArgumentError:
         raise BadOptionError("LENDFACE_DATABASE_URL is not a database URL") from None
     if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
         return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-    if parsed.drivername == "sqlite" and parsed.database:
+    if parsed.drivername == "sqlite" and _is_file(parsed.database or ""):
         return url
     raise BadOptionError(
         "LENDFACE_DATABASE_URL must begin with sqlite:/// (and a file) or postgresql://"
     )
+
+
+def _is_file(name: str) -> bool:
+    """Several processes share a database, so it cannot be in memory."""
+    return bool(name) and not name.startswith((":memory:", "file:"))
 
 
 def is_sqlite(url: str) -> bool:
@@ -62,16 +67,20 @@ def create_engine(url: str, *, begins_itself: bool = False, pool_size: int = 10)
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
+            hide_parameters=True,
             connect_args={
                 "connect_timeout": 10,
                 "keepalives": 1,
                 "keepalives_idle": 10,
                 "keepalives_interval": 5,
                 "keepalives_count": 3,
+                "tcp_user_timeout": 25_000,
             },
         )
     module = sqlite_module()
-    engine = sa.create_engine(url, module=module, pool_size=pool_size, max_overflow=pool_size)
+    engine = sa.create_engine(
+        url, module=module, pool_size=pool_size, max_overflow=pool_size, hide_parameters=True
+    )
     event.listen(engine, "connect", _Pragmas(module, begins_itself))
     if not begins_itself:
         event.listen(engine, "begin", _begin)
@@ -82,18 +91,44 @@ class _Pragmas:
     """Sets up each new SQLite connection."""
 
     def __init__(self, module: Any, begins_itself: bool) -> None:
+        self._busy = module.OperationalError
         self._level = "IMMEDIATE" if begins_itself else None
-        self._journal = "WAL" if module.sqlite_version_info >= WAL_IS_SAFE else "DELETE"
+        self._journal = journal_mode(module.sqlite_version_info)
 
     def __call__(self, connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        self._switch_journal(connection)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
         connection.isolation_level = self._level
-        for pragma in (
-            f"busy_timeout={BUSY_MS}",
-            f"journal_mode={self._journal}",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+
+    def _switch_journal(self, connection: Any) -> None:
+        """The file remembers its mode, so only the first connection ever has to change it.
+
+        Of several that try at once all but one are refused without a wait, in spite of the
+        timeout; they wait for the writer and look again.
+        """
+        for tries_left in reversed(range(SWITCH_TRIES)):
+            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+            if mode == self._journal:
+                return
+            try:
+                connection.execute(f"PRAGMA journal_mode={self._journal}")
+            except self._busy:
+                if not tries_left:
+                    raise
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("ROLLBACK")
+
+
+def journal_mode(version: tuple[int, int, int]) -> str:
+    """How a SQLite of this version may keep its journal.
+
+    >>> journal_mode((3, 51, 2)), journal_mode((3, 51, 3))
+    ('delete', 'wal')
+    """
+    return "wal" if version >= WAL_IS_SAFE else "delete"
 
 
 def _begin(connection: sa.Connection) -> None:
@@ -102,54 +137,83 @@ def _begin(connection: sa.Connection) -> None:
 
 
 class Database:
-    """Transactions on one database."""
+    """Transactions on one database.
+
+    Not for nesting: on SQLite the inner transaction would wait for the outer one.
+    """
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
         self.url = normal_url(url)
         self.is_sqlite = is_sqlite(self.url)
         if self.is_sqlite:
-            Path(str(sa.make_url(self.url).database)).parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(Path(str(sa.make_url(self.url).database)).parent)
         self.engine = create_engine(self.url, pool_size=pool_size)
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """One transaction that may write; all of it happens or nothing.
 
-        Raises DatabaseError where the database cannot be reached, DiskFullError.
+        Raises DatabaseError where the database cannot be reached, DiskFullError. A broken rule of
+        a table stays SQLAlchemy's IntegrityError, for the caller to answer.
         """
-        with _told_plainly(), self.engine.begin() as connection:
+        with told_plainly(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One consistent look; it never waits for writers. Raises DatabaseError."""
-        with _told_plainly(), self.engine.connect() as connection:
-            yield connection.execution_options(is_reading=True)
+        with told_plainly(), self.engine.connect() as connection:
+            yield connection.execution_options(**self._reading)
+
+    @property
+    def _reading(self) -> dict[str, Any]:
+        if self.is_sqlite:
+            return {"is_reading": True}
+        return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     def close(self) -> None:
         self.engine.dispose()
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        raise BadOptionError("the folder of LENDFACE_DATABASE_URL cannot be made") from None
+
+
 @contextmanager
-def _told_plainly() -> Iterator[None]:
+def told_plainly() -> Iterator[None]:
+    """Turns what a driver says, often with a path in it, into our own errors."""
     try:
         yield
-    except (OperationalError, InterfaceError) as fault:
-        raise _plain(fault) from fault
-    except DBAPIError as fault:
-        if fault.connection_invalidated:
-            raise DatabaseError from fault
-        raise
+    except exc.TimeoutError as fault:  # every connection of the pool is busy
+        raise DatabaseError from fault
+    except exc.DBAPIError as fault:
+        if not _is_outage(fault):
+            raise
+        raise (DiskFullError if _is_disk_full(fault) else DatabaseError)() from fault
 
 
-def _plain(fault: DBAPIError) -> DatabaseError | DiskFullError:
+def _is_outage(fault: exc.DBAPIError) -> bool:
+    """Whether the database failed us, and not we it by a wrong statement or value."""
+    is_damaged = type(fault) is exc.DatabaseError  # SQLite: the file is not a database
+    is_away = isinstance(fault, exc.OperationalError | exc.InterfaceError)
+    return is_away or is_damaged or fault.connection_invalidated
+
+
+def _is_disk_full(fault: exc.DBAPIError) -> bool:
     text = str(fault.orig).lower()
-    is_full = "disk is full" in text or "no space left" in text
-    return DiskFullError() if is_full else DatabaseError()
+    return "disk is full" in text or "no space left" in text
 
 
 def lock_row(connection: sa.Connection, table: sa.Table, row_id: str) -> sa.Row[Any] | None:
-    """The row, held until the transaction ends. (SQLite holds the whole file already.)"""
+    """The row as it is now, held until the transaction ends.
+
+    (SQLite holds the whole file already.) Rows that refer to it may still be added meanwhile;
+    without that, two transactions that each add one and then ask for the lock would wait for
+    each other for ever.
+    """
     return connection.execute(
-        sa.select(table).where(table.c.id == row_id).with_for_update()
+        sa.select(table).where(table.c.id == row_id).with_for_update(key_share=True)
     ).first()

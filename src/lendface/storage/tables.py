@@ -99,7 +99,7 @@ jobs = sa.Table(
     sa.Column("webhook_url", sa.Text),
     sa.Column("frames_total", sa.BigInteger),
     sa.Column("facts", sa.JSON, nullable=False),  # what the stages found: target, plan, warnings
-    sa.Column("result", sa.JSON),  # blob key, size, hash, type, ...
+    sa.Column("result", sa.JSON(none_as_null=True)),  # blob key, size, hash, type, ...
     sa.Column("error_code", sa.String(64)),
     sa.Column("error_message", sa.Text),
     sa.Column("units", sa.Integer),
@@ -173,7 +173,8 @@ deliveries = sa.Table(
     sa.Index(None, "job_id"),
 )
 
-# Units: negative is used. A job is charged once, since (job, reason) is there once.
+# Units: negative is used or held. A job is charged once, since (job, reason) is there once; its
+# hold goes when it is charged or released.
 ledger = sa.Table(
     "ledger",
     metadata,
