@@ -640,3 +640,78 @@ class RateLimitedError(ServiceError):
             f"more than {limit} requests in {window_s:g} s; try again in {retry_after_s:.3g} s"
         )
         self.limit, self.window_s, self.retry_after_s = limit, window_s, retry_after_s
+
+
+# What is wrong with an HTTP request
+
+
+class RequestError(ServiceError):
+    """A request that cannot be used as it came; the sentence says where."""
+
+    code = "bad_request"
+
+
+class KeyMissingError(KeyRefusedError):
+    code = "key_missing"
+
+    def __init__(self) -> None:
+        super().__init__("give your key with the request: Authorization: Bearer KEY")
+
+
+class NoSuchRouteError(NotFoundError):
+    def __init__(self) -> None:
+        super().__init__("address; see the API's documentation")
+
+
+class WrongMethodError(ServiceError):
+    code = "method_not_allowed"
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"{method} is not possible here; the header Allow says what is")
+
+
+class BodyTooLargeError(ServiceError):
+    code = "body_too_large"
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(
+            f"the body of this request may have {max_bytes} bytes; files go to an upload link"
+        )
+        self.max_bytes = max_bytes
+
+
+class BodyTooSlowError(ServiceError):
+    code = "body_too_slow"
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"no more of the body came for {limit_s:g} s; send the request again")
+        self.limit_s = limit_s
+
+
+class WrongUploadError(ServiceError):
+    """What is sent is not the file that was declared."""
+
+    code = "upload_mismatch"
+
+
+class ResultNotReadyError(ServiceError):
+    code = "result_not_ready"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"there is no result: the job is {state}")
+        self.state = state
+
+
+class ResultGoneError(ServiceError):
+    code = "result_gone"
+
+    def __init__(self) -> None:
+        super().__init__("the result was deleted when its time was over; submit the job again")
+
+
+class TooManyEndpointsError(ServiceError):
+    code = "too_many_endpoints"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"there are {limit} webhook endpoints already; delete one first")
+        self.limit = limit

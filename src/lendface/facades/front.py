@@ -1,0 +1,76 @@
+"""What every request goes through first: it gets an id, a line in the log, and always an answer."""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .problems import UnexpectedError, answer
+
+log = logging.getLogger("lendface.http")
+
+HEADER = "x-request-id"
+GIVEN = re.compile(r"[A-Za-z0-9._-]{8,64}")  # an id that a proxy in front of us gave
+
+
+class Front:
+    """ASGI: the outermost layer. ``clock_s`` only measures how long requests take."""
+
+    def __init__(self, app: ASGIApp, clock_s: Callable[[], float]) -> None:
+        self._app = app
+        self._clock_s = clock_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        visit = Visit(scope, send, self._clock_s())
+        try:
+            await self._app(scope, receive, visit.send)
+        except Exception:
+            log.exception("request failed", extra=visit.facts())
+            if visit.status is None:
+                await answer(scope, UnexpectedError())(scope, receive, visit.send)
+        finally:
+            ms = round((self._clock_s() - visit.began_s) * 1000)
+            log.info("request", extra={**visit.facts(), "ms": ms})
+        return None
+
+
+class Visit:
+    """One request on its way."""
+
+    def __init__(self, scope: Scope, send: Send, began_s: float) -> None:
+        given = Headers(scope=scope).get(HEADER, "")
+        self.id = given if GIVEN.fullmatch(given) else str(uuid.uuid4())
+        self.began_s = began_s
+        self.status: int | None = None
+        self._scope = scope
+        self._send = send
+        scope.setdefault("state", {})["request_id"] = self.id
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)[HEADER] = self.id
+        await self._send(message)
+
+    def facts(self) -> dict[str, Any]:
+        """For the log. Of the address only the pattern: addresses hold signatures."""
+        client = self._scope.get("state", {}).get("client")
+        return {
+            "request_id": self.id,
+            "method": self._scope["method"],
+            "route": self._route(),
+            "status": self.status or 0,
+            "client_id": client.id if client else None,
+        }
+
+    def _route(self) -> str:
+        route = self._scope.get("route")
+        return self._scope.get("root_path", "") + getattr(route, "path", "") if route else ""
