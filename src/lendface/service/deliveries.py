@@ -25,7 +25,7 @@ def announce(connection: sa.Connection, office: Office, job: Row) -> None:
     form = office.forms.get(job["api"])
     if form is None:
         return
-    for message in form.messages(office, job, job["state"]):
+    for message in form.messages(connection, office, job, job["state"]):
         line_up(connection, office, job["client_id"], job["api"], message, job["id"])
 
 

@@ -71,8 +71,14 @@ class Letter:
 class MessageForm(Protocol):
     """How one API tells its clients what became of a job."""
 
-    def messages(self, office: Office, job: Mapping[str, Any], state: str) -> list[Message]:
-        """What to send now that a job is in ``state``; to whom is the form's business."""
+    def messages(
+        self, connection: sa.Connection, office: Office, job: Mapping[str, Any], state: str
+    ) -> list[Message]:
+        """What to send now that a job is in ``state``; to whom is the form's business.
+
+        It looks around by ``connection``, whose transaction ends the job: a second one could wait
+        for the first.
+        """
         ...
 
     def seal(self, office: Office, delivery: Mapping[str, Any]) -> Letter:
