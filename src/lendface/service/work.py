@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..errors import CancelledError, FetchError, UploadMissingError
-from ..net.datauri import read_data_uri
+from ..net.datauri import is_data_uri, read_data_uri
 from ..net.fetch import fetch
 from ..pipeline import steps
 from ..pipeline.parts import Parts, Progress, Watch
@@ -143,7 +143,7 @@ class JobWork:
     def _download(self, row: Row, limit: int | None, follow: Follow) -> None:
         office = self.office
         policy = replace(office.rules.fetch, max_bytes=limit) if limit else office.rules.fetch
-        if row["url"].startswith("data:"):
+        if is_data_uri(row["url"]):
             data = read_data_uri(row["url"], policy.max_bytes).data
             info = office.blobs.put(row["blob_key"], [data], max_bytes=policy.max_bytes)
         else:
