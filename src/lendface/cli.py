@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -17,29 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from .errors import (
-    BadOptionError,
-    CancelledError,
-    FaceError,
-    LendfaceError,
-    MediaError,
-    ModelError,
-    OutputError,
-    OutputExistsError,
-)
+from . import cli_server
+from .cli_errors import print_json, reporting, tell_error
+from .errors import BadOptionError, OutputExistsError
 from .version import __version__
 
 if TYPE_CHECKING:
     from .app import Pair, Parts, Scan, SwapReport, Trim, Watch, Who
 
-EXIT_BY_ERROR: tuple[tuple[type[LendfaceError], int], ...] = (
-    (BadOptionError, 2),
-    (MediaError, 3),
-    (FaceError, 4),
-    (OutputError, 5),
-    (ModelError, 6),
-    (CancelledError, 130),
-)
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
@@ -49,6 +33,7 @@ app = typer.Typer(
     help="Put a face into a video, on your own machine.",
     epilog="Exit codes: 0 done, 1 internal error, 2 wrong options, 3 a file cannot be read, "
     "4 no face or the wrong faces, 5 the result cannot be written, 6 a model or its provider, "
+    "7 the server, its database or its storage, "
     "130 stopped.",
     no_args_is_help=True,
     add_completion=False,
@@ -273,6 +258,11 @@ def root(
     """Put a face into a video, on your own machine."""
 
 
+app.command()(cli_server.serve)
+app.command()(cli_server.work)
+app.command()(cli_server.config)
+
+
 def main() -> None:
     """The entry point of the ``lendface`` command."""
     # Threads of a linear algebra library wait for each other in a loop, and ours are all small
@@ -381,37 +371,6 @@ def load(provider: Provider, shape: float = 0.8) -> Parts:
 
 
 @contextmanager
-def reporting(as_json: bool) -> Iterator[None]:
-    """Turns errors into one sentence, or one JSON object, and an exit code."""
-    try:
-        yield
-    except LendfaceError as error:
-        tell_error(error.code, str(error), as_json)
-        raise typer.Exit(exit_code(error)) from None
-    except KeyboardInterrupt:
-        error = CancelledError()
-        tell_error(error.code, str(error), as_json)
-        raise typer.Exit(130) from None
-    except typer.Exit:
-        raise
-    except Exception:  # a mistake of ours: machines are told so, people see where
-        if as_json:
-            tell_error(LendfaceError.code, "something went wrong inside lendface", as_json)
-        raise
-
-
-def exit_code(error: LendfaceError) -> int:
-    return next((code for kind, code in EXIT_BY_ERROR if isinstance(error, kind)), 1)
-
-
-def tell_error(code: str, sentence: str, as_json: bool) -> None:
-    if as_json:
-        print_json({"error": {"code": code, "message": sentence}})
-    else:
-        typer.echo(f"lendface: {sentence} [{code}]", err=True)
-
-
-@contextmanager
 def following(as_json: bool) -> Iterator[Watch]:
     """Shows progress: a bar with ETA on a terminal, plain lines elsewhere, nothing with JSON."""
     from .app import Watch
@@ -424,10 +383,6 @@ def following(as_json: bool) -> Iterator[Watch]:
             yield Watch(bars.show)
     else:
         yield Watch(Lines().show)
-
-
-def print_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False))
 
 
 def describe_report(report: SwapReport) -> dict[str, Any]:

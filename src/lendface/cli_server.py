@@ -1,0 +1,77 @@
+"""The command line of a server: serve, work, config."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .cli_errors import reporting
+
+HostOption = Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for all.")]
+PortOption = Annotated[int | None, typer.Option(min=0, max=65535)]
+DataOption = Annotated[Path | None, typer.Option(help="Folder for everything of this machine.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=0, help="Render processes; by the number of cores if not given.")
+]
+NoWorkersOption = Annotated[
+    bool, typer.Option("--no-workers", help="Only the API; workers run elsewhere.")
+]
+QueueOption = Annotated[
+    list[str] | None,
+    typer.Option("--queue", help="control, cpu or gpu; may be given again. Default: all it can."),
+]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option(help="This worker's name: the same after a restart, and no other's."),
+]
+
+
+def serve(
+    host: HostOption = None,
+    port: PortOption = None,
+    data: DataOption = None,
+    workers: WorkersOption = None,
+    no_workers: NoWorkersOption = False,
+) -> None:
+    """Serve the API, and render beside it."""
+    with reporting(False):
+        from .serve.server import serve as run
+        from .settings import load_settings
+
+        settings = load_settings(host=host, port=port, data=data, workers=workers)
+        run(settings, with_workers=not no_workers, say=lambda line: print(line, flush=True))
+
+
+def work(
+    queue: QueueOption = None,
+    executor: ExecutorOption = None,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
+) -> None:
+    """Run one worker for a server on this or another machine."""
+    with reporting(False):
+        from .serve.worker import work as run
+        from .settings import load_settings
+
+        run(load_settings(), queue or [], executor, is_supervised=supervised)
+
+
+def config(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show every setting, where it can be set and what is in use; check them all."""
+    with reporting(as_json):
+        from .serve.building import check_settings
+        from .settings import describe_settings, load_settings
+
+        settings = load_settings()
+        check_settings(settings)
+        rows = describe_settings(settings)
+        if as_json:
+            print(json.dumps({name: value for name, value, _ in rows}))
+            return
+        width = max(len(name) for name, _, _ in rows)
+        for name, value, meaning in rows:
+            print(f"{name:<{width}}  {value or '-':<24}  {meaning}")
