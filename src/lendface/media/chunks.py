@@ -7,15 +7,17 @@ fresh start each. So the same frames, written in one go with the same fresh star
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import av
 
+from ..engine.types import Frame
 from ..errors import BadOptionError, OutputError
 from .encode import EncodeOptions
 from .failures import reading, writing
@@ -24,7 +26,10 @@ from .probe import MediaInfo, get_video_stream, open_container
 from .reader import THREADS, VideoReader, open_video
 from .reorder import Reorder
 from .streams import SideStreams, Span, kept_tags
+from .thinning import kept_frames
 from .writer import (
+    MILLISECOND,
+    ROUNDS_TIMES,
     VideoWriter,
     abandon_unfinished,
     get_container,
@@ -40,36 +45,78 @@ class Chunk:
     number: int
     start_pts: int | None  # None: from the first frame
     end_pts: int | None  # exclusive; None: to the last frame
-    first_index: int  # of the frame at start_pts, counted over the whole file
-    frame_count: int
+    first_index: int  # of the frame at start_pts, counted from the first frame of the trim
+    frame_count: int  # of the source; ``max_fps`` may leave some of them out
 
 
-def plan_chunks(path: Path, target_s: float) -> list[Chunk]:
+def plan_chunks(
+    path: Path,
+    target_s: float,
+    *,
+    start_s: Fraction | None = None,
+    end_s: Fraction | None = None,
+    max_fps: float | None = None,
+) -> list[Chunk]:
     """Cut at the first keyframe that is at least ``target_s`` after the last cut.
 
-    Looks at packets only. A file whose packets do not all have times is one chunk.
+    The trim is that of ``open_video``. With ``max_fps`` a cut is at the first frame that stays,
+    from the keyframe on. Looks at packets only. A file whose packets do not all have times is
+    one chunk. Raises BadOptionError, also for a trim that leaves no frame.
     """
     if target_s <= 0:
         raise BadOptionError("the chunk length must be greater than 0 s")
-    with open_container(Path(path)) as container:
-        stream = get_video_stream(Path(path).name, container)
-        base = stream.time_base
-        with reading(Path(path).name):
+    packets, base = list_packets(Path(path))
+    first = None if start_s is None else ceil(start_s / base)
+    end = None if end_s is None else ceil(end_s / base)
+    timed = sorted((pts, is_key) for pts, is_key in packets if pts is not None)
+    if len(timed) < len(packets) or not packets:
+        return [Chunk(0, first, end, 0, len(packets))]
+    inside = [
+        frame
+        for frame in timed
+        if (first is None or frame[0] >= first) and (end is None or frame[0] < end)
+    ]
+    if not inside:
+        raise BadOptionError("the trim leaves no frame; choose another --start or --end")
+    chunks = cut(where_to_cut(inside, base, max_fps), Fraction(target_s) / base)
+    chunks[0] = replace(chunks[0], start_pts=first)
+    chunks[-1] = replace(chunks[-1], end_pts=end)
+    return chunks
+
+
+def list_packets(path: Path) -> tuple[list[tuple[int | None, bool]], Fraction]:
+    """(pts, is_keyframe) of every packet of the picture in the file's order, and its time base."""
+    with open_container(path) as container:
+        stream = get_video_stream(path.name, container)
+        with reading(path.name):
             packets = [
                 (packet.pts, packet.is_keyframe)
                 for packet in container.demux(stream)
                 if (packet.size or packet.pts is not None) and not packet.is_discard
             ]
-    if not packets or any(pts is None for pts, _ in packets):
-        return [Chunk(0, None, None, 0, len(packets))]
-    return cut(sorted(packets), Fraction(target_s) / base)
+        return packets, stream.time_base
+
+
+def where_to_cut(
+    frames: Sequence[tuple[int, bool]], base: Fraction, max_fps: float | None
+) -> list[tuple[int, bool]]:
+    """(pts, may_start) for frames (pts, is_keyframe): only a frame that stays starts a chunk."""
+    if max_fps is None:
+        return list(frames)
+    kept = kept_frames([pts * base for pts, _ in frames], max_fps)
+    places, was_keyframe = [], False
+    for (pts, is_keyframe), stays in zip(frames, kept, strict=True):
+        was_keyframe |= is_keyframe
+        places.append((pts, was_keyframe and stays))
+        was_keyframe &= not stays
+    return places
 
 
 def cut(frames: Sequence[tuple[int, bool]], target_ticks: Fraction) -> list[Chunk]:
-    """Chunks of frames (pts, is_keyframe) in order of presentation."""
+    """Chunks of frames (pts, may_start) in order of presentation."""
     starts = [0]
-    for index, (pts, is_keyframe) in enumerate(frames):
-        if is_keyframe and pts - frames[starts[-1]][0] >= target_ticks:
+    for index, (pts, may_start) in enumerate(frames):
+        if may_start and pts - frames[starts[-1]][0] >= target_ticks:
             starts.append(index)
     ends = [*starts[1:], len(frames)]
     return [
@@ -86,12 +133,13 @@ def cut(frames: Sequence[tuple[int, bool]], target_ticks: Fraction) -> list[Chun
 
 def fresh_starts(chunks: Iterable[Chunk]) -> tuple[int, ...]:
     """For ``EncodeOptions.fresh_start_pts``: one pass then gives what the joined chunks give."""
-    return tuple(chunk.start_pts for chunk in chunks if chunk.start_pts is not None)
+    later = (chunk.start_pts for chunk in chunks if chunk.number)
+    return tuple(pts for pts in later if pts is not None)
 
 
 @contextmanager
 def open_chunk_reader(path: Path, chunk: Chunk, *, threads: int = THREADS) -> Iterator[VideoReader]:
-    """Frames of one chunk, with their index and time in the whole file."""
+    """Frames of one chunk, with their index in the trimmed film and their time in the file."""
     with open_video(path, threads=threads) as reader:
         base = reader.info.time_base
         reader.start_s = None if chunk.start_pts is None else chunk.start_pts * base
@@ -103,13 +151,14 @@ def open_chunk_reader(path: Path, chunk: Chunk, *, threads: int = THREADS) -> It
 
 
 def open_chunk_writer(
-    path: Path, info: MediaInfo, options: EncodeOptions
+    path: Path, info: MediaInfo, options: EncodeOptions, like: Frame | None = None
 ) -> AbstractContextManager[VideoWriter]:
     """A writer of one part: a plain MP4 with the picture only, at the source's times.
 
-    ``options`` as ``options_for`` gives them, the same for all parts.
+    ``options`` as ``options_for`` gives them, and ``like``, the first frame of the film, the same
+    for all parts: a film that changes its size or tags on the way is encoded as it begins.
     """
-    return open_writer(path, info, options, with_other_streams=False)
+    return open_writer(path, info, options, with_other_streams=False, like=like)
 
 
 def options_for(out_path: Path, options: EncodeOptions) -> EncodeOptions:
@@ -118,33 +167,55 @@ def options_for(out_path: Path, options: EncodeOptions) -> EncodeOptions:
     return replace(options, codec=options.codec or ("av1" if is_webm else "h264"))
 
 
-def join_chunks(parts: Sequence[Path], info: MediaInfo, out_path: Path) -> list[str]:
+def join_chunks(
+    parts: Sequence[Path],
+    info: MediaInfo,
+    out_path: Path,
+    *,
+    start_s: Fraction | None = None,
+    end_s: Fraction | None = None,
+    on_packet: Callable[[], None] = lambda: None,
+) -> list[str]:
     """Join parts, in order, and everything else of the source into one file; nothing is decoded.
 
-    ``info`` is of the source file. Returns warnings.
+    ``info`` is of the source file, the trim that of ``plan_chunks``; with one the first frame is
+    at 0. ``on_packet`` is called for each packet of the picture. Returns warnings.
     Raises OutputError for parts that do not fit together, and what ``open_writer`` raises.
     """
     out_path = Path(out_path)
     container = get_container(out_path)
+    is_trimmed = start_s is not None or end_s is not None
     with atomic_output(out_path) as made, ExitStack() as closing, writing():
         target = av.open(
             str(made), "w", format=container, container_options=muxer_options(container, info)
         )
         closing.callback(abandon_unfinished, target)
-        side = SideStreams(info.path, info.video_index, target, Span())
-        closing.callback(side.close)
         first = closing.enter_context(open_container(Path(parts[0]))).streams.video[0]
+        origin = first_time(Path(parts[0])) if is_trimmed else Fraction(0)
+        span = Span(origin, end_s) if is_trimmed else Span()
+        side = SideStreams(info.path, info.video_index, target, span)
+        closing.callback(side.close)
         copied: list[Any] = []
         side.declare(lambda: copied.append(add_copy(target, first, info)))
         reorder = Reorder(first.codec_context.reorder_depth)
         for packet in packets_of(parts, first.codec_context.extradata):
+            on_packet()
+            packet.pts -= round(origin / packet.time_base)
             reorder.place(packet)
-            side.advance(packet.dts * packet.time_base)
+            side.advance(packet.dts * packet.time_base + origin)
             packet.stream = copied[0]
             target.mux(packet)
         side.finish()
         target.close()
-    return side.warnings
+    is_rounded = container in ("matroska", "webm") and info.time_base < MILLISECOND
+    return [*([ROUNDS_TIMES] if is_rounded else []), *side.warnings]
+
+
+def first_time(part: Path) -> Fraction:
+    """When a part begins, in seconds of the source: encoding starts with the first frame shown."""
+    with open_container(part) as container:
+        packet = next(iter(container.demux(container.streams.video[0])))
+        return packet.pts * packet.time_base
 
 
 def add_copy(target: Any, template: Any, info: MediaInfo) -> Any:

@@ -15,14 +15,18 @@ import av
 import av.error
 import numpy as np
 from av.video.frame import PictureType
+from av.video.reformatter import Interpolation
 
 from ..engine.types import Picture
 from ..errors import BadOptionError, EncoderError, OutputFormatError
 from .failures import plain_reason
+from .placement import Placement
 from .planes import PlanesPicture, planes_of, whole, writable
 from .probe import ColourTags
 
 Codec = Literal["h264", "hevc", "av1"]
+LEAST_LONG_SIDE = 16
+GOOD_FILTER = Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 SOFTWARE = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
 HARDWARE = {
     "h264": ("h264_nvenc", "h264_qsv", "h264_vaapi", "h264_amf", "h264_videotoolbox"),
@@ -47,6 +51,8 @@ class EncodeOptions:
     preset: str | None = None
     is_lossless: bool = False
     fresh_start_pts: tuple[int, ...] = ()  # source pts at which encoding starts anew, as chunks do
+    max_long_side: int | None = None  # px as shown; larger pictures are made smaller, at the end
+    max_fps: float | None = None  # frames are left out where there are more; see ``kept_frames``
 
 
 @dataclass(frozen=True)
@@ -175,7 +181,9 @@ def steady_x264() -> dict[str, str]:
 
 
 def x265_params(frame: av.VideoFrame) -> dict[str, str]:
-    params = {"open-gop": "0", "log-level": "error", "frame-threads": "1"}
+    # weightp: with it equal frames gave unequal packets, by what the process had encoded before
+    # (x265 of PyAV 18.1: 9 of 10 runs of the tests of parts, none without)
+    params = {"open-gop": "0", "log-level": "error", "frame-threads": "1", "weightp": "0"}
     if mastering := mastering_display(frame, "G({2},{3})B({4},{5})R({0},{1})WP({6},{7})L({8},{9})"):
         params["master-display"] = mastering
     if light := content_light(frame):
@@ -256,6 +264,32 @@ def wishes(source: str, size_wh: tuple[int, int], lossless: bool) -> Iterator[st
             yield name if depth == 8 else f"{name}{depth}le"
 
 
+def fitted_size(
+    size_wh: tuple[int, int], sample_aspect: Fraction, max_long_side: int | None
+) -> tuple[int, int]:
+    """The coded size of which no side is shown longer than ``max_long_side``.
+
+    The same where that is so already; else even numbers, which every encoder and player takes,
+    and the shape of the picture. Raises BadOptionError.
+
+    >>> fitted_size((1920, 1080), Fraction(1), 1280), fitted_size((720, 576), Fraction(16, 11), 640)
+    ((1280, 720), (440, 352))
+    """
+    if max_long_side is None:
+        return size_wh
+    if max_long_side < LEAST_LONG_SIDE:
+        raise BadOptionError(f"the longer side must be allowed {LEAST_LONG_SIDE} px or more")
+    shown = size_wh[0] * max(sample_aspect, 1), size_wh[1] / min(sample_aspect, 1)
+    if max(shown) <= max_long_side:
+        return size_wh
+    scale = Fraction(max_long_side) / max(shown)
+    width, height = (max(2, round(side * scale / 2) * 2) for side in size_wh)
+    longest = Placement((width, height), sample_aspect=sample_aspect).display_wh
+    if max(longest) > max_long_side:  # an odd limit
+        return (width - 2, height) if longest[0] > longest[1] else (width, height - 2)
+    return width, height
+
+
 def parse_format(name: str) -> tuple[str, int]:
     """``yuv422p10le`` is (yuv422p, 10); the full-range names count as the plain ones."""
     name = name.replace("yuvj", "yuv").removesuffix("le")
@@ -269,6 +303,14 @@ class FrameShaper:
     def __init__(self, pix_fmt: str, colour: ColourTags) -> None:
         self._pix_fmt, self._colour = pix_fmt, colour
         self._reformatter = av.video.reformatter.VideoReformatter()
+        self._shrinker = av.video.reformatter.VideoReformatter()
+
+    def shrink(self, frame: av.VideoFrame, size_wh: tuple[int, int]) -> av.VideoFrame:
+        """The frame at another size, nothing else changed; the same samples on every machine."""
+        tags = frame.colorspace, frame.color_range
+        small = self._shrinker.reformat(frame, *size_wh, interpolation=GOOD_FILTER)
+        small.colorspace, small.color_range = tags
+        return small
 
     def shape(self, picture: Picture) -> av.VideoFrame:
         """A frame in ``pix_fmt``; without any change of a sample where formats allow."""

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +20,16 @@ from .failures import check_readable, reading
 from .images import is_image, read_image
 from .placement import STRAIGHT, Placement, Turn, get_turn
 
-# These demuxers open other files or addresses that the file names.
-FOLLOWS_REFERENCES = frozenset(
-    {"concat", "concatf", "dash", "hls", "applehttp", "imf", "rtsp", "sdp", "webm_dash_manifest"}
+# FFmpeg's names of the formats that are read. All others stay closed, for among them are those
+# that open more than the one file: playlists (hls, dash, concat), descriptions of streams (sdp),
+# numbered pictures (image2), subtitles with a second file (vobsub), filters and devices.
+CONTAINERS = (
+    *("mov", "matroska", "webm", "avi", "mpegts", "mpeg", "flv", "ogg", "asf", "mxf", "nut"),
+    *("rm", "wtv", "dv", "gxf", "ivf", "gif", "apng", "yuv4mpegpipe"),
+    *("h264", "hevc", "vvc", "av1", "obu", "m4v", "mpegvideo", "vc1", "mjpeg"),
+    *("mp3", "aac", "ac3", "eac3", "flac", "wav", "aiff", "caf"),  # to say that it is only sound
 )
+OPENING = {"protocol_whitelist": "file", "format_whitelist": ",".join(CONTAINERS)}
 STILL_DURATION = Fraction(1, 25)
 
 
@@ -150,20 +155,17 @@ def probe_image(path: Path) -> MediaInfo:
 def open_container(path: Path) -> Iterator[Any]:
     """The opened file; it can only read itself: no addresses, no playlists."""
     check_readable(path)
-    options = {"protocol_whitelist": "file", "format_whitelist": allowed_formats()}
     with reading(path.name):
-        container = av.open(
-            os.path.abspath(path), "r", container_options=options, metadata_errors="replace"
-        )
+        try:
+            container = av.open(
+                os.path.abspath(path), "r", container_options=OPENING, metadata_errors="replace"
+            )
+        except av.error.ArgumentError as fault:  # what FFmpeg says of a format not in the list
+            raise UnreadableMediaError(path.name, "its format is not one of those read") from fault
     try:
         yield container
     finally:
         container.close()
-
-
-@lru_cache(maxsize=1)
-def allowed_formats() -> str:
-    return ",".join(sorted(av.formats_available - FOLLOWS_REFERENCES))
 
 
 def get_video_stream(name: str, container: Any) -> Any:

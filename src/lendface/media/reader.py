@@ -17,6 +17,7 @@ import av.error
 from ..engine.types import Frame
 from ..errors import BadOptionError, NoVideoError, UnreadableMediaError
 from .colour import FULL_RANGE, UNTAGGED, Colour, resolved_matrix
+from .failures import check_readable
 from .images import is_image
 from .planes import Carrier, Layout, PlanesPicture, planes_of
 from .probe import MediaInfo, describe, get_video_stream, open_container
@@ -210,17 +211,24 @@ def open_video(
     path = Path(path)
     if start_s is not None and end_s is not None and end_s <= start_s:
         raise BadOptionError("--end must be later than --start")
+    check_readable(path)
+    if is_image(path):
+        raise NoVideoError(path.name)
     with open_container(path) as container:
-        if is_image(path):
-            raise NoVideoError(path.name)
         stream = get_video_stream(path.name, container)
         info = describe(path, container, stream)
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = av.stream.Discard.all
+        stream.codec_context.options = {"max_pixels": str(most_pixels(info.coded_wh))}
         stream.codec_context.thread_count = threads
         stream.codec_context.thread_type = "AUTO"
         yield VideoReader(container, stream, info, start_s, end_s)
+
+
+def most_pixels(coded_wh: tuple[int, int]) -> int:
+    """How large a frame may become in a stream that changes its size, against memory bombs."""
+    return max(4 * coded_wh[0] * coded_wh[1], 1 << 24)
 
 
 def find_own_duration(container: Any, stream: Any) -> Fraction | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import lcm
 from pathlib import Path
@@ -25,6 +25,7 @@ from .encode import (
     choose_pix_fmt,
     codec_options,
     describe_fault,
+    fitted_size,
     parse_format,
     to_frame,
 )
@@ -44,6 +45,7 @@ CONTAINER_BY_SUFFIX = {
     ".webm": "webm",
 }
 MILLISECOND = Fraction(1, 1000)
+ROUNDS_TIMES = "Matroska and WebM round times to milliseconds"
 LARGEST_TIMESCALE = (1 << 31) - 1
 
 
@@ -57,6 +59,7 @@ class Plan:
     span_start: Fraction | None  # None: times stay as they are
     span_end: Fraction | None
     has_side_streams: bool
+    like: Frame | None = None  # whose size and tags decide; None: the first frame
 
 
 class VideoWriter:
@@ -75,15 +78,16 @@ class VideoWriter:
         self._side: SideStreams | None = None
         self._origin = Fraction(0)
 
-    def write(self, frame: Frame) -> None:
+    def write(self, frame: Frame, until: Fraction | None = None) -> None:
         """Encode one frame; its ``time`` must lie on the source's clock.
 
+        ``until``, on the same clock: when it ends, where that is not as in the source.
         Raises DiskFullError, EncoderError, OutputError.
         """
         with writing():
             if self._target is None:
                 self._open(frame)
-            self._encode(frame)
+            self._encode(frame, until)
         self.frame_count += 1
 
     def finish(self) -> None:
@@ -108,10 +112,10 @@ class VideoWriter:
         plan = self._plan
         if plan.span_start is not None:
             self._origin = frame.time
-        first = to_frame(frame.picture)
-        self._encoding = self._choose_encoding(frame, first)
+        like = plan.like or frame
+        self._encoding = self._choose_encoding(like, to_frame(like.picture))
         self._shaper = FrameShaper(self._encoding.pix_fmt, self._encoding.colour)
-        self._is_native = isinstance(frame.picture, PlanesPicture)
+        self._is_native = isinstance(like.picture, PlanesPicture)
         self._target = av.open(
             str(self._path),
             "w",
@@ -129,18 +133,21 @@ class VideoWriter:
 
     def _choose_encoding(self, frame: Frame, first: av.VideoFrame) -> Encoding:
         plan, info, picture = self._plan, self._plan.info, frame.picture
-        size = (first.width, first.height)
-        name = first.format.name if isinstance(picture, PlanesPicture) else "gbrp"
+        is_native = isinstance(picture, PlanesPicture)
+        name = first.format.name if is_native else "gbrp"
+        aspect = info.sample_aspect if is_native else Fraction(1)
+        size = fitted_size((first.width, first.height), aspect, self._options.max_long_side)
+        self._is_shrunk = size != (first.width, first.height)
         pix_fmt = choose_pix_fmt(plan.encoder, name, size, self._options.is_lossless)
         self._tell_conversion(name, pix_fmt)
-        is_native = isinstance(picture, PlanesPicture)
+        rate, max_fps = info.frame_rate, self._options.max_fps
         return Encoding(
             encoder=plan.encoder,
             pix_fmt=pix_fmt,
             size_wh=size,
-            sample_aspect=info.sample_aspect if is_native else Fraction(1),
+            sample_aspect=aspect,
             time_base=info.time_base,
-            frame_rate=info.frame_rate,
+            frame_rate=rate if max_fps is None else min(rate, Fraction(max_fps)),
             colour=output_colour(info.colour, first, name),
             options=codec_options(plan.encoder, self._options, first),
         )
@@ -158,7 +165,7 @@ class VideoWriter:
         if self._plan.info.is_interlaced:
             self.warnings.append("the interlaced picture is encoded as if it were progressive")
         if self._plan.container in ("matroska", "webm") and self._plan.info.time_base < MILLISECOND:
-            self.warnings.append("Matroska and WebM round times to milliseconds")
+            self.warnings.append(ROUNDS_TIMES)
 
     def _add_video(self) -> None:
         encoding, info = self._encoding, self._plan.info
@@ -180,14 +187,18 @@ class VideoWriter:
 
     # One frame
 
-    def _encode(self, frame: Frame) -> None:
+    def _encode(self, frame: Frame, until: Fraction | None) -> None:
         pts = self._pts(frame.time)
         if pts in self._fresh_starts and self.frame_count:
             self._drain()
             self._encoder = self._encoding.open_again()
         shaped = self._shaper.shape(frame.picture)
-        if (shaped.width, shaped.height) != self._encoding.size_wh:
+        if self._is_shrunk:
+            shaped = self._shaper.shrink(shaped, self._encoding.size_wh)
+        elif (shaped.width, shaped.height) != self._encoding.size_wh:
             shaped = shaped.reformat(*self._encoding.size_wh)
+        if until is not None:
+            shaped.duration = self._pts(until) - pts
         shaped.pts, shaped.time_base = pts - self._pts(self._origin), self._encoding.time_base
         shaped.pict_type = PictureType.NONE
         self._durations[shaped.pts] = shaped.duration
@@ -219,10 +230,12 @@ def open_writer(
     options: EncodeOptions | None = None,
     *,
     with_other_streams: bool = True,
+    like: Frame | None = None,
 ) -> Iterator[VideoWriter]:
     """Write a video that has the source's clock, size, rotation, colours and other streams.
 
     Frames keep their exact times; those of a trimmed reader are moved so that the first is at 0.
+    ``like`` decides instead of the first frame how all are encoded.
     When the block ends well the file appears under its name, at once; on any exception nothing
     does. After that ``warnings`` says what could not be kept.
 
@@ -230,7 +243,7 @@ def open_writer(
     """
     path = Path(path)
     options = options or EncodeOptions()
-    plan = plan_output(path, source, options, with_other_streams)
+    plan = replace(plan_output(path, source, options, with_other_streams), like=like)
     with atomic_output(path) as part:
         writer = VideoWriter(part, plan, options)
         try:
