@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from . import cli_server
+from . import cli_keys, cli_server
 from .cli_errors import print_json, reporting, tell_error
 from .errors import BadOptionError, OutputExistsError
 from .version import __version__
@@ -261,6 +261,7 @@ def root(
 app.command()(cli_server.serve)
 app.command()(cli_server.work)
 app.command()(cli_server.config)
+app.add_typer(cli_keys.keys, name="keys")
 
 
 def main() -> None:

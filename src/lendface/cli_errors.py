@@ -16,6 +16,7 @@ from .errors import (
     LendfaceError,
     MediaError,
     ModelError,
+    NotFoundError,
     OutputError,
     ServiceError,
 )
@@ -26,6 +27,7 @@ EXIT_BY_ERROR: tuple[tuple[type[LendfaceError], int], ...] = (
     (FaceError, 4),
     (OutputError, 5),
     (ModelError, 6),
+    (NotFoundError, 2),  # what was named on the command line
     (ServiceError, 7),
     (CancelledError, 130),
 )

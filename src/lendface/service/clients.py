@@ -56,6 +56,15 @@ class Desk(Protocol):
     def now_ms(self) -> Callable[[], int]: ...
 
 
+@dataclass(frozen=True, eq=False)
+class SmallDesk:
+    """For who has no whole office."""
+
+    database: Database
+    sealer: Sealer
+    now_ms: Callable[[], int]
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """Who asks, and what they may."""

@@ -1,0 +1,218 @@
+"""The command line of keys: create, list, rotate, revoke."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .cli_errors import print_json, reporting
+from .errors import NotFoundError
+
+if TYPE_CHECKING:
+    from .service.clients import ClientFacts, KeyFacts, NewClient, NewKey, SmallDesk
+    from .service.ledger import Balance
+
+keys = typer.Typer(
+    help="Make and end the keys by which programs use a server.", no_args_is_help=True
+)
+
+ClientArgument = Annotated[str, typer.Argument(metavar="CLIENT", help="The id of a client.")]
+DataOption = Annotated[
+    Path | None, typer.Option(help="Folder of the server, as it was given to serve.")
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object; errors as JSON too.")
+]
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Option(help="Whose it is, for people to read.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="read, write or admin; may be given again. Default: read and write."),
+    ] = None,
+    quota_units: Annotated[
+        int | None, typer.Option(help="All the units it may use; without it there is no end.")
+    ] = None,
+    rate: Annotated[
+        int | None, typer.Option(help="Requests a minute; without it, as the server has it.")
+    ] = None,
+    max_running: Annotated[
+        int | None, typer.Option(help="Jobs at a time; without it, as the server has it.")
+    ] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a client and its first key. What is printed is shown this once."""
+    with reporting(as_json), open_desk(data) as desk:
+        from .service.clients import READ, WRITE, create_client
+
+        made = create_client(
+            desk,
+            name,
+            scopes=scope or (READ, WRITE),
+            quota_units=quota_units,
+            rate_per_minute=rate,
+            max_running=max_running,
+        )
+        tell_secrets(made, as_json)
+
+
+@keys.command(name="list")
+def list_(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """List clients, their units, and the states of their keys; no secrets."""
+    with reporting(as_json), open_desk(data) as desk:
+        from .service.clients import list_clients
+        from .service.ledger import balance
+
+        found = list_clients(desk)
+        with desk.database.reading() as connection:
+            units = [balance(connection, facts.client.id) for facts in found]
+        now_ms = desk.now_ms()
+        rows = [describe(*pair, now_ms) for pair in zip(found, units, strict=True)]
+        if as_json:
+            return print_json({"clients": rows})
+        return tell_clients(rows)
+
+
+@keys.command()
+def rotate(
+    client: ClientArgument,
+    grace: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long the old key still works.")
+    ] = 0,
+    webhook_secret: Annotated[
+        bool, typer.Option("--webhook-secret", help="Renew the secret of its webhooks too.")
+    ] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a new key for a client; its files and jobs stay, its old keys end."""
+    with reporting(as_json), open_desk(data) as desk:
+        from .service.clients import rotate_key
+
+        made = rotate_key(desk, client, grace, with_webhook_secret=webhook_secret)
+        tell_secrets(made, as_json)
+
+
+@keys.command()
+def revoke(
+    subject: Annotated[
+        str, typer.Argument(metavar="CLIENT_OR_KEY", help="The id of a client, or of one key.")
+    ],
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Refuse one key, or all keys of a client, from now on and for good."""
+    with reporting(as_json), open_desk(data) as desk:
+        kind = revoke_either(desk, subject)
+        if as_json:
+            return print_json({"revoked": kind, "id": subject})
+        return typer.echo(f"revoked the {kind} {subject}")
+
+
+@contextmanager
+def open_desk(data: Path | None) -> Iterator[SmallDesk]:
+    """The server's database, with its tables, and its secret."""
+    import time
+
+    from .service.clients import SmallDesk
+    from .service.sealing import Sealer
+    from .settings import load_settings
+    from .storage.database import Database
+    from .storage.schema import upgrade
+
+    settings = load_settings(data=data)
+    first, *older = settings.secret_ring
+    database = Database(settings.database)
+    try:
+        upgrade(database)
+        yield SmallDesk(database, Sealer(first, tuple(older)), lambda: time.time_ns() // 1_000_000)
+    finally:
+        database.close()
+
+
+def revoke_either(desk: SmallDesk, subject: str) -> str:
+    """What it was. Raises NotFoundError."""
+    from .service.clients import revoke_client, revoke_key
+
+    for kind, revoke_it in (("client", revoke_client), ("key", revoke_key)):
+        try:
+            revoke_it(desk, subject)
+        except NotFoundError:
+            continue
+        return kind
+    raise NotFoundError("client or key")
+
+
+# What is told
+
+
+def tell_secrets(made: NewClient | NewKey, as_json: bool) -> None:
+    facts = {"key": made.key, "client_id": made.client_id}
+    if made.webhook_secret is not None:
+        facts["webhook_secret"] = made.webhook_secret
+    if as_json:
+        return print_json(facts)
+    for name, value in facts.items():
+        typer.echo(f"{name:15} {value}")
+    return typer.echo("keep the key and the secret: they are not shown again", err=True)
+
+
+def describe(facts: ClientFacts, units: Balance, now_ms: int) -> dict[str, Any]:
+    client = facts.client
+    return {
+        "client_id": client.id,
+        "name": client.name,
+        "scopes": sorted(client.scopes),
+        "rate_per_minute": client.rate_per_minute,
+        "max_running": client.max_running,
+        "units": {
+            "granted": units.granted,
+            "used": units.used,
+            "held": units.held,
+            "left": units.left,
+        },
+        "created": _time(facts.created_ms),
+        "revoked": _time(facts.revoked_ms),
+        "keys": [describe_key(key, now_ms) for key in facts.keys],
+    }
+
+
+def describe_key(key: KeyFacts, now_ms: int) -> dict[str, Any]:
+    return {
+        "key_id": key.id,
+        "ends_with": key.hint,
+        "state": key.state(now_ms),
+        "created": _time(key.created_ms),
+        "expires": _time(key.expires_ms),
+        "revoked": _time(key.revoked_ms),
+    }
+
+
+def tell_clients(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        typer.echo("no clients; make one with: lendface keys create --name NAME")
+    for row in rows:
+        units = row["units"]
+        granted = "no end" if units["granted"] is None else units["granted"]
+        end = f", revoked {row['revoked']}" if row["revoked"] else ""
+        typer.echo(
+            f"{row['client_id']}  {row['name']}  ({', '.join(row['scopes'])}; "
+            f"units: {units['used']} used, {units['held']} held of {granted}{end})"
+        )
+        for key in row["keys"]:
+            until = f" until {key['expires']}" if key["expires"] and key["state"] == "valid" else ""
+            typer.echo(f"  key {key['key_id']}  ...{key['ends_with']}  {key['state']}{until}")
+
+
+def _time(at_ms: int | None) -> str | None:
+    if at_ms is None:
+        return None
+    return datetime.fromtimestamp(at_ms // 1000, UTC).isoformat().replace("+00:00", "Z")
