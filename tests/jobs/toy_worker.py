@@ -62,7 +62,7 @@ class ToyWork:
                 if pipe.read() == "stop" and is_stopping():
                     raise CancelledError
         self.write("end", job_id, task)
-        return {"scan": CHUNKS, "fetch": True}.get(task)
+        return {"scan": CHUNKS, "fetch": True, "probe": True}.get(task)
 
     def fail(self, job_id: str, run: int, code: str, message: str) -> None:
         self.write("failed", job_id, code)

@@ -16,7 +16,7 @@ from dbos import DBOSClient, DBOSPortableJSONSerializer
 from dbos import error as dbos_error
 from dbos._sys_db import SystemDatabase  # the only way to migrate with an engine of our own
 
-from .work import CONTROL, JOBS, NOTIFY, RENDER_QUEUES
+from .work import CONTROL, JOBS, NOTIFY, QUICK, RENDER_QUEUES
 
 APP = "lendface"
 VERSION = "1"  # raised only when a running job's story can no longer be gone on with
@@ -24,7 +24,7 @@ SERIALIZER = DBOSPortableJSONSerializer()  # never pickle: the database must not
 SCHEMA = "dbos"
 
 JOB, TASK, DELIVERY = "job", "task", "delivery"  # workflows
-AT_A_TIME = {JOBS: 32, NOTIFY: 4} | dict.fromkeys(RENDER_QUEUES, 1)  # in one worker
+AT_A_TIME = {JOBS: 32, NOTIFY: 4, QUICK: 1} | dict.fromkeys(RENDER_QUEUES, 1)  # in one worker
 
 
 class Durable:
@@ -52,7 +52,7 @@ class Durable:
             executor_id=None,
         )
         database.run_migrations()
-        for name in (*CONTROL, *RENDER_QUEUES):
+        for name in (*CONTROL, QUICK, *RENDER_QUEUES):
             self._client.register_queue(
                 name,
                 worker_concurrency=AT_A_TIME[name],
@@ -136,7 +136,7 @@ class Durable:
 
     def depth_by_queue(self) -> dict[str, int]:
         """How many workflows wait in each queue."""
-        depths = dict.fromkeys((*CONTROL, *RENDER_QUEUES), 0)
+        depths = dict.fromkeys((*CONTROL, QUICK, *RENDER_QUEUES), 0)
         for workflow in self._client.list_workflows(
             status="ENQUEUED", load_input=False, load_output=False
         ):

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 JOBS, NOTIFY = "jobs", "notify"  # queues of light work: the story of each job, and its messages
 CONTROL = (JOBS, NOTIFY)
+QUICK = "quick"  # short looks at files: probing, finding faces in a few pictures
 RENDER_QUEUES = ("cpu", "gpu")  # heavy work, by what a worker has
 
 FETCH, PROBE, SCAN, JOIN, FINISH = "fetch", "probe", "scan", "join", "finish"
@@ -29,8 +30,8 @@ class Work(Protocol):
     def perform(self, job_id: str, run: int, task: str, is_stopping: Callable[[], bool]) -> Any:
         """Do the task; returns plain values.
 
-        ``fetch`` returns whether there is more to do than to fetch, ``scan`` the names of the
-        tasks that follow.
+        ``fetch`` returns whether there is more to do than to fetch, ``probe`` whether there is
+        more to do than that, ``scan`` the names of the tasks that follow.
         Raises CancelledError where ``is_stopping`` or where nobody wants it any more, and other
         errors of ``lendface.errors`` where the job cannot be done.
         """

@@ -11,9 +11,7 @@ from dbos import error as dbos_error
 from .attempts import Outcome, Task, do
 from .durable import DELIVERY, JOB, TASK, VERSION, task_workflow
 from .gate import Gate
-from .work import FETCH, FINISH, JOIN, PROBE, SCAN, Work
-
-PROBE_FIRST = 1  # a file that will be refused is refused before others are rendered
+from .work import FETCH, FINISH, JOIN, PROBE, QUICK, SCAN, Work
 
 
 class Ended(Exception):
@@ -55,25 +53,22 @@ def register(work: Work, gate: Gate, executor: str, polling_s: float) -> None:
         def here(task: str) -> Any:
             return _value_of(do_task(job_id, run, task))
 
-        def there(tasks: Sequence[str], priority: int = priority) -> list[Any]:
+        def there(queue: str, tasks: Sequence[str]) -> list[Any]:
             handles = []
             for task in tasks:
                 with (
                     SetWorkflowID(task_workflow(job_id, run, task)),
                     SetEnqueueOptions(priority=priority, app_version=VERSION),
                 ):
-                    handles.append(
-                        DBOS.retrieve_queue(render_queue).enqueue(run_task, job_id, run, task)
-                    )
+                    handles.append(DBOS.retrieve_queue(queue).enqueue(run_task, job_id, run, task))
             return [_value_of(_result(handle, polling_s)) for handle in handles]
 
         try:
-            if here(FETCH):
-                there([PROBE], PROBE_FIRST)
-                [chunks] = there([SCAN])
+            if here(FETCH) and there(QUICK, [PROBE]) == [True]:
+                [chunks] = there(render_queue, [SCAN])
                 if chunks:
-                    there(chunks)
-                    there([JOIN])
+                    there(render_queue, chunks)
+                    there(render_queue, [JOIN])
             here(FINISH)
         except Ended as end:
             if end.error:

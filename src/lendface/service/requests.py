@@ -123,6 +123,22 @@ class ScanJob:
 
 
 @dataclass(frozen=True, config=STRICT)
+class DetectJob:
+    """Which faces are in some pictures, or in a few frames of a film. Quick; keeps nothing."""
+
+    targets: Annotated[tuple[str, ...], Field(min_length=1, max_length=200)]
+    frames: Annotated[int, Field(ge=1, le=100)] = 5  # of a film, evenly spaced
+    crops: bool = False  # pictures of the faces, as results
+    crop_margin: Annotated[float, Field(ge=0, le=1)] = 1 / 3  # of the box, on each side
+    largest_only: bool = False  # the largest face of each frame
+    kind: Literal["detect"] = "detect"
+
+    @property
+    def uploads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.targets))
+
+
+@dataclass(frozen=True, config=STRICT)
 class FetchJob:
     """Bring a file from its URL."""
 
@@ -134,7 +150,7 @@ class FetchJob:
         return (self.target,)
 
 
-JobRequest = SwapJob | ScanJob | FetchJob
+JobRequest = SwapJob | ScanJob | DetectJob | FetchJob
 ANY_REQUEST: TypeAdapter[JobRequest] = TypeAdapter(
     Annotated[JobRequest, Field(discriminator="kind")]
 )
