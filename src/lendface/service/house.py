@@ -12,7 +12,7 @@ from ..errors import InternalError, JobTimeoutError
 from ..storage.tables import jobs, uploads, workers
 from ..version import __version__
 from . import uploads as files
-from .jobs import admit, end, lock_job, purge_files
+from .jobs import admit, end, lock_to_end, purge_files
 from .office import DAY_MS, Office
 from .states import CANCELLED, FAILED, FINAL, LIVE, QUEUED, RUNNING, SUCCEEDED
 
@@ -188,7 +188,7 @@ class Housekeeping:
 
     def _fail(self, job_id: str, code: str, message: str) -> None:
         with self.office.database.writing() as connection:
-            job = lock_job(connection, job_id)
+            job = lock_to_end(connection, job_id)
             if job["state"] not in LIVE:
                 return
             end(connection, self.office, job, FAILED, error_code=code, error_message=message)
@@ -196,7 +196,7 @@ class Housekeeping:
 
     def _begin_again(self, job_id: str, run: int) -> None:
         with self.office.database.writing() as connection:
-            job = lock_job(connection, job_id)
+            job = lock_to_end(connection, job_id)
             if job["run"] != run or job["state"] not in LIVE:
                 return
             changes = {

@@ -14,7 +14,7 @@ from ..storage.tables import clients, jobs, tasks
 from . import audit, ledger
 from . import deliveries as letters
 from .office import Office, new_id
-from .requests import JobRequest, digest, dump_request
+from .requests import JobRequest, digest, dump_request, load_request
 from .states import CANCELLED, LIVE, QUEUED, RUNNING, SUCCEEDED, check_move
 from .uploads import check_usable
 
@@ -282,7 +282,7 @@ def cancel(office: Office, client_id: str, job_id: str) -> Row:
     """
     job = get_job(office, client_id, job_id)
     with office.database.writing() as connection:
-        row = lock_job(connection, job_id)
+        row = lock_to_end(connection, job_id)
         if row["state"] != CANCELLED:
             check_move(row["state"], CANCELLED)
             end(connection, office, row, CANCELLED)
@@ -297,10 +297,8 @@ def retry(office: Office, client_id: str, job_id: str) -> Row:
     """
     job = get_job(office, client_id, job_id)
     with office.database.writing() as connection:
-        row = lock_job(connection, job_id)
+        row = lock_to_end(connection, job_id)
         check_move(row["state"], QUEUED)
-        from .requests import load_request
-
         check_usable(connection, office, client_id, load_request(job["request"]).uploads)
         now_ms = office.now_ms()
         connection.execute(
@@ -331,7 +329,7 @@ def delete(office: Office, client_id: str, job_id: str) -> None:
     """
     job = get_job(office, client_id, job_id)
     with office.database.writing() as connection:
-        row = lock_job(connection, job_id)
+        row = lock_to_end(connection, job_id)
         if row["state"] in LIVE:
             end(connection, office, row, CANCELLED)
         now_ms = office.now_ms()
@@ -354,6 +352,17 @@ def purge_files(office: Office, job: Row) -> None:
         )
 
 
+def lock_to_end(connection: sa.Connection, job_id: str) -> Row:
+    """``lock_job`` for whoever may end the job: the client is held too.
+
+    Always the client first, since the end of a job gives the client's next jobs to the queue: two
+    that took their locks in different orders would wait for each other.
+    """
+    client_id = get_row(connection, job_id)["client_id"]
+    lock_row(connection, clients, client_id)
+    return lock_job(connection, job_id)
+
+
 def lock_job(connection: sa.Connection, job_id: str) -> Row:
     """The row, nobody else's until the transaction ends. Raises NotFoundError."""
     row = lock_row(connection, jobs, job_id)
@@ -371,7 +380,7 @@ def end(
 ) -> None:
     """The end of a job, all of it in one transaction: state, units, messages, the next job's turn.
 
-    ``job`` is locked and may go to ``state``.
+    ``job`` is locked (``lock_to_end``) and may go to ``state``.
     """
     now_ms = office.now_ms()
     changes |= {"state": str(state), "finished_ms": now_ms, "changed_ms": now_ms}

@@ -25,7 +25,7 @@ from ..pipeline.parts import Parts, Progress, Watch
 from ..storage.scratch import Scratch
 from ..storage.tables import jobs, tasks, uploads
 from . import deliveries, ledger, translate
-from .jobs import end, get_row, lock_job
+from .jobs import end, get_row, lock_job, lock_to_end
 from .office import Office
 from .prices import units_of
 from .requests import FetchJob, JobRequest, ScanJob, SwapJob, digest, load_request
@@ -76,7 +76,7 @@ class JobWork:
 
     def fail(self, job_id: str, run: int, code: str, message: str) -> None:
         with self.office.database.writing() as connection:
-            job = lock_job(connection, job_id)
+            job = lock_to_end(connection, job_id)
             if is_wanted(job, run):
                 end(
                     connection,
@@ -244,7 +244,7 @@ class JobWork:
 
     def _finish(self, job: Row) -> None:
         with self.office.database.writing() as connection:
-            now = lock_job(connection, job["id"])
+            now = lock_to_end(connection, job["id"])
             if not is_wanted(now, job["run"]):
                 return
             end(connection, self.office, now, SUCCEEDED, result=translate.result_of(now))
