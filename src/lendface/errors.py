@@ -694,6 +694,23 @@ class WrongUploadError(ServiceError):
     code = "upload_mismatch"
 
 
+class UploadDoneError(ServiceError):
+    """Other bytes for a file that is here; jobs may be made of it already."""
+
+    code = "upload_done"
+
+    def __init__(self) -> None:
+        super().__init__("another file was sent to this link before; ask for a new upload")
+
+
+class NothingToSendError(WrongMoveError):
+    """A link was asked for, to a file that does not wait to be sent."""
+
+    def __init__(self, state: str) -> None:
+        ServiceError.__init__(self, f"the file is {state}; there is nothing to send")
+        self.state = state
+
+
 class ResultNotReadyError(ServiceError):
     code = "result_not_ready"
 

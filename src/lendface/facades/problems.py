@@ -34,9 +34,16 @@ STATUS_BY_ERROR: Mapping[type[e.LendfaceError], int] = {
     e.DatabaseError: 503,
     e.ServerBusyError: 503,
     e.NotFoundError: 404,
+    e.StorageUnavailableError: 503,
+    e.BlobTooLargeError: 413,
+    e.UploadOffsetError: 409,
+    e.UploadBusyError: 409,
+    e.RangeNotSatisfiableError: 416,
+    e.LinkRefusedError: 403,
     e.UploadMissingError: 409,
     e.WrongMoveError: 409,
     e.ResultNotReadyError: 409,
+    e.UploadDoneError: 409,
     e.TooManyEndpointsError: 409,
     e.ResultGoneError: 410,
     e.IdempotencyMismatchError: 422,
@@ -84,6 +91,10 @@ def headers_of(error: e.LendfaceError) -> dict[str, str]:
         return {"Retry-After": str(AGAIN_S)}
     if isinstance(error, e.KeyRefusedError):
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, e.RangeNotSatisfiableError):
+        return {"Content-Range": f"bytes */{error.size}"}
+    if isinstance(error, e.UploadOffsetError):
+        return {"Upload-Offset": str(error.offset)}
     return {}
 
 

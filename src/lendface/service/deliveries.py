@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..errors import FetchError, NotFoundError
+from ..errors import LendfaceError, NotFoundError
 from ..net.fetch import post
 from ..net.schedule import next_delay_s
 from ..storage.database import lock_row
@@ -80,7 +80,7 @@ def _send(office: Office, row: Row) -> tuple[int | None, str | None]:
     try:
         letter = office.forms[row["api"]].seal(office, row)
         result = post(row["url"], letter.body, dict(letter.headers), office.rules.fetch)
-    except FetchError as error:
+    except LendfaceError as error:  # also a secret that cannot be read
         return None, error.code
     return result.status, None
 
@@ -91,7 +91,9 @@ def _write_down(
     now_ms = office.now_ms()
     with office.database.writing() as connection:
         now = lock_row(connection, deliveries, row["id"])
-        if now is None or now.round != row["round"] or now.attempts >= number:
+        if now is None or now.state != WAITING:  # its endpoint was deleted meanwhile
+            return
+        if now.round != row["round"] or now.attempts >= number:
             return
         changes: dict[str, Any] = {
             "attempts": number,

@@ -141,6 +141,16 @@ def mark_received(office: Office, blob_key: str, size: int, sha256: str) -> None
         mark_ready(office, row, size, sha256)
 
 
+def get_by_blob(office: Office, blob_key: str) -> Row:
+    """Whose file lies there. Raises NotFoundError where nobody wants it any more."""
+    with office.database.reading() as connection:
+        query = sa.select(uploads).where(uploads.c.blob_key == blob_key)
+        row = connection.execute(query).mappings().first()
+    if row is None or row["state"] not in (WAITING, READY):
+        raise NotFoundError("upload")
+    return row
+
+
 def mark_failed(office: Office, upload_id: str, code: str) -> None:
     with office.database.writing() as connection:
         connection.execute(

@@ -1,0 +1,1 @@
+"""Our own API, mounted at /v1."""

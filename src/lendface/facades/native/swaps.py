@@ -1,0 +1,125 @@
+"""/v1/swaps: put faces into films and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter
+
+from ...errors import BadOptionError, NotFoundError
+from ...service import jobs
+from ...service.office import Office
+from ...service.requests import JobRequest, digest, load_request
+from ...service.scans import take_portrait
+from ...service.submissions import Intake, is_repeated, submit_new
+from .documented import problems, with_body
+from .incoming import Caller, Desk, IdempotencyKey, PathId
+from .orders import wish_of
+from .schemas import (
+    ByScan,
+    ByUploads,
+    ByUrl,
+    Faces,
+    FileRef,
+    NewSwap,
+    Pair,
+    PhotoByUpload,
+    PhotoByUrl,
+    Reference,
+    Swap,
+)
+from .views import swap_view
+
+router = APIRouter(tags=["swaps"])
+
+Portraits = Mapping[tuple[str, int], str]  # upload ids by scan and face
+
+
+@router.post("/swaps", status_code=202, responses=with_body(402, 404, 409, 410))
+def create_swap(
+    body: NewSwap, office: Desk, client: Caller, idempotency_key: IdempotencyKey = None
+) -> Swap:
+    """Queue a swap. Files by URL are fetched by the job itself.
+
+    402: no unit is left. It is not 429, for waiting brings no more of them.
+    """
+    wish = wish_of(office, body, idempotency_key)
+    request_hash = digest(["swap", body.model_dump(mode="json")])
+    portraits: Portraits = {}
+    if not is_repeated(office, client.id, idempotency_key, request_hash):
+        portraits = take_portraits(office, client.id, body)
+    job = submit_new(
+        office, client.id, request_hash, lambda intake: to_request(body, intake, portraits), wish
+    )
+    return swap_view(job, jobs.progress_of(office, job))
+
+
+@router.get("/swaps/{swap_id}", responses=problems(404))
+def get_swap(swap_id: PathId, office: Desk, client: Caller) -> Swap:
+    job = jobs.get_job(office, client.id, swap_id)
+    if job["kind"] != "swap":
+        raise NotFoundError("swap")
+    return swap_view(job, jobs.progress_of(office, job))
+
+
+def take_portraits(office: Office, client_id: str, body: NewSwap) -> Portraits:
+    """Copies of the portraits which the pairs take from scans; each once."""
+    wanted = {
+        (pair.source.scan_id, pair.source.face)
+        for pair in body.pairs
+        if isinstance(pair.source, ByScan)
+    }
+    return {(scan, face): take_portrait(office, client_id, scan, face) for scan, face in wanted}
+
+
+def to_request(body: NewSwap, intake: Intake, portraits: Portraits) -> JobRequest:
+    """As the service has it. Raises BadOptionError, InvalidUrlError, UrlNotAllowedError."""
+    return load_request(
+        {
+            "kind": "swap",
+            "target": upload_of(body.target, intake),
+            "pairs": [to_pair(pair, intake, portraits) for pair in body.pairs],
+            "output": {name: getattr(body.output, name) for name in OUTPUT},
+            "start_s": body.start_s,
+            "end_s": body.end_s,
+        }
+    )
+
+
+OUTPUT = ("container", "codec", "quality", "preset", "lossless", "max_long_side", "max_fps")
+
+
+def upload_of(ref: FileRef | PhotoByUpload | PhotoByUrl, intake: Intake) -> str:
+    return intake.by_url(ref.url) if isinstance(ref, ByUrl) else ref.upload_id
+
+
+def to_pair(pair: Pair, intake: Intake, portraits: Portraits) -> dict[str, Any]:
+    photos = [
+        {"upload": upload, "face_number": pair.source_face}
+        for upload in photos_of(pair, intake, portraits)
+    ]
+    return {"photos": photos, "who": to_who(pair, intake)}
+
+
+def photos_of(pair: Pair, intake: Intake, portraits: Portraits) -> list[str]:
+    match pair.source:
+        case ByUploads(upload_ids=ids):
+            return ids
+        case ByScan(scan_id=scan_id, face=face):
+            if pair.source_face is not None:
+                raise BadOptionError("source_face is for photos; a scan's face has its number")
+            return [portraits[scan_id, face]]
+        case source:
+            return [intake.by_url(url) for url in source.urls]
+
+
+def to_who(pair: Pair, intake: Intake) -> dict[str, Any]:
+    match pair.who:
+        case Faces(faces=numbers):
+            return {"kind": "faces", "faces": numbers}
+        case Reference(reference=photo):
+            photo_ref = {"upload": upload_of(photo, intake), "face_number": photo.face}
+            return {"kind": "looks_like", "photo": photo_ref}
+        case word:
+            return {"kind": word}

@@ -1,0 +1,42 @@
+"""A job's finished file, for whoever has the key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from ..errors import ResultGoneError, ResultNotReadyError
+from ..service.office import Office
+from ..service.states import SUCCEEDED
+from .serving import Stored, answer_file
+
+Row = Mapping[str, Any]
+
+
+def answer_result(
+    request: Request, office: Office, job: Row, name_of: Callable[[Row], str], *, streams: bool
+) -> Response:
+    """The file itself, or the way to it in a bucket (``streams`` says which).
+
+    HEAD is always answered here: a link is good for one method. Raises ResultNotReadyError,
+    ResultGoneError, RangeNotSatisfiableError.
+    """
+    result = job["result"] or {}
+    if job["state"] != SUCCEEDED or (not job["purged_ms"] and "blob_key" not in result):
+        raise ResultNotReadyError(job["state"])
+    info = None if job["purged_ms"] else office.blobs.info(result["blob_key"])
+    if info is None:
+        raise ResultGoneError
+    stored = Stored(office.blobs, info, result["content_type"], name_of(job))
+    if streams or request.method == "HEAD":
+        return answer_file(request, stored)
+    return RedirectResponse(
+        office.links.presign_get(
+            info.key, office.rules.link_s, office.now_s, stored.file_name, stored.content_type
+        ),
+        307,
+        {"Cache-Control": "no-store"},
+    )

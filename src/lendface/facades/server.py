@@ -1,0 +1,83 @@
+"""The whole server as one ASGI application: the native API, links to files, health."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import anyio
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from ..service.office import Office
+from ..service.rates import RateLimiter
+from ..storage.signing import UrlSigner
+from ..version import __version__
+from .blob_routes import add_blob_routes
+from .front import Front
+from .health import add_health
+from .native.app import add_problem_handlers, build_native
+from .native.events import AT_ONCE, Watching
+from .streams import STALL_S
+
+ASKED_HEADERS = (
+    *("Authorization", "X-Api-Key", "Content-Type", "Content-Range", "Range", "If-Range"),
+    *("Idempotency-Key", "Last-Event-ID", "X-Request-Id"),
+)
+TOLD_HEADERS = (
+    *("X-Request-Id", "Retry-After", "Upload-Offset", "ETag", "Accept-Ranges", "Content-Range"),
+    *("Content-Disposition", "Location"),
+)
+PREFLIGHT_S = 600
+
+
+def build_app(
+    office: Office,
+    *,
+    signer: UrlSigner | None = None,
+    limiter: RateLimiter | None = None,
+    cors_origins: Sequence[str] = (),
+    is_closing: Callable[[], bool] = lambda: False,
+    poll_s: float = 0.5,
+    heartbeat_s: float = 15.0,
+    stall_s: float = STALL_S,
+    apps_by_path: Mapping[str, ASGIApp] | None = None,
+) -> FastAPI:
+    """The application of one process.
+
+    ``signer`` is ``office.links`` where files lie in a folder: then we hand them in and out
+    ourselves; None for a bucket. ``is_closing`` ends streams of events when the server stops.
+    ``apps_by_path`` are other APIs, each with doors and errors of its own.
+    """
+    app = FastAPI(
+        title="lendface",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(cors_origins),
+                allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+                allow_headers=list(ASKED_HEADERS),
+                expose_headers=list(TOLD_HEADERS),
+                max_age=PREFLIGHT_S,
+            ),
+            Middleware(Front, clock_s=time.monotonic),
+        ],
+    )
+    add_problem_handlers(app)
+    add_health(app, office)
+    if signer:
+        add_blob_routes(app, office, signer, stall_s)
+    watching = Watching(poll_s, heartbeat_s, is_closing, anyio.CapacityLimiter(AT_ONCE))
+    limiter = limiter or RateLimiter(lambda: time.monotonic_ns() // 1_000_000)
+    native = build_native(office, limiter, watching, streams_results=signer is not None)
+    app.mount("/v1", native)
+    for path, other in (apps_by_path or {}).items():
+        app.mount(path, other)
+    return app

@@ -1,0 +1,61 @@
+"""A stored file as an HTTP answer: whole or in part, and never as a page of ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from ..storage.blobs import BlobInfo, Blobs
+from ..storage.ranges import applies, is_known, parse_range
+from ..storage.signing import attachment
+
+OCTETS = "application/octet-stream"
+
+# What clients upload must not run as if it came from us.
+ALWAYS = {
+    "Accept-Ranges": "bytes",
+    "Cache-Control": "private, no-cache",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file and how it is to be called."""
+
+    blobs: Blobs
+    info: BlobInfo
+    content_type: str | None = None
+    file_name: str | None = None  # None: to be shown, not saved
+
+    @property
+    def etag(self) -> str:
+        return self.info.etag or f'"{self.info.sha256}"'
+
+
+def answer_file(request: Request, stored: Stored) -> Response:
+    """GET and HEAD, with Range, If-Range and If-None-Match. Raises RangeNotSatisfiableError."""
+    asked, size = request.headers, stored.info.size
+    if is_known(asked.get("if-none-match"), stored.etag):
+        return Response(status_code=304, headers={"ETag": stored.etag})
+    counts = applies(asked.get("if-range"), stored.etag)
+    part = parse_range(asked.get("range") if counts else None, size)
+    start, end = (part.start, part.end) if part else (0, size)
+    told = headers_for(stored) | {"Content-Length": str(end - start)}
+    if part:
+        told["Content-Range"] = part.content_range
+    status = 206 if part else 200
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=told)
+    return StreamingResponse(stored.blobs.read(stored.info.key, start, end), status, told)
+
+
+def headers_for(stored: Stored) -> dict[str, str]:
+    return ALWAYS | {
+        "Content-Type": stored.content_type or OCTETS,
+        "Content-Disposition": attachment(stored.file_name) if stored.file_name else "inline",
+        "ETag": stored.etag,
+    }

@@ -1,0 +1,148 @@
+"""Where a client wants to be told of all its jobs; each place has a secret of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..errors import NotFoundError, TooManyEndpointsError
+from ..net.guard import check_url
+from ..net.signatures import new_standard_secret
+from ..storage.database import lock_row
+from ..storage.tables import clients, deliveries, endpoints
+from . import audit
+from .deliveries import FAILED, WAITING, line_up
+from .office import Message, Office, new_id
+
+MAX_ENDPOINTS = 10  # of one client in one API
+DELETED = "endpoint_deleted"
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class NewEndpoint:
+    row: Row
+    secret: str  # shown once
+
+
+def add_endpoint(office: Office, client_id: str, api: str, url: str) -> NewEndpoint:
+    """Raises InvalidUrlError, UrlNotAllowedError, TooManyEndpointsError."""
+    check_url(url, office.rules.fetch.allow)
+    now_ms, secret = office.now_ms(), new_standard_secret()
+    row = {
+        "id": new_id(now_ms),
+        "client_id": client_id,
+        "api": api,
+        "url": url,
+        "secret": "",
+        "created_ms": now_ms,
+        "disabled_ms": None,
+    }
+    row["secret"] = office.sealer.seal(secret, _purpose(row["id"]))
+    with office.database.writing() as connection:
+        lock_row(connection, clients, client_id)
+        if len(_all_of(connection, client_id, api)) >= MAX_ENDPOINTS:
+            raise TooManyEndpointsError(MAX_ENDPOINTS)
+        connection.execute(endpoints.insert().values(**row))
+        audit.record(connection, "endpoint.added", row["id"], client_id, {}, now_ms)
+    return NewEndpoint(row, secret)
+
+
+def list_endpoints(office: Office, client_id: str, api: str) -> Sequence[Row]:
+    """Oldest first."""
+    with office.database.reading() as connection:
+        return _all_of(connection, client_id, api)
+
+
+def get_endpoint(office: Office, client_id: str, api: str, endpoint_id: str) -> Row:
+    """Raises NotFoundError."""
+    with office.database.reading() as connection:
+        return _own(connection, client_id, api, endpoint_id)
+
+
+def enabled_endpoints(connection: sa.Connection, client_id: str, api: str) -> list[Row]:
+    return [row for row in _all_of(connection, client_id, api) if row["disabled_ms"] is None]
+
+
+def delete_endpoint(office: Office, client_id: str, api: str, endpoint_id: str) -> None:
+    """It is told nothing more, not even what was on its way. Raises NotFoundError.
+
+    The row stays, without address and secret, since messages refer to it.
+    """
+    with office.database.writing() as connection:
+        _own(connection, client_id, api, endpoint_id)
+        now_ms = office.now_ms()
+        connection.execute(
+            endpoints.update()
+            .where(endpoints.c.id == endpoint_id)
+            .values(url="", secret="", disabled_ms=now_ms)
+        )
+        connection.execute(
+            deliveries.update()
+            .where(deliveries.c.endpoint_id == endpoint_id, deliveries.c.state == WAITING)
+            .values(state=FAILED, last_error=DELETED, next_ms=None, finished_ms=now_ms)
+        )
+        audit.record(connection, "endpoint.deleted", endpoint_id, client_id, {}, now_ms)
+
+
+def send_test(office: Office, client_id: str, api: str, endpoint_id: str, body: str) -> str:
+    """Tell an endpoint something, as any job would; the id of the message.
+
+    Raises NotFoundError.
+    """
+    message_id = f"msg_test_{new_id(office.now_ms())}"
+    with office.database.writing() as connection:
+        row = _own(connection, client_id, api, endpoint_id)
+        message = Message(message_id, "endpoint.test", row["url"], body, endpoint_id)
+        line_up(connection, office, client_id, api, message)
+    return message_id
+
+
+def check_there(office: Office, client_id: str, delivery_id: str) -> None:
+    """Whether a message can be sent again: not to an endpoint that was deleted.
+
+    Raises NotFoundError.
+    """
+    query = (
+        sa.select(deliveries.c.endpoint_id, endpoints.c.url)
+        .outerjoin(endpoints, endpoints.c.id == deliveries.c.endpoint_id)
+        .where(deliveries.c.id == delivery_id, deliveries.c.client_id == client_id)
+    )
+    with office.database.reading() as connection:
+        row = connection.execute(query).first()
+    if row is None:
+        raise NotFoundError("delivery")
+    if row.endpoint_id and not row.url:
+        raise NotFoundError("endpoint any more")
+
+
+def read_secret(office: Office, endpoint_id: str) -> str:
+    """Raises NotFoundError, SealBrokenError."""
+    with office.database.reading() as connection:
+        query = sa.select(endpoints.c.secret).where(endpoints.c.id == endpoint_id)
+        sealed = connection.execute(query).scalar()
+    if not sealed:
+        raise NotFoundError("endpoint any more")
+    return office.sealer.unseal(sealed, _purpose(endpoint_id))
+
+
+def _all_of(connection: sa.Connection, client_id: str, api: str) -> list[Row]:
+    query = sa.select(endpoints).where(
+        endpoints.c.client_id == client_id, endpoints.c.api == api, endpoints.c.url != ""
+    )
+    return list(connection.execute(query.order_by(endpoints.c.id)).mappings())
+
+
+def _own(connection: sa.Connection, client_id: str, api: str, endpoint_id: str) -> Row:
+    found = [row for row in _all_of(connection, client_id, api) if row["id"] == endpoint_id]
+    if not found:
+        raise NotFoundError("endpoint")
+    return found[0]
+
+
+def _purpose(endpoint_id: str) -> str:
+    return f"endpoint:{endpoint_id}"

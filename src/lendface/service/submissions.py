@@ -1,0 +1,74 @@
+"""Jobs made of files that are only named: their rows and the job's come into being together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..errors import QuotaExceededError
+from ..net.guard import check_url
+from ..storage.database import lock_row
+from ..storage.tables import clients
+from . import ledger
+from .jobs import Wish, find_repeated, submit_in
+from .office import Office
+from .requests import FetchJob, JobRequest, ScanJob
+from .uploads import declare_url
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Takes in files while a job is being made, in the job's own transaction."""
+
+    connection: sa.Connection
+    office: Office
+    client_id: str
+
+    def by_url(self, url: str, name: str = "") -> str:
+        """The upload id of a file that the job will fetch first.
+
+        Raises InvalidUrlError, UrlNotAllowedError for what can be told without asking anybody.
+        """
+        check_url(url, self.office.rules.fetch.allow)
+        return declare_url(self.connection, self.office, self.client_id, url, name)
+
+
+def submit_new(
+    office: Office,
+    client_id: str,
+    request_hash: str,
+    make: Callable[[Intake], JobRequest],
+    wish: Wish,
+) -> Row:
+    """A job of what ``make`` makes, or none and no files either.
+
+    The same idempotency key with the same ``request_hash`` gives the same job again, and nothing
+    is made. Raises what ``jobs.submit`` raises, what ``make`` raises, and QuotaExceededError
+    where no unit is left.
+    """
+    with office.database.writing() as connection:
+        lock_row(connection, clients, client_id)
+        if earlier := find_repeated(connection, client_id, wish.idempotency_key, request_hash):
+            return earlier
+        request = make(Intake(connection, office, client_id))
+        if not isinstance(request, ScanJob | FetchJob):
+            check_units(connection, client_id)
+        return submit_in(connection, office, client_id, request, wish, request_hash)
+
+
+def is_repeated(office: Office, client_id: str, key: str | None, request_hash: str) -> bool:
+    """Whether there is such a job already. Raises IdempotencyMismatchError."""
+    with office.database.reading() as connection:
+        return find_repeated(connection, client_id, key, request_hash) is not None
+
+
+def check_units(connection: sa.Connection, client_id: str) -> None:
+    """A job that certainly cannot be paid is not begun. Raises QuotaExceededError."""
+    left = ledger.balance(connection, client_id).left
+    if left is not None and left < 1:
+        raise QuotaExceededError(1, max(0, left))

@@ -1,0 +1,139 @@
+"""An office for tests: a real database and real files in a folder, and a queue that nobody serves.
+
+Jobs stay queued; ``end_job`` and ``start_job`` do to them what workers would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from lendface.net.fetch import FetchPolicy
+from lendface.net.guard import parse_allow
+from lendface.pipeline.steps import Limits
+from lendface.service.clients import NewClient, create_client
+from lendface.service.jobs import end, lock_job
+from lendface.service.office import MessageForm, Office, Rules
+from lendface.service.sealing import Sealer
+from lendface.service.states import RUNNING, JobState
+from lendface.storage.database import Database
+from lendface.storage.folder_blobs import FolderBlobs
+from lendface.storage.schema import upgrade
+from lendface.storage.signing import UrlSigner
+from lendface.storage.tables import jobs
+
+SECRET = bytes(range(32))
+BASE_URL = "http://testserver"
+BEGAN_MS = 1_790_000_000_000
+MIB = 1 << 20
+
+
+@dataclass
+class Clock:
+    """Stands still until a test moves it."""
+
+    ms: int = BEGAN_MS
+
+    def __call__(self) -> int:
+        return self.ms
+
+    def pass_s(self, seconds: float) -> None:
+        self.ms += round(seconds * 1000)
+
+
+@dataclass
+class RecordingQueue:
+    """Plays ``service.office.Queue``; remembers what it was asked."""
+
+    submitted: list[tuple[str, int]] = field(default_factory=list)  # job, run
+    sent: list[tuple[str, int, int]] = field(default_factory=list)  # delivery, round, attempt
+    cancelled: list[tuple[str, int]] = field(default_factory=list)
+    forgotten: list[tuple[str, int]] = field(default_factory=list)
+
+    def submit(
+        self, connection: sa.Connection, job_id: str, run: int, *, priority: int, render_queue: str
+    ) -> None:
+        self.submitted.append((job_id, run))
+
+    def submit_delivery(
+        self,
+        connection: sa.Connection,
+        delivery_id: str,
+        round_number: int,
+        attempt: int,
+        delay_s: float,
+    ) -> None:
+        self.sent.append((delivery_id, round_number, attempt))
+
+    def cancel(self, job_id: str, run: int) -> None:
+        self.cancelled.append((job_id, run))
+
+    def forget(self, job_id: str, run: int) -> None:
+        self.forgotten.append((job_id, run))
+
+
+def make_rules(**changes: Any) -> Rules:
+    """Small limits, and this machine's own servers may be reached."""
+    given: dict[str, Any] = {
+        "limits": Limits(max_bytes=64 * MIB),
+        "photo_limits": Limits(max_bytes=8 * MIB),
+        "fetch": FetchPolicy(max_bytes=64 * MIB, allow=parse_allow("127.0.0.1")),
+        "max_photo_bytes": 8 * MIB,
+        "rate_per_minute": 1_000_000,
+    }
+    return Rules(**given | changes)
+
+
+@contextmanager
+def open_office(
+    folder: Path,
+    *,
+    database_url: str | None = None,
+    base_url: str = BASE_URL,
+    clock: Clock | None = None,
+    forms: Mapping[str, MessageForm] | None = None,
+    **rules: Any,
+) -> Iterator[Office]:
+    """An office whose everything lies in ``folder``, or on the database that is given."""
+    database = Database(database_url or f"sqlite:///{folder / 'lendface.db'}")
+    upgrade(database)
+    try:
+        yield Office(
+            database=database,
+            blobs=FolderBlobs(folder / "blobs"),
+            links=UrlSigner(SECRET, base_url),
+            sealer=Sealer(SECRET),
+            queue=RecordingQueue(),
+            rules=make_rules(**rules),
+            now_ms=clock or Clock(),
+            forms=forms or {},
+        )
+    finally:
+        database.close()
+
+
+def new_client(office: Office, name: str = "a client", **facts: Any) -> NewClient:
+    return create_client(office, name, **facts)
+
+
+def start_job(office: Office, job_id: str, stage: str = "scan", **changes: Any) -> None:
+    """As if a worker had begun it."""
+    changes |= {"state": RUNNING.value, "stage": stage, "started_ms": office.now_ms()}
+    change_job(office, job_id, **changes)
+
+
+def change_job(office: Office, job_id: str, **changes: Any) -> None:
+    changes |= {"changed_ms": office.now_ms()}
+    with office.database.writing() as connection:
+        connection.execute(jobs.update().where(jobs.c.id == job_id).values(**changes))
+
+
+def end_job(office: Office, job_id: str, state: JobState, **changes: Any) -> None:
+    """As a worker ends it: with messages, units and the next job's turn."""
+    with office.database.writing() as connection:
+        end(connection, office, lock_job(connection, job_id), state, **changes)
