@@ -10,7 +10,7 @@ from .chunks import (
     plan_chunks,
 )
 from .encode import EncodeOptions
-from .images import ImageInfo, is_image, read_image, write_image
+from .images import ImageInfo, encode_image, is_image, read_image, write_image
 from .planes import PlanesPicture
 from .prefetch import prefetch
 from .probe import ColourTags, MediaInfo, StreamInfo, probe
@@ -28,6 +28,7 @@ __all__ = [
     "StreamInfo",
     "VideoReader",
     "VideoWriter",
+    "encode_image",
     "fresh_starts",
     "is_image",
     "join_chunks",

@@ -144,6 +144,11 @@ def write_image(path: Path, picture: Picture, info: ImageInfo, quality: int = 95
             ) from fault
 
 
+def encode_image(rgb: Pixels, kind: str = "jpg", quality: int = 92) -> bytes:
+    """(H, W, 3) RGB as the bytes of a JPEG, PNG or WebP. Raises OutputFormatError."""
+    return encode(f".{kind}", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), ImageInfo(kind), quality)
+
+
 def encode(suffix: str, bgr: Pixels, info: ImageInfo, quality: int) -> bytes:
     kept = {EXIF: info.exif, XMP: info.xmp, ICC: info.icc}
     kinds = [kind for kind, value in kept.items() if value]
