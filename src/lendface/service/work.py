@@ -21,6 +21,7 @@ from ..errors import CancelledError, FetchError, UploadMissingError
 from ..net.datauri import is_data_uri, read_data_uri
 from ..net.fetch import fetch
 from ..pipeline import steps
+from ..pipeline.detect import Detected, FoundFace, LookedAt, cut_out, describe_face, detect, xywh
 from ..pipeline.parts import Parts, Progress, Watch
 from ..storage.scratch import Scratch
 from ..storage.tables import jobs, tasks, uploads
@@ -28,7 +29,7 @@ from . import deliveries, ledger, translate
 from .jobs import end, get_row, lock_job, lock_to_end
 from .office import Office
 from .prices import units_of
-from .requests import FetchJob, JobRequest, ScanJob, SwapJob, digest, load_request
+from .requests import DetectJob, FetchJob, JobRequest, ScanJob, SwapJob, digest, load_request
 from .states import FAILED, LIVE, QUEUED, RUNNING, SUCCEEDED
 from .uploads import READY, mark_failed, mark_ready
 
@@ -103,8 +104,11 @@ class JobWork:
             return None
         with self._files(request, follow) as files:
             match name:
+                case "probe" if isinstance(request, DetectJob):
+                    return self._detect(job, request, files, follow)
                 case "probe":
-                    return self._probe(job, request, files)
+                    self._probe(job, request, files)
+                    return True
                 case "scan":
                     return self._scan(job, request, files, follow)
         if not isinstance(request, SwapJob):
@@ -172,6 +176,51 @@ class JobWork:
                 frames_total=translate.frames_in(request, facts),
                 units=units,
             )
+
+    def _detect(self, job: Row, request: DetectJob, files: Files, follow: Follow) -> bool:
+        """All there is to do for a look at some pictures."""
+        limits, found = self.office.rules.limits, []
+        for number, upload_id in enumerate(request.targets):
+            follow.check()
+            path = files.path(upload_id)
+            steps.check_target(path, limits, name="the file")
+            detected = detect(
+                path, self.load_parts(), request.frames, largest_only=request.largest_only
+            )
+            found.append(self._described(job, request, number, detected))
+        with self.office.database.writing() as connection:
+            self._keep_facts(connection, job, {"result": {"targets": found}})
+        return False
+
+    def _described(
+        self, job: Row, request: DetectJob, number: int, detected: Detected
+    ) -> dict[str, Any]:
+        """Plain values; pictures of the faces become results of the job where wanted."""
+
+        def described(place: str, frame: LookedAt, face: FoundFace) -> dict[str, Any]:
+            facts = describe_face(face)
+            if request.crops:
+                room, data = cut_out(frame.picture, face.box, request.crop_margin)
+                key = f"results/{job['id']}/{place}.jpg"
+                self.office.blobs.put(key, [data], content_type="image/jpeg")
+                facts |= {"crop_key": key, "crop_xywh": xywh(room)}
+            return facts
+
+        return {
+            "kind": detected.kind,
+            "size_wh": list(detected.size_wh),
+            "frames": [
+                {
+                    "index": frame.index,
+                    "time_s": None if frame.time is None else round(float(frame.time), 3),
+                    "faces": [
+                        described(f"face-{number}-{frame.index}-{place}", frame, face)
+                        for place, face in enumerate(frame.faces)
+                    ],
+                }
+                for frame in detected.frames
+            ],
+        }
 
     def _scan(
         self, job: Row, request: ScanJob | SwapJob, files: Files, follow: Follow
