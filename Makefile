@@ -7,11 +7,13 @@ TARGET ?=
 OUT ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo serve test test-services check bench clean
 
 help:
 	@echo "make demo [SOURCE=me.jpg] [TARGET=clip.mp4] [OUT=folder]  make a swapped video"
+	@echo "make serve                                                serve the API on this machine"
 	@echo "make test                                                 run the tests"
+	@echo "make test-services                                        run those that need PostgreSQL and Ceph"
 	@echo "make check                                                lint and type-check"
 	@echo "make bench                                                measure speed"
 
@@ -23,14 +25,20 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cluster]' -r requirements-dev.txt
 	@touch $@
 
 demo: $(VENV)/installed
 	$(BIN)/lendface demo --out "$(OUT)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(TARGET),--target "$(TARGET)")
 
+serve: $(VENV)/installed
+	$(BIN)/lendface serve
+
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not services"
+
+test-services: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m services
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check src tests benchmarks
