@@ -19,7 +19,7 @@ from lendface.pipeline.parts import Parts
 from material import Material
 from people import PEOPLE, read_person
 
-pytest_plugins = ["services.postgres", "services.databases"]
+pytest_plugins = ["services.postgres", "services.databases", "services.moto_s3", "services.rgw"]
 
 
 @pytest.fixture(scope="session")

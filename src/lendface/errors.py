@@ -732,3 +732,104 @@ class TooManyEndpointsError(ServiceError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"there are {limit} webhook endpoints already; delete one first")
         self.limit = limit
+
+
+# Blobs: files the server keeps
+
+
+class StorageError(ServiceError):
+    """The blob store, or a worker's own temporary files."""
+
+    code = "storage"
+
+
+class StorageUnavailableError(StorageError):
+    """The bucket does not answer or refuses us, or the folder cannot be read or written."""
+
+    code = "storage_unavailable"
+    may_pass = True
+
+    def __init__(self) -> None:
+        super().__init__("the file storage does not answer; try again in a moment")
+
+
+class ScratchFullError(StorageError):
+    code = "scratch_full"
+
+    def __init__(self, needed: int, max_bytes: int) -> None:
+        super().__init__(
+            f"a worker needs {needed} bytes for temporary files and may have {max_bytes} in all; "
+            "give it more scratch space"
+        )
+        self.needed, self.max_bytes = needed, max_bytes
+
+
+class BlobKeyError(StorageError):
+    code = "bad_blob_key"
+
+    def __init__(self) -> None:
+        super().__init__("the name of a stored file is not of the form a-z, 0-9 . _ - and /")
+
+
+class BlobMissingError(NotFoundError):
+    code = "blob_missing"
+
+    def __init__(self) -> None:
+        super().__init__("file; it was never sent or is deleted")
+
+
+class BlobTooLargeError(StorageError):
+    code = "blob_too_large"
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"the file is too large: at most {max_bytes} bytes; send a smaller one")
+        self.max_bytes = max_bytes
+
+
+class UploadOffsetError(StorageError):
+    """A part of an upload does not begin where the last one ended."""
+
+    code = "upload_offset"
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"{offset} bytes of this file are here; continue from there")
+        self.offset = offset
+
+
+class UploadBusyError(StorageError):
+    code = "upload_busy"
+    may_pass = True
+
+    def __init__(self) -> None:
+        super().__init__("another request is sending this file; wait until it has ended")
+
+
+class RangeNotSatisfiableError(StorageError):
+    code = "range_not_satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the range lies outside of the file, which has {size} bytes")
+        self.size = size
+
+
+class LinkRefusedError(StorageError):
+    """A signed link does not allow what was asked of it."""
+
+    code = "link_refused"
+
+
+class SignatureInvalidError(LinkRefusedError):
+    code = "signature_invalid"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this link does not allow this request; send the method, headers and length it was "
+            "made for"
+        )
+
+
+class SignatureExpiredError(LinkRefusedError):
+    code = "signature_expired"
+
+    def __init__(self) -> None:
+        super().__init__("this link has expired; ask for a new one")

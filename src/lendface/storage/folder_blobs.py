@@ -1,0 +1,267 @@
+"""Blobs in a folder of this machine, for one machine or a shared file system with locks."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import (
+    BlobKeyError,
+    BlobMissingError,
+    BlobTooLargeError,
+    StorageUnavailableError,
+    UploadBusyError,
+    UploadOffsetError,
+)
+from .blobs import (
+    CHUNK_BYTES,
+    BlobInfo,
+    BlobListing,
+    Intake,
+    check_key,
+    check_prefix,
+    read_chunks,
+)
+from .disk import (
+    files_below,
+    make_folder,
+    opened,
+    remove,
+    settle,
+    settle_folder,
+    storing,
+    write_all,
+)
+from .scratch import Scratch
+
+TRIES = 20  # a folder may be taken away, as empty, just before a file moves in
+
+
+class FolderBlobs:
+    """Finished files in ``blobs/``, puts under way in ``drafts/``, uploads that may be continued
+    in ``partial/``. Only the owner of the process can enter these.
+
+    Plain files and not obstore, whose puts may be lost in a power cut (0.12.1 never calls fsync).
+    """
+
+    def __init__(self, root: Path) -> None:
+        root = root.absolute()
+        self._blobs, self._drafts, self._partial = (
+            root / name for name in ("blobs", "drafts", "partial")
+        )
+        with storing():
+            for folder in (self._blobs, self._drafts, self._partial):
+                make_folder(folder)
+
+    # Whole files
+
+    def put(
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        *,
+        max_bytes: int | None = None,
+        content_type: str | None = None,
+    ) -> BlobInfo:
+        place = self._place(key)
+        intake = Intake(chunks, max_bytes)
+        with self._draft() as (path, descriptor):
+            for chunk in intake:
+                write_all(descriptor, chunk)
+            settle(descriptor)
+            self._publish(path, place)
+        return intake.info(key)
+
+    def put_file(self, key: str, path: Path, *, content_type: str | None = None) -> BlobInfo:
+        return self.put(key, read_chunks(path))
+
+    def info(self, key: str) -> BlobInfo | None:
+        with storing():
+            try:
+                facts = self._place(key).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        if not stat.S_ISREG(facts.st_mode):
+            return None
+        etag = f'"{facts.st_ino:x}-{facts.st_mtime_ns:x}-{facts.st_size:x}"'
+        return BlobInfo(key, facts.st_size, None, etag, facts.st_mtime_ns // 1_000_000)
+
+    def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        info = self._get(key)
+        end = info.size if end is None else min(end, info.size)
+        return _read_file(self._place(key), start, end)
+
+    def exists(self, key: str) -> bool:
+        return self.info(key) is not None
+
+    def delete(self, key: str) -> None:
+        """With what there is of it in ``partial``."""
+        with storing():
+            remove(self._place(key), self._blobs)
+            remove(self._part(key), self._partial)
+
+    def delete_many(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.delete(key)
+
+    def list(self, prefix: str = "") -> Iterator[BlobListing]:
+        for path, facts in files_below(self._blobs / check_prefix(prefix)):
+            key = path.relative_to(self._blobs).as_posix()
+            yield BlobListing(key, facts.st_size, facts.st_mtime_ns // 1_000_000)
+
+    @contextmanager
+    def local(self, key: str, scratch: Scratch) -> Iterator[Path]:
+        """The file itself, without a copy."""
+        self._get(key)
+        yield self._place(key)
+
+    def check(self) -> None:
+        with self._draft() as (_, descriptor):
+            write_all(descriptor, b"lendface")
+            settle(descriptor)
+
+    # Uploads that may be continued
+
+    def append(
+        self, key: str, offset: int, chunks: Iterable[bytes], *, total_size: int
+    ) -> BlobInfo | None:
+        """Take the bytes from ``offset`` on; with byte ``total_size`` the file becomes the blob.
+
+        Returns None while some are missing. What came stays when ``chunks`` raises. Raises
+        UploadOffsetError unless exactly ``offset`` bytes are here, UploadBusyError while another
+        request sends, BlobTooLargeError for more than ``total_size`` bytes, BlobMissingError where
+        the upload was deleted meanwhile.
+        """
+        place, path = self._place(key), self._part(key)
+        with opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND) as descriptor:
+            if not _hold(path, descriptor):
+                raise UploadBusyError
+            size = os.lseek(descriptor, 0, os.SEEK_END)
+            if offset != size:
+                raise UploadOffsetError(size)
+            try:
+                size += _write_at_most(descriptor, chunks, size, total_size)
+            finally:
+                settle(descriptor)
+            if size < total_size:
+                return None
+            whole = Intake(_read(descriptor, 0, size))
+            for _ in whole:
+                pass  # it hashes
+            self._publish(path, place)
+            return whole.info(key)
+
+    def partial_size(self, key: str) -> int:
+        """How many bytes of an upload under way are here; 0 where there is none."""
+        path = self._part(key)
+        return path.stat().st_size if path.exists() else 0
+
+    def sweep_unfinished(self, older_than_s: float, now_s: float) -> int:
+        """Drafts and partial uploads to which nothing was written for ``older_than_s``."""
+        before = now_s - older_than_s
+        with storing():
+            left = [*files_below(self._drafts), *files_below(self._partial)]
+            return sum(_sweep(path) for path, facts in left if facts.st_mtime < before)
+
+    # Inside
+
+    def _place(self, key: str) -> Path:
+        return self._blobs / check_key(key)
+
+    def _part(self, key: str) -> Path:
+        return self._partial / hashlib.sha256(check_key(key).encode()).hexdigest()
+
+    def _get(self, key: str) -> BlobInfo:
+        if info := self.info(key):
+            return info
+        raise BlobMissingError
+
+    @contextmanager
+    def _draft(self) -> Iterator[tuple[Path, int]]:
+        """A file without a key yet, and its descriptor; it goes unless it was published."""
+        path = self._drafts / secrets.token_hex(16)
+        try:
+            with opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
+                _hold(path, descriptor)
+                yield path, descriptor
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _publish(self, path: Path, place: Path) -> None:
+        """Give a whole file its name, in one step for whoever looks."""
+        with storing():
+            for _ in range(TRIES):
+                if _move(path, place):
+                    settle_folder(place.parent)
+                    return
+        raise StorageUnavailableError
+
+
+def _move(path: Path, place: Path) -> bool:
+    """Whether it moved; not if a folder went away under way. Raises BlobKeyError where a blob or a
+    folder is in the way, BlobMissingError where the file itself was deleted."""
+    try:
+        make_folder(place.parent)
+        path.replace(place)
+    except FileNotFoundError:
+        if not path.exists():
+            raise BlobMissingError from None
+        return False
+    except (IsADirectoryError, NotADirectoryError):
+        raise BlobKeyError from None
+    return True
+
+
+def _hold(path: Path, descriptor: int) -> bool:
+    """Whether the file is ours alone now, until the descriptor closes or the process dies."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def _sweep(path: Path) -> bool:
+    """Whether it was removed; not while somebody holds it."""
+    try:
+        with path.open("rb") as file:
+            if not _hold(path, file.fileno()):
+                return False
+            path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _write_at_most(descriptor: int, chunks: Iterable[bytes], size: int, total_size: int) -> int:
+    """How many bytes were added to the ``size`` that are there."""
+    added = 0
+    if size > total_size:
+        raise BlobTooLargeError(total_size)
+    for chunk in chunks:
+        if size + added + len(chunk) > total_size:
+            raise BlobTooLargeError(total_size)
+        write_all(descriptor, chunk)
+        added += len(chunk)
+    return added
+
+
+def _read(descriptor: int, start: int, end: int) -> Iterator[bytes]:
+    while start < end:
+        with storing():
+            data = os.pread(descriptor, min(CHUNK_BYTES, end - start), start)
+        if not data:
+            raise StorageUnavailableError  # the file is shorter than it was
+        start += len(data)
+        yield data
+
+
+def _read_file(path: Path, start: int, end: int) -> Iterator[bytes]:
+    with opened(path, os.O_RDONLY) as descriptor:
+        yield from _read(descriptor, start, end)
