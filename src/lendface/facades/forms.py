@@ -1,0 +1,10 @@
+"""How each API tells its clients what became of a job, by the name jobs keep of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..service.office import MessageForm
+from .native.webhooks import NativeForm
+
+FORMS: Mapping[str, MessageForm] = {"native": NativeForm()}
