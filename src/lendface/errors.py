@@ -206,10 +206,12 @@ class MediaBadContainerError(MediaError):
 class MediaBadCodecError(MediaError):
     code = "media_bad_codec"
 
-    def __init__(self, name: str, codec: str, allowed: tuple[str, ...]) -> None:
+    def __init__(
+        self, name: str, codec: str, allowed: tuple[str, ...], what: str = "picture"
+    ) -> None:
         super().__init__(
-            f"the picture of {name} is {codec}, which is not taken; "
-            f"convert it to {', '.join(allowed)}"
+            f"the {what} of {name} is {codec}, which is not taken; convert it to "
+            f"{', '.join(allowed)}"
         )
         self.name, self.codec, self.allowed = name, codec, allowed
 

@@ -57,7 +57,8 @@ def find_format(path: Path) -> str | None:
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return None if b"acTL" in head else "png"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return None if head[12:16] == b"VP8X" and head[20] & 2 else "webp"
+        is_animated = head[12:16] == b"VP8X" and head[20:21] and head[20] & 2
+        return None if is_animated else "webp"
     if head[:4] in (b"II*\x00", b"MM\x00*"):
         return "tiff"
     return "bmp" if head[:2] == b"BM" and head[6:10] == b"\x00\x00\x00\x00" else None

@@ -31,6 +31,7 @@ CONTAINERS = (
 )
 OPENING = {"protocol_whitelist": "file", "format_whitelist": ",".join(CONTAINERS)}
 STILL_DURATION = Fraction(1, 25)
+UNKNOWN_FORMAT = "its format is not one of those that are read"
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def open_container(path: Path) -> Iterator[Any]:
                 os.path.abspath(path), "r", container_options=OPENING, metadata_errors="replace"
             )
         except av.error.ArgumentError as fault:  # what FFmpeg says of a format not in the list
-            raise UnreadableMediaError(path.name, "its format is not one of those read") from fault
+            raise UnreadableMediaError(path.name, UNKNOWN_FORMAT) from fault
     try:
         yield container
     finally:

@@ -12,7 +12,7 @@ import av
 import cv2
 import numpy as np
 
-SHARED_CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "media" / "clips"
+SHARED_CLIPS = Path(__file__).resolve().parents[1].parent / "shared" / "media" / "clips"
 
 
 @dataclass(frozen=True)

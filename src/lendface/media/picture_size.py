@@ -1,0 +1,162 @@
+"""How large a still picture says it is, before anything of it is decoded.
+
+A file of a few bytes can claim 100000x100000 pixels, and a decoder would make room for them. The
+headers are read as the decoders read them; where they do not say a size the file is refused.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+from ..errors import UnreadableMediaError
+from .failures import check_readable
+from .images import find_format
+
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
+MOST_SEGMENTS = 20_000
+MOST_GARBAGE = 1 << 20  # bytes between two segments
+TIFF_SIDES = {256: 0, 257: 1, 322: 0, 323: 1}  # picture and tile, width and length
+TIFF_STRIP_ROWS = 278
+TIFF_NUMBERS = {3: "H", 4: "I"}  # short and long; nobody writes a size otherwise
+MOST_TIFF_TAGS = 4096
+
+
+def read_picture_size(path: Path) -> tuple[int, int]:
+    """(width, height) in pixels as stored, not yet turned; no less than a decoder makes room for.
+
+    Raises FileMissingError, EmptyFileError, UnreadableMediaError.
+    """
+    check_readable(path)
+    kind = find_format(path)
+    if kind is None:
+        raise UnreadableMediaError(path.name, "it is not a JPEG, PNG or WebP picture")
+    with path.open("rb") as file:
+        try:
+            width, height = READERS[kind](file)
+        except (struct.error, ValueError, KeyError):
+            width = height = 0
+    if width <= 0 or height <= 0:
+        raise UnreadableMediaError(path.name, "the picture does not say its size")
+    return width, height
+
+
+def png_size(file: IO[bytes]) -> tuple[int, int]:
+    head = file.read(24)
+    if head[12:16] != b"IHDR":
+        raise ValueError
+    return struct.unpack(">II", head[16:24])
+
+
+def jpeg_size(file: IO[bytes]) -> tuple[int, int]:
+    """Of the first frame header, which stands before the first scan."""
+    file.read(2)
+    for _ in range(MOST_SEGMENTS):
+        marker = _next_jpeg_marker(file)
+        if marker in JPEG_ALONE:
+            continue
+        length = struct.unpack(">H", file.read(2))[0]
+        if marker in JPEG_FRAMES:
+            _, height, width = struct.unpack(">BHH", file.read(5))
+            return width, height
+        if length < 2 or marker in (0xD9, 0xDA):
+            raise ValueError
+        file.seek(length - 2, 1)
+    raise ValueError
+
+
+def _next_jpeg_marker(file: IO[bytes]) -> int:
+    """The first marker after 0xFF; what stands before it is skipped, as libjpeg does."""
+    previous = b""
+    for _ in range(MOST_GARBAGE):
+        if not (byte := file.read(1)):
+            break
+        if previous == b"\xff" and byte not in (b"\x00", b"\xff"):
+            return byte[0]
+        previous = byte
+    raise ValueError
+
+
+def webp_size(file: IO[bytes]) -> tuple[int, int]:
+    """The largest of what the canvas and the picture itself claim."""
+    file.read(12)
+    size = (0, 0)
+    for _ in range(MOST_SEGMENTS):
+        head = file.read(8)
+        if len(head) < 8:
+            break
+        kind, length = head[:4], struct.unpack("<I", head[4:])[0]
+        start = file.tell()
+        if kind in WEBP_SIZES:
+            claimed = WEBP_SIZES[kind](file.read(10))
+            size = max(size[0], claimed[0]), max(size[1], claimed[1])
+        if kind in (b"VP8 ", b"VP8L"):
+            return size
+        file.seek(start + length + (length & 1))
+    raise ValueError
+
+
+def vp8x_size(data: bytes) -> tuple[int, int]:
+    return 1 + int.from_bytes(data[4:7], "little"), 1 + int.from_bytes(data[7:10], "little")
+
+
+def vp8_size(data: bytes) -> tuple[int, int]:
+    if data[3:6] != b"\x9d\x01\x2a":
+        raise ValueError
+    width, height = struct.unpack("<HH", data[6:10])
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def vp8l_size(data: bytes) -> tuple[int, int]:
+    if data[:1] != b"\x2f":
+        raise ValueError
+    bits = int.from_bytes(data[1:5], "little")
+    return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+
+
+def bmp_size(file: IO[bytes]) -> tuple[int, int]:
+    head = file.read(26)
+    (length,) = struct.unpack("<I", head[14:18])
+    if length == 12:
+        return struct.unpack("<HH", head[18:22])
+    width, height = struct.unpack("<ii", head[18:26])
+    return width, abs(height)
+
+
+def tiff_size(file: IO[bytes]) -> tuple[int, int]:
+    """Of the first picture, or of its tiles or strips where those are larger."""
+    head = file.read(8)
+    order = "<" if head[:2] == b"II" else ">"
+    file.seek(struct.unpack(f"{order}I", head[4:8])[0])
+    (count,) = struct.unpack(f"{order}H", file.read(2))
+    entries = file.read(12 * min(count, MOST_TIFF_TAGS))
+    sides, strip_rows = [0, 0], 0
+    for at in range(0, len(entries) - 11, 12):
+        tag, kind = struct.unpack_from(f"{order}HH", entries, at)
+        if tag in TIFF_SIDES or tag == TIFF_STRIP_ROWS:
+            (value,) = struct.unpack_from(order + TIFF_NUMBERS[kind], entries, at + 8)
+            side = TIFF_SIDES.get(tag)
+            if side is None:
+                strip_rows = value
+            else:
+                sides[side] = max(sides[side], value)
+    if not all(sides) or strip_rows in (0, 0xFFFFFFFF):
+        return sides[0], sides[1]
+    return sides[0], max(sides[1], strip_rows)
+
+
+WEBP_SIZES: Mapping[bytes, Callable[[bytes], tuple[int, int]]] = {
+    b"VP8X": vp8x_size,
+    b"VP8 ": vp8_size,
+    b"VP8L": vp8l_size,
+}
+READERS: Mapping[str, Callable[[IO[bytes]], tuple[int, int]]] = {
+    "png": png_size,
+    "jpeg": jpeg_size,
+    "webp": webp_size,
+    "bmp": bmp_size,
+    "tiff": tiff_size,
+}
