@@ -116,6 +116,7 @@ jobs = sa.Table(
     sa.Index(None, "client_id", "created_ms"),
     sa.Index(None, "state", "priority", "created_ms"),
     sa.Index(None, "expires_ms"),
+    sa.Index(None, "finished_ms"),
 )
 
 # What a job's workers do: one row for each stage and chunk of a run.
@@ -171,6 +172,7 @@ deliveries = sa.Table(
     _ms("finished_ms"),
     sa.Index(None, "client_id", "created_ms"),
     sa.Index(None, "job_id"),
+    sa.Index(None, "finished_ms"),
 )
 
 # Units: negative is used or held. A job is charged once, since (job, reason) is there once; its

@@ -120,6 +120,7 @@ def upgrade() -> None:
         op.f("ix_jobs_client_id_created_ms"), "jobs", ["client_id", "created_ms"], unique=False
     )
     op.create_index(op.f("ix_jobs_expires_ms"), "jobs", ["expires_ms"], unique=False)
+    op.create_index(op.f("ix_jobs_finished_ms"), "jobs", ["finished_ms"], unique=False)
     op.create_index(
         op.f("ix_jobs_state_priority_created_ms"),
         "jobs",
@@ -190,6 +191,7 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(op.f("ix_deliveries_job_id"), "deliveries", ["job_id"], unique=False)
+    op.create_index(op.f("ix_deliveries_finished_ms"), "deliveries", ["finished_ms"], unique=False)
     op.create_table(
         "ledger",
         sa.Column("id", COUNTER, autoincrement=True, nullable=False),
