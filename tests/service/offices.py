@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from lendface.pipeline.steps import Limits
 
 from lendface.net.fetch import FetchPolicy
 from lendface.net.guard import parse_allow
-from lendface.pipeline.steps import Limits
 from lendface.service.clients import NewClient, create_client
-from lendface.service.jobs import end, lock_job
+from lendface.service.jobs import end, lock_to_end
 from lendface.service.office import MessageForm, Office, Rules
 from lendface.service.sealing import Sealer
 from lendface.service.states import RUNNING, JobState
@@ -136,4 +136,4 @@ def change_job(office: Office, job_id: str, **changes: Any) -> None:
 def end_job(office: Office, job_id: str, state: JobState, **changes: Any) -> None:
     """As a worker ends it: with messages, units and the next job's turn."""
     with office.database.writing() as connection:
-        end(connection, office, lock_job(connection, job_id), state, **changes)
+        end(connection, office, lock_to_end(connection, job_id), state, **changes)

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ..errors import ResultGoneError, ResultNotReadyError
+from ..errors import NotFoundError, ResultGoneError, ResultNotReadyError
 from ..service.office import Office
 from ..service.states import SUCCEEDED
 from .serving import Stored, answer_file
@@ -22,11 +22,13 @@ def answer_result(
     """The file itself, or the way to it in a bucket (``streams`` says which).
 
     HEAD is always answered here: a link is good for one method. Raises ResultNotReadyError,
-    ResultGoneError, RangeNotSatisfiableError.
+    ResultGoneError, NotFoundError for jobs that make no file, RangeNotSatisfiableError.
     """
     result = job["result"] or {}
-    if job["state"] != SUCCEEDED or (not job["purged_ms"] and "blob_key" not in result):
+    if job["state"] != SUCCEEDED:
         raise ResultNotReadyError(job["state"])
+    if "blob_key" not in result:
+        raise NotFoundError("file: this job's result is in its description")
     info = None if job["purged_ms"] else office.blobs.info(result["blob_key"])
     if info is None:
         raise ResultGoneError

@@ -15,7 +15,7 @@ from ..storage.tables import clients
 from . import ledger
 from .jobs import Wish, find_repeated, submit_in
 from .office import Office
-from .requests import FetchJob, JobRequest, ScanJob
+from .requests import JobRequest, SwapJob
 from .uploads import declare_url
 
 Row = Mapping[str, Any]
@@ -56,7 +56,7 @@ def submit_new(
         if earlier := find_repeated(connection, client_id, wish.idempotency_key, request_hash):
             return earlier
         request = make(Intake(connection, office, client_id))
-        if not isinstance(request, ScanJob | FetchJob):
+        if isinstance(request, SwapJob):
             check_units(connection, client_id)
         return submit_in(connection, office, client_id, request, wish, request_hash)
 

@@ -28,7 +28,7 @@ from .views import Row, job_view, result_name
 router = APIRouter(tags=["jobs"])
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-Kind = Literal["swap", "scan", "fetch"]
+Kind = Literal["swap", "scan", "detect", "fetch"]
 
 
 def view(office: Office, job: Row) -> Job:
@@ -81,10 +81,24 @@ def delete_job(job_id: PathId, office: Desk, client: Caller) -> Response:
     return Response(status_code=204)
 
 
+EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"enum": ["progress", "end"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Job"},
+        },
+        "id": {"type": "string"},
+        "retry": {"type": "integer"},
+    },
+}
 EVENTS = {
     200: {
         "description": "progress until the job has ended; event `progress`, at last `end`",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": EVENT}},
     },
     204: {"description": "the last event was seen already; do not come again"},
 }
@@ -98,13 +112,14 @@ async def watch_job(
     request: Request,
     office: Desk,
     client: Caller,
-    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)] = None,
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
 ) -> Response:
     """Server-sent events; the data of each is the job."""
     return await follow(request, office, client.id, job_id, last_event_id)
 
 
-FILE = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+BYTES = {"schema": {"type": "string", "format": "binary"}}
+FILE = {"content": {"video/*": BYTES, "image/*": BYTES}}
 RESULT = {
     200: {"description": "the file", **FILE},
     206: {"description": "a part of the file", **FILE},

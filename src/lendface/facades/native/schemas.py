@@ -13,10 +13,11 @@ MAX_BYTES = 1 << 50  # of a declared size: what every database can hold
 NOTES_BYTES = 4096
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s\x00-\x20\x7f]+$", max_length=2048)]
+Url = Annotated[str, Field(pattern=r"^https?://[^\x00-\x20\x7f-\xa0]+$", max_length=2048)]
 Name = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f/\\]{1,200}$")]
 MediaType = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}$")
+    str,
+    Field(pattern=r"^(?:(?:image|video)/[A-Za-z0-9_.+-]{1,60}|application/octet-stream)$"),
 ]
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 FaceNumber = Annotated[int, Field(ge=1, le=10_000, description="number of the cast list")]
@@ -58,7 +59,7 @@ class NewFile(Asked):
     """A file that is sent to the link which the answer gives."""
 
     name: Name
-    content_type: MediaType = Field(examples=["video/mp4"], description="an image or video type")
+    content_type: MediaType = Field(examples=["video/mp4"])
     size: int = Field(ge=1, le=MAX_BYTES, description="exact, in bytes")
 
 
@@ -202,7 +203,7 @@ class Result(Told):
 
 class Job(Told):
     id: str
-    kind: Literal["swap", "scan", "fetch"]
+    kind: Literal["swap", "scan", "detect", "fetch"]
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     stage: str = Field(description="what is being done: fetch, probe, scan, render, join, finish")
     run: int = Field(description="1, and one more for every retry")
