@@ -346,6 +346,16 @@ class NoSuchPersonError(FaceError):
     code = "no_such_person"
 
 
+class SeveralPeopleError(FaceError):
+    """One person was promised and several are clearly seen."""
+
+    code = "several_people"
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} people are clearly seen in the target; it must show one")
+        self.count = count
+
+
 # Models and runtimes
 
 
@@ -409,6 +419,15 @@ class NotFoundError(ServiceError):
     def __init__(self, what: str) -> None:
         super().__init__(f"there is no such {what}")
         self.what = what
+
+
+class TracksDamagedError(ServiceError):
+    """The file that a scan left for the rendering is not whole."""
+
+    code = "tracks_damaged"
+
+    def __init__(self) -> None:
+        super().__init__("what the scan found cannot be read back; run the job again")
 
 
 class UploadMissingError(ServiceError):
@@ -607,6 +626,10 @@ class KeyRevokedError(KeyRefusedError):
         super().__init__("this key was revoked; ask the operator of this server for a new one")
 
 
+class ClientRevokedError(KeyRevokedError):
+    """Not only this key but its client was revoked; most APIs tell no difference."""
+
+
 class KeyExpiredError(KeyRefusedError):
     code = "key_expired"
 
@@ -726,6 +749,17 @@ class ResultGoneError(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("the result was deleted when its time was over; submit the job again")
+
+
+class WaitTimeoutError(ServiceError):
+    """Somebody waits for a quick job, and it has not ended."""
+
+    code = "still_running"
+    may_pass = True
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"it was not done within {limit_s:g} s; try again later")
+        self.limit_s = limit_s
 
 
 class TooManyEndpointsError(ServiceError):

@@ -33,6 +33,8 @@ class Photo:
     name: str
     picture: Picture
     face_number: int | None = None  # which face, 1-based from left to right
+    face_at_xy: tuple[float, float] | None = None  # or the one at or nearest to this pixel
+    face_at_xy: tuple[float, float] | None = None  # a point of the face that is meant, pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,21 +79,24 @@ class Enroller:
 
         Raises NoSourceFaceError, SeveralSourceFacesError or NoSuchSourceFaceError.
         """
-        mesh = self._choose(photo, self.find_meshes(photo.picture))
+        mesh = self._choose(photo, self.find_meshes(photo.picture, photo.face_at_xy is not None))
         embedding = self.recognizer.embed(photo.picture, five_points(mesh.landmarks_xyz))
         return Portrait(photo.picture, mesh, embedding)
 
-    def find_meshes(self, picture: Picture) -> list[Mesh]:
-        """All faces worth naming, from left to right."""
+    def find_meshes(self, picture: Picture, with_bystanders: bool = False) -> list[Mesh]:
+        """All faces worth naming, from left to right; also those far smaller than the largest."""
         looked = [self._look(picture, face) for face in self.detector.detect(picture)]
         meshes = [mesh for mesh in looked if mesh.score >= LEAST_SCORE]
         tallest = max((face_height_px(mesh) for mesh in meshes), default=0)
-        named = [mesh for mesh in meshes if face_height_px(mesh) >= BYSTANDER * tallest]
+        least = 0 if with_bystanders else BYSTANDER * tallest
+        named = [mesh for mesh in meshes if face_height_px(mesh) >= least]
         return sorted(named, key=lambda mesh: float(mesh.landmarks_xyz[:POINTS, 0].mean()))
 
     def _choose(self, photo: Photo, meshes: list[Mesh]) -> Mesh:
         if not meshes:
             raise NoSourceFaceError(photo.name)
+        if photo.face_at_xy is not None:
+            return _at(photo.face_at_xy, meshes)
         if photo.face_number is not None:
             if not 1 <= photo.face_number <= len(meshes):
                 raise NoSuchSourceFaceError(photo.name, photo.face_number, len(meshes))
@@ -107,6 +112,30 @@ class Enroller:
             roi = next_face_roi(mesh.landmarks_xyz)
             mesh = self.landmarker.landmarks(picture, crop_of(roi, self.landmarker.size_px))
         return mesh
+
+
+def _at(point_xy: tuple[float, float], meshes: Sequence[Mesh]) -> Mesh:
+    """The face whose middle is nearest to a point, measured in heights of the face."""
+    point = np.float32(point_xy)
+
+    def distance(mesh: Mesh) -> float:
+        middle = mesh.landmarks_xyz[:POINTS, :2].mean(0)
+        return float(np.linalg.norm(point - middle)) / max(face_height_px(mesh), 1.0)
+
+    return min(meshes, key=distance)
+
+
+def nearest(meshes: Sequence[Mesh], at_xy: tuple[float, float]) -> Mesh:
+    """The face whose box holds the point or is nearest to it; of several the most central one."""
+    point = np.float32(at_xy)
+
+    def distance(mesh: Mesh) -> tuple[float, float]:
+        points = mesh.landmarks_xyz[:POINTS, :2]
+        low, high = points.min(0), points.max(0)
+        outside = np.maximum(np.maximum(low - point, point - high), 0)
+        return float(np.linalg.norm(outside)), float(np.linalg.norm((low + high) / 2 - point))
+
+    return min(meshes, key=distance)
 
 
 def face_height_px(mesh: Mesh) -> float:

@@ -42,14 +42,23 @@ class CastNumber:
 
 
 @dataclass(frozen=True)
+class CastNumbers:
+    """Several people by their numbers, who all get the same source."""
+
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class LooksLike:
     """The person whom a reference photo shows."""
 
     photo: Path
-    face_number: int | None = None
+    face_number: int | None = None  # which face of the photo, 1-based from left to right
+    face_at_xy: tuple[float, float] | None = None  # or a point of it, pixels
+    or_most_present: bool = False  # where nobody looks like it
 
 
-Who = MostPresent | Everyone | CastNumber | LooksLike
+Who = MostPresent | Everyone | CastNumber | CastNumbers | LooksLike
 References = Mapping[LooksLike, Floats]  # the embedding (128,) of whom each photo shows
 
 
@@ -60,6 +69,7 @@ class Pair:
     photos: tuple[Path, ...]
     who: Who = field(default_factory=MostPresent)
     face_number: int | None = None  # which face of the photos, 1-based from left to right
+    faces_at_xy: tuple[tuple[float, float] | None, ...] = ()  # or a point of it, for each photo
 
 
 @dataclass(frozen=True)
@@ -159,7 +169,11 @@ def enrol_pairs(pairs: Iterable[Pair], parts: Parts) -> tuple[list[SourceFace], 
     """A source face for each pair, and warnings about their photos."""
     sources, warnings = [], []
     for pair in pairs:
-        photos = [Photo(p.name, read_image(p)[0], pair.face_number) for p in pair.photos]
+        points = [*pair.faces_at_xy, *[None] * len(pair.photos)]
+        photos = [
+            Photo(path.name, read_image(path)[0], pair.face_number, point)
+            for path, point in zip(pair.photos, points, strict=False)
+        ]
         enrolment = parts.enroller.enrol(photos)
         sources.append(enrolment.source)
         warnings += enrolment.warnings
@@ -192,7 +206,7 @@ def read_references(whos: Iterable[Who], parts: Parts) -> References:
     """
     return {
         who: parts.enroller.portrait(
-            Photo(who.photo.name, read_image(who.photo)[0], who.face_number)
+            Photo(who.photo.name, read_image(who.photo)[0], who.face_number, who.face_at_xy)
         ).embedding
         for who in whos
         if isinstance(who, LooksLike)
@@ -208,8 +222,12 @@ def choose(who: Who, source: SourceFace, tracks: Tracks, references: References)
             return plan_everyone(tracks, source)
         case CastNumber(number):
             return SwapPlan({get_person(tracks, number).id: source})
+        case CastNumbers(numbers):
+            return SwapPlan({get_person(tracks, number).id: source for number in numbers})
         case LooksLike():
             person = find_person(tracks, references[who])
+            if person is None and who.or_most_present:
+                return plan_most_present(tracks, source)
             if person is None:
                 raise NoSuchPersonError(
                     f"nobody in the target looks like {who.photo.name}; "

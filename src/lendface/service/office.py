@@ -8,12 +8,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import sqlalchemy as sa
 
 from ..net.fetch import FetchPolicy
-from ..pipeline.steps import Limits
+from ..pipeline.limits import Limits
 from ..storage.blobs import Blobs
 from ..storage.database import Database
 from ..storage.signing import SignedRequest
@@ -86,6 +86,15 @@ class MessageForm(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsStart(Protocol):
+    """A form that also tells when a job begins to run."""
+
+    def start_messages(
+        self, connection: sa.Connection, office: Office, job: Mapping[str, Any]
+    ) -> list[Message]: ...
+
+
 @dataclass(frozen=True)
 class Message:
     """Something to be told to one address."""
@@ -95,6 +104,7 @@ class Message:
     url: str
     body: str
     endpoint_id: str | None = None
+    replaces: str | None = None  # a type: those of the job that still wait are not sent any more
 
 
 @dataclass(frozen=True)

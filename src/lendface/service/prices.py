@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..pipeline.steps import TargetFacts
+from ..pipeline.limits import TargetFacts
 from .requests import JobRequest, SwapJob
 
 SECONDS_PER_UNIT = 5  # a unit buys up to five seconds of film, or one picture
@@ -16,7 +16,7 @@ def units_of(request: JobRequest, facts: TargetFacts) -> int:
         return 0
     if facts.kind == "image":
         return 1
-    end_s = min(request.end_s or math.inf, float(facts.duration_s or 0))
+    end_s = min(request.end_s or math.inf, facts.duration_s)
     return units_of_seconds(max(0.0, end_s - (request.start_s or 0)))
 
 

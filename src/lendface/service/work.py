@@ -22,14 +22,18 @@ from ..net.datauri import is_data_uri, read_data_uri
 from ..net.fetch import fetch
 from ..pipeline import steps
 from ..pipeline.detect import Detected, FoundFace, LookedAt, cut_out, describe_face, detect, xywh
+from ..pipeline.limits import check_photo, check_target
 from ..pipeline.parts import Parts, Progress, Watch
+from ..pipeline.steps import Rendition
+from ..pipeline.trackfile import load_scan
 from ..storage.scratch import Scratch
 from ..storage.tables import jobs, tasks, uploads
-from . import deliveries, ledger, translate
+from . import deliveries, ledger, swapping
 from .jobs import end, get_row, lock_job, lock_to_end
 from .office import Office
 from .prices import units_of
 from .requests import DetectJob, FetchJob, JobRequest, ScanJob, SwapJob, digest, load_request
+from .scans import frame_lines
 from .states import FAILED, LIVE, QUEUED, RUNNING, SUCCEEDED
 from .uploads import READY, mark_failed, mark_ready
 
@@ -61,6 +65,8 @@ class JobWork:
             if job["state"] == QUEUED:
                 changes |= {"state": RUNNING.value, "started_ms": now_ms}
             connection.execute(jobs.update().where(jobs.c.id == job_id).values(**changes))
+            if job["state"] == QUEUED:
+                deliveries.announce_start(connection, self.office, get_row(connection, job_id))
             return _count_attempt(connection, (job_id, run, task), executor, now_ms)
 
     def unclaim(self, job_id: str, run: int, task: str) -> None:
@@ -159,23 +165,20 @@ class JobWork:
 
     def _probe(self, job: Row, request: ScanJob | SwapJob, files: Files) -> None:
         """Refuse what is too large or no film; set aside what it will cost."""
-        limits = translate.limits_for(request, self.office.rules.limits)
-        facts = steps.check_target(files.path(request.target), limits, name="the target")
+        rules = self.office.rules
+        limits = swapping.limits_for(request.limits, rules.limits)
+        facts = check_target(files.path(request.target), limits, name="the target")
         for upload_id in request.uploads[1:]:
-            steps.check_photo(
-                files.path(upload_id), self.office.rules.photo_limits, name="the photo"
-            )
-        units = units_of(request, facts)
+            check_photo(files.path(upload_id), rules.photo_limits, name="the photo")
+        found: dict[str, Any] = {"target": facts.as_dict()}
+        if isinstance(request, SwapJob):
+            found["suffix"] = swapping.suffix_of(request.output, facts)
+        units, frames = units_of(request, facts), swapping.frames_in(request, facts)
         with self.office.database.writing() as connection:
             if units:
-                ledger.hold(connection, job["client_id"], job["id"], units, self.office.now_ms())
-            self._keep_facts(
-                connection,
-                job,
-                {"target": facts.as_dict()},
-                frames_total=translate.frames_in(request, facts),
-                units=units,
-            )
+                now_ms = self.office.now_ms()
+                ledger.hold(connection, job["client_id"], job["id"], units, now_ms)
+            self._keep_facts(connection, job, found, frames_total=frames, units=units)
 
     def _detect(self, job: Row, request: DetectJob, files: Files, follow: Follow) -> bool:
         """All there is to do for a look at some pictures."""
@@ -183,7 +186,7 @@ class JobWork:
         for number, upload_id in enumerate(request.targets):
             follow.check()
             path = files.path(upload_id)
-            steps.check_target(path, limits, name="the file")
+            check_target(path, limits, name="the file")
             detected = detect(
                 path, self.load_parts(), request.frames, largest_only=request.largest_only
             )
@@ -234,7 +237,7 @@ class JobWork:
         names: list[str] = []
         if isinstance(request, SwapJob):
             with self._local(f"{place}/tracks") as tracks:
-                facts |= translate.plan(
+                facts |= swapping.plan(
                     request, files.path, tracks, self.load_parts(), self.office.rules.chunk_s
                 )
             names = [f"chunk/{number}" for number in range(len(facts["chunks"]))]
@@ -245,30 +248,37 @@ class JobWork:
     def _scan_afresh(
         self, request: ScanJob | SwapJob, files: Files, place: str, follow: Follow
     ) -> None:
-        path, blobs = files.path(request.target), self.office.blobs
-        with ExitStack() as made:
-            tracks = made.enter_context(self.scratch.new_file(".tracks"))
-            cast = steps.scan_file_to(
-                path, translate.trim_of(request), self.load_parts(), follow.watch, tracks
-            )
-            for picture in steps.write_pictures(path, tracks):
-                blobs.put(f"{place}/{picture.name}", [picture.data])
+        path, blobs, trim = files.path(request.target), self.office.blobs, swapping.trim_of(request)
+        with self.scratch.new_file(".tracks") as tracks:
+            cast = steps.scan_file_to(path, trim, self.load_parts(), follow.watch, tracks)
+            found = load_scan(tracks)
+            keys = {
+                person.face: self._keep_pictures(place, person)
+                for person in steps.read_pictures(path, trim, found)
+            }
+            for person in cast["people"]:
+                person |= keys[person["face"]]
+            blobs.put(f"{place}/frames.ndjson", frame_lines(found))
             blobs.put_file(f"{place}/tracks", tracks)
-            blobs.put(f"{place}/cast.json", [json.dumps(cast).encode()])  # last: now it is whole
+        cast["tracks_key"] = f"{place}/frames.ndjson"
+        blobs.put(f"{place}/cast.json", [json.dumps(cast).encode()])  # last: now it is whole
+
+    def _keep_pictures(self, place: str, person: steps.PersonPictures) -> dict[str, str]:
+        blobs, name = self.office.blobs, f"{place}/face-{person.face}"
+        blobs.put(f"{name}.jpg", [person.thumbnail], content_type="image/jpeg")
+        blobs.put(f"{name}.png", [person.portrait], content_type="image/png")
+        return {"thumbnail_key": f"{name}.jpg", "portrait_key": f"{name}.png"}
 
     def _render(self, job: Row, request: SwapJob, number: int, follow: Follow) -> None:
-        key = chunk_key(job, request, number)
+        key, facts = chunk_key(job, number), job["facts"]
         if self.office.blobs.exists(key):
             return
-        facts = job["facts"]
-        suffix = translate.chunk_suffix(request, facts, number)
         with (
-            self._files(request, follow) as files,
-            self._local(f"{facts['scan']}/tracks") as tracks,
-            self.scratch.new_file(suffix) as made,
+            self._rendition(job, request, follow) as rendition,
+            self.scratch.new_file(swapping.part_suffix(facts, number)) as made,
         ):
-            warnings = translate.render(
-                request, facts, number, files.path, tracks, self.load_parts(), follow.watch, made
+            warnings = swapping.render(
+                rendition, facts, number, self.load_parts(), follow.watch, made
             )
             self.office.blobs.put_file(key, made)
         if warnings:
@@ -277,26 +287,34 @@ class JobWork:
 
     def _join(self, job: Row, request: SwapJob, follow: Follow) -> None:
         facts = job["facts"]
-        suffix = translate.result_suffix(request, facts)
-        with ExitStack() as open_files:
-            files = open_files.enter_context(self._files(request, follow))
-            parts = [
-                open_files.enter_context(self._local(chunk_key(job, request, number)))
+        with ExitStack() as opened:
+            rendition = opened.enter_context(self._rendition(job, request, follow))
+            rendered = [
+                opened.enter_context(self._local(chunk_key(job, number)))
                 for number in range(len(facts["chunks"]))
             ]
-            made = open_files.enter_context(self.scratch.new_file(suffix))
-            result = translate.join(request, facts, parts, files.path(request.target), made)
-            key = f"results/{job['id']}/result{suffix}"
+            made = opened.enter_context(self.scratch.new_file(facts["suffix"]))
+            result = swapping.join(rendition, facts, rendered, follow.watch, made)
+            key = f"results/{job['id']}/result{facts['suffix']}"
             self.office.blobs.put_file(key, made, content_type=result["content_type"])
         with self.office.database.writing() as connection:
             self._keep_facts(connection, job, {"result": {"blob_key": key, **result}})
+
+    @contextmanager
+    def _rendition(self, job: Row, request: SwapJob, follow: Follow) -> Iterator[Rendition]:
+        """All that decides how the job's result looks, as files of this machine."""
+        with (
+            self._files(request, follow) as files,
+            self._local(f"{job['facts']['scan']}/tracks") as tracks,
+        ):
+            yield swapping.rendition(request, job["facts"], files.path, tracks)
 
     def _finish(self, job: Row) -> None:
         with self.office.database.writing() as connection:
             now = lock_to_end(connection, job["id"])
             if not is_wanted(now, job["run"]):
                 return
-            end(connection, self.office, now, SUCCEEDED, result=translate.result_of(now))
+            end(connection, self.office, now, SUCCEEDED, result=result_of(now))
 
     # Around them
 
@@ -412,12 +430,22 @@ def stage_of(task: str) -> str:
     return STAGE.get(name, name)
 
 
-def chunk_key(job: Row, request: SwapJob, number: int) -> str:
+def chunk_key(job: Row, number: int) -> str:
     """Where a chunk lies: named after all that decides how it looks."""
     facts = job["facts"]
     what = [job["request"], facts["plan"], facts["chunks"][number], facts["scan"]]
-    suffix = translate.chunk_suffix(request, facts, number)
+    suffix = swapping.part_suffix(facts, number)
     return f"work/{job['id']}/{number}-{digest(what)[:16]}{suffix}"
+
+
+def result_of(job: Row) -> dict[str, Any] | None:
+    """What a job's client gets, of all that its tasks found."""
+    facts = job["facts"]
+    if job["kind"] == "scan":
+        return facts["cast"]
+    if job["kind"] != "swap":
+        return facts.get("result")
+    return facts["result"] | {"warnings": swapping.all_warnings(facts)}
 
 
 def _is(key: tuple[str, int, str]) -> sa.ColumnElement[bool]:

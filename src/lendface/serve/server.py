@@ -1,0 +1,96 @@
+"""``lendface serve``: the API, and on one machine the workers beside it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+import sqlalchemy as sa
+import uvicorn
+
+from ..facades.forms import FORMS
+from ..jobs.supervisor import Post, Supervisor
+from ..service.clients import create_client
+from ..settings import PREFIX, Settings
+from ..storage.tables import clients
+from .asgi import build_app
+from .building import Built, build_office, prepare
+from .logs import set_up_logs
+
+log = logging.getLogger("lendface.server")
+
+
+def serve(settings: Settings, *, with_workers: bool, say: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; then let requests and running chunks end.
+
+    ``say`` shows a line to whoever started it. Raises BadOptionError, DatabaseError.
+    """
+    set_up_logs(settings)
+    built = build_office(settings, FORMS)
+    prepare(built)
+    for line in first_words(built):
+        say(line)
+    supervisor = Supervisor(posts_of(settings) if with_workers else [], environment_of(settings))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            build_app(built),
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies or None,
+            timeout_graceful_shutdown=round(settings.drain_s) or 1,
+        )
+    )
+    supervisor.start()
+    try:
+        server.run()
+    finally:
+        supervisor.stop(settings.drain_s + 10)
+        built.close()
+
+
+def first_words(built: Built) -> list[str]:
+    """What the one who starts it should know; a first key where there is none."""
+    lines = [f"lendface serves {built.settings.base_url}; its data is in {built.settings.folder}"]
+    with built.office.database.reading() as connection:
+        is_new = connection.execute(sa.select(clients.c.id).limit(1)).first() is None
+    if is_new:
+        made = create_client(built.office, "first")
+        lines.append(f"first key, shown once: {made.key}")
+    return lines
+
+
+def posts_of(settings: Settings) -> list[Post]:
+    """One process for the light work, and one for each that renders."""
+    names = {"control": "control"} | {
+        f"{settings.render_queue}-{number}": settings.render_queue
+        for number in range(settings.worker_count)
+    }
+    return [Post(name, command_of(name, queue)) for name, queue in names.items()]
+
+
+def command_of(name: str, queue: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "lendface", "work"),
+        *("--queue", queue, "--executor", f"local-{name}", "--supervised"),
+    ]
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The workers get what this process was told, however it was told."""
+    told = {
+        PREFIX + name.upper(): _as_text(getattr(settings, name))
+        for name in settings.model_fields_set
+        if getattr(settings, name) is not None
+    }
+    return {**os.environ, **told, PREFIX + "DATA": str(settings.folder)}
+
+
+def _as_text(value: object) -> str:
+    reveal = getattr(value, "get_secret_value", None)
+    return str(reveal() if reveal else value)

@@ -1,0 +1,74 @@
+"""``lendface work``: one worker process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import lru_cache
+
+from ..app import build
+from ..errors import BadOptionError
+from ..facades.forms import FORMS
+from ..jobs.work import CONTROL, RENDER_QUEUES
+from ..jobs.worker import WorkerOptions, run_worker
+from ..models import RuntimeOptions
+from ..pipeline.parts import Parts
+from ..service.house import Housekeeping
+from ..service.work import JobWork
+from ..settings import Settings, executor_name
+from .building import build_office, durable_engine, locks_of, prepare, scratch_of
+from .logs import set_up_logs
+
+log = logging.getLogger("lendface.worker")
+
+WORDS = {"control": CONTROL} | {queue: (queue,) for queue in RENDER_QUEUES}
+
+
+def queues_of(words: Sequence[str]) -> tuple[str, ...]:
+    """Queues by the words of the command line; all that fits one machine where none is given.
+
+    Raises BadOptionError.
+    """
+    unknown = [word for word in words if word not in WORDS]
+    if unknown:
+        raise BadOptionError(f"--queue {unknown[0]}: choose from {', '.join(WORDS)}")
+    return tuple(queue for word in words for queue in WORDS[word])
+
+
+def work(
+    settings: Settings, words: Sequence[str], executor: str | None, *, is_supervised: bool = False
+) -> None:
+    """Does not return. Raises BadOptionError, ExecutorTakenError, ProviderUnavailableError."""
+    set_up_logs(settings)
+    words = list(words) or ["control", settings.render_queue]
+    queues = queues_of(words)
+    executor = executor or executor_name("-".join(words))
+    built = build_office(settings, FORMS)
+    prepare(built)
+    runtime = RuntimeOptions(provider=settings.provider, threads=settings.threads)
+
+    @lru_cache(maxsize=1)
+    def load_parts() -> Parts:
+        return build(runtime)
+
+    renders = any(queue in RENDER_QUEUES for queue in queues)
+    if renders:
+        load_parts()  # a wrong provider is told now, not by the first job
+    scratch = scratch_of(settings, executor)
+    run_worker(
+        WorkerOptions(
+            executor=executor,
+            queues=queues,
+            polling_s=settings.polling_s,
+            drain_s=settings.drain_s,
+            is_supervised=is_supervised,
+        ),
+        durable_engine(built.office.database),
+        built.durable,
+        locks_of(settings, built.office.database),
+        JobWork(built.office, scratch, load_parts),
+        Housekeeping(
+            built.office, load_parts().provider if renders else "none", built.durable.is_at
+        ),
+        lambda: log.info("worker is ready", extra={"executor": executor, "queues": queues}),
+    )

@@ -1,0 +1,185 @@
+"""A job's request in the words of the pipeline: who gets whose face, how the result is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import NoTargetFaceError
+from ..media import EncodeOptions
+from ..pipeline.limits import Limits, TargetFacts
+from ..pipeline.parts import Parts, Watch
+from ..pipeline.steps import (
+    Rendition,
+    check_single_person,
+    describe_result,
+    join_parts,
+    plan_job,
+    plan_parts,
+    render_part,
+)
+from ..pipeline.swaps import CastNumbers, Everyone, LooksLike, MostPresent, Pair, Who
+from ..pipeline.targets import Trim
+from ..pipeline.trackfile import load_scan
+from .requests import LimitsRef, OutputRef, PairRef, ScanJob, SwapJob, WhoRef, seconds
+
+PathOf = Callable[[str], Path]  # the local file of an upload
+Facts = Mapping[str, Any]  # what a job's earlier tasks found
+
+IMAGE_SUFFIX = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+KEPT_CONTAINERS = {"matroska": ".mkv", "webm": ".webm", "mov": ".mov"}
+
+
+def limits_for(limits: LimitsRef, server: Limits) -> Limits:
+    """The server's limits, tightened by what the request says."""
+    return replace(
+        server,
+        max_bytes=_least(server.max_bytes, limits.max_bytes),
+        max_duration_s=_least(server.max_duration_s, limits.max_seconds),
+        max_fps=_least(server.max_fps, limits.max_fps),
+        max_long_side=_least(server.max_long_side, limits.max_long_side),
+        containers=limits.containers or server.containers,
+        codecs=limits.video_codecs or server.codecs,
+        audio_codecs=limits.audio_codecs or server.audio_codecs,
+        kinds=limits.kinds or server.kinds,
+    )
+
+
+def trim_of(request: SwapJob | ScanJob) -> Trim:
+    return Trim(seconds(request.start_s), seconds(request.end_s))
+
+
+def frames_in(request: SwapJob | ScanJob, facts: TargetFacts) -> int:
+    """How many frames of the target the job is about, before anybody has counted them."""
+    if request.start_s is None and request.end_s is None:
+        return facts.frame_count
+    end_s = min(request.end_s or facts.duration_s, facts.duration_s)
+    return max(1, round((end_s - (request.start_s or 0)) * facts.fps))
+
+
+def suffix_of(output: OutputRef, facts: TargetFacts) -> str:
+    """How the result's name ends: as asked for, or like the target where we can write that."""
+    if output.container:
+        return f".{output.container}"
+    if facts.kind == "image":
+        return IMAGE_SUFFIX.get(facts.container, ".png")
+    return next((s for name, s in KEPT_CONTAINERS.items() if name == facts.container), ".mp4")
+
+
+def encode_options(output: OutputRef) -> EncodeOptions:
+    return EncodeOptions(
+        codec=output.codec,
+        quality=output.quality,
+        preset=output.preset,
+        is_lossless=output.lossless,
+        max_long_side=output.max_long_side,
+        max_fps=output.max_fps,
+    )
+
+
+def pairs_of(request: SwapJob, path_of: PathOf) -> tuple[Pair, ...]:
+    return tuple(_pair(pair, path_of) for pair in request.pairs)
+
+
+def plan(
+    request: SwapJob, path_of: PathOf, tracks_path: Path, parts: Parts, chunk_s: float
+) -> dict[str, Any]:
+    """Facts for the tasks that follow: the plan, the parts to render, warnings.
+
+    Raises the errors of the photos, NoTargetFaceError, NoSuchPersonError, SeveralPeopleError.
+    """
+    found = load_scan(tracks_path)
+    if not found.people:
+        raise NoTargetFaceError("the target")
+    if request.limits.single_person:
+        check_single_person(found)
+    made = plan_job(pairs_of(request, path_of), found, parts, "the target")
+    pieces = plan_parts(
+        path_of(request.target), trim_of(request), encode_options(request.output), chunk_s
+    )
+    return {
+        "plan": {str(track): pair for track, pair in made.pair_by_track.items()},
+        "chunks": pieces,
+        "warnings": list(made.warnings),
+    }
+
+
+def rendition(request: SwapJob, facts: Facts, path_of: PathOf, tracks_path: Path) -> Rendition:
+    return Rendition(
+        target=path_of(request.target),
+        tracks=tracks_path,
+        pairs=pairs_of(request, path_of),
+        pair_by_track={int(track): pair for track, pair in facts["plan"].items()},
+        trim=trim_of(request),
+        encode=encode_options(request.output),
+    )
+
+
+def part_suffix(facts: Facts, number: int) -> str:
+    """A part of a film is an MP4 whatever the result is; a picture is the result itself."""
+    return facts["suffix"] if facts["chunks"][number] is None else ".mp4"
+
+
+def part_options(job: Rendition, suffix: str) -> Rendition:
+    """WebM takes no H.264: the codec follows from the result, not from the part."""
+    if suffix == ".webm" and job.encode.codec is None:
+        return replace(job, encode=replace(job.encode, codec="av1"))
+    return job
+
+
+def render(
+    job: Rendition, facts: Facts, number: int, parts: Parts, watch: Watch, out_path: Path
+) -> list[str]:
+    job = part_options(job, facts["suffix"])
+    return render_part(job, facts["chunks"][number], parts, watch, out_path)
+
+
+def join(
+    job: Rendition, facts: Facts, rendered: Sequence[Path], watch: Watch, out_path: Path
+) -> dict[str, Any]:
+    """The result as plain values, warnings among them."""
+    warnings: list[str] = []
+    if facts["chunks"] == [None]:
+        out_path.write_bytes(rendered[0].read_bytes())
+    else:
+        warnings = join_parts(job, rendered, out_path, watch)
+    return describe_result(out_path) | {"warnings": warnings}
+
+
+def all_warnings(facts: Facts) -> list[str]:
+    """What the tasks of a job had to say, each thing once."""
+    told = list(facts.get("warnings", []))
+    for name, texts in facts.items():
+        if name.startswith("warnings/"):
+            told += texts
+    told += facts.get("result", {}).get("warnings", [])
+    return list(dict.fromkeys(told))
+
+
+def _pair(pair: PairRef, path_of: PathOf) -> Pair:
+    return Pair(
+        photos=tuple(path_of(photo.upload) for photo in pair.photos),
+        who=_who(pair.who, path_of),
+        face_number=next((p.face_number for p in pair.photos if p.face_number), None),
+        faces_at_xy=tuple(photo.face_at for photo in pair.photos),
+    )
+
+
+def _who(who: WhoRef, path_of: PathOf) -> Who:
+    match who.kind:
+        case "everyone":
+            return Everyone()
+        case "faces":
+            return CastNumbers(who.faces)
+        case "looks_like" if who.photo is not None:
+            photo = who.photo
+            return LooksLike(
+                path_of(photo.upload), photo.face_number, photo.face_at, who.or_most_present
+            )
+    return MostPresent()
+
+
+def _least(a: Any, b: Any) -> Any:
+    return min((v for v in (a, b) if v is not None), default=None)
