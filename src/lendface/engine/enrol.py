@@ -34,7 +34,6 @@ class Photo:
     picture: Picture
     face_number: int | None = None  # which face, 1-based from left to right
     face_at_xy: tuple[float, float] | None = None  # or the one at or nearest to this pixel
-    face_at_xy: tuple[float, float] | None = None  # a point of the face that is meant, pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +95,7 @@ class Enroller:
         if not meshes:
             raise NoSourceFaceError(photo.name)
         if photo.face_at_xy is not None:
-            return _at(photo.face_at_xy, meshes)
+            return nearest(meshes, photo.face_at_xy)
         if photo.face_number is not None:
             if not 1 <= photo.face_number <= len(meshes):
                 raise NoSuchSourceFaceError(photo.name, photo.face_number, len(meshes))
@@ -112,17 +111,6 @@ class Enroller:
             roi = next_face_roi(mesh.landmarks_xyz)
             mesh = self.landmarker.landmarks(picture, crop_of(roi, self.landmarker.size_px))
         return mesh
-
-
-def _at(point_xy: tuple[float, float], meshes: Sequence[Mesh]) -> Mesh:
-    """The face whose middle is nearest to a point, measured in heights of the face."""
-    point = np.float32(point_xy)
-
-    def distance(mesh: Mesh) -> float:
-        middle = mesh.landmarks_xyz[:POINTS, :2].mean(0)
-        return float(np.linalg.norm(point - middle)) / max(face_height_px(mesh), 1.0)
-
-    return min(meshes, key=distance)
 
 
 def nearest(meshes: Sequence[Mesh], at_xy: tuple[float, float]) -> Mesh:
