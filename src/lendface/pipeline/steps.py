@@ -44,6 +44,7 @@ from .trackfile import load_scan, save_scan
 SCAN_VERSION = 1  # raised when the same film would be scanned otherwise
 CLEAR_SHARE = 0.1  # of the film, in which a person must be seen to count as clearly seen
 CLEAR_USABLE = 0.3  # and how much of a swap those faces could bear
+LEAST_CHUNK_S, LEAST_CHUNKS = 2.0, 4
 PORTRAIT_MARGIN = 0.6
 THUMBNAIL_MARGIN = 0.3
 THUMBNAIL_PX = 256
@@ -172,9 +173,16 @@ def check_single_person(found: Scan) -> None:
 def plan_parts(
     path: Path, trim: Trim, encode: EncodeOptions, chunk_s: float
 ) -> list[dict[str, Any] | None]:
-    """The parts to render, as plain values; [None] where the result is made in one go: pictures."""
-    if isinstance(open_target(path, trim), ImageTarget):
+    """The parts to render, as plain values; [None] where there is one picture and nothing to join.
+
+    ``chunk_s`` is the longest a part gets, but for where keyframes are; a short film is cut finer,
+    so that several workers have something to do.
+    """
+    target = open_target(path, trim)
+    if isinstance(target, ImageTarget):
         return [None]
+    seconds = target.frame_count / target.info.frame_rate if target.frame_count else 0
+    chunk_s = min(chunk_s, max(LEAST_CHUNK_S, float(seconds) / LEAST_CHUNKS))
     chunks = plan_chunks(
         path, chunk_s, start_s=trim.start_s, end_s=trim.end_s, max_fps=encode.max_fps
     )

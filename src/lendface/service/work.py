@@ -35,7 +35,7 @@ from .prices import units_of
 from .requests import DetectJob, FetchJob, JobRequest, ScanJob, SwapJob, digest, load_request
 from .scans import frame_lines
 from .states import FAILED, LIVE, QUEUED, RUNNING, SUCCEEDED
-from .uploads import READY, mark_failed, mark_ready
+from .uploads import COPY, READY, mark_failed, mark_ready
 
 log = logging.getLogger("lendface.work")
 
@@ -128,8 +128,9 @@ class JobWork:
 
     def _fetch(self, request: JobRequest, follow: Follow) -> bool:
         """Every file is there afterwards. Returns whether anything is left to do."""
+        targets = request.targets if isinstance(request, DetectJob) else (request.target,)
         for upload_id in request.uploads:
-            self._bring(upload_id, is_target=upload_id == request.target, follow=follow)
+            self._bring(upload_id, is_target=upload_id in targets, follow=follow)
         return not isinstance(request, FetchJob)
 
     def _bring(self, upload_id: str, *, is_target: bool, follow: Follow) -> None:
@@ -153,7 +154,12 @@ class JobWork:
     def _download(self, row: Row, limit: int | None, follow: Follow) -> None:
         office = self.office
         policy = replace(office.rules.fetch, max_bytes=limit) if limit else office.rules.fetch
-        if is_data_uri(row["url"]):
+        if row["url"].startswith(COPY):
+            chunks = office.blobs.read(row["url"].removeprefix(COPY))
+            info = office.blobs.put(
+                row["blob_key"], follow.through(chunks), max_bytes=policy.max_bytes
+            )
+        elif is_data_uri(row["url"]):
             data = read_data_uri(row["url"], policy.max_bytes).data
             info = office.blobs.put(row["blob_key"], [data], max_bytes=policy.max_bytes)
         else:
@@ -167,9 +173,9 @@ class JobWork:
         """Refuse what is too large or no film; set aside what it will cost."""
         rules = self.office.rules
         limits = swapping.limits_for(request.limits, rules.limits)
-        facts = check_target(files.path(request.target), limits, name="the target")
+        facts = check_target(files.path(request.target), limits, name=TARGET_NAME)
         for upload_id in request.uploads[1:]:
-            check_photo(files.path(upload_id), rules.photo_limits, name="the photo")
+            check_photo(files.path(upload_id), photo_limits, name=PHOTO_NAME)
         found: dict[str, Any] = {"target": facts.as_dict()}
         if isinstance(request, SwapJob):
             found["suffix"] = swapping.suffix_of(request.output, facts)
@@ -380,8 +386,8 @@ class Follow:
     job: Row
     task: str
     is_stopping: Callable[[], bool]
-    next_ms: int = 0
-    is_unwanted: bool = field(default=False)
+    next_ms: dict[str, int] = field(default_factory=dict)
+    is_unwanted: bool = False
 
     @property
     def key(self) -> tuple[str, int, str]:
@@ -402,22 +408,23 @@ class Follow:
             raise CancelledError
 
     def _is_cancelled(self) -> bool:
-        if not self.is_unwanted and self.work.office.now_ms() >= self.next_ms:
-            self._look()
+        if not self.is_unwanted and self._is_due("look"):
+            with self.work.office.database.reading() as connection:
+                job = get_row(connection, self.job["id"])
+            self.is_unwanted = not is_wanted(job, self.job["run"])
         return self.is_unwanted or self.is_stopping()
-
-    def _look(self, **changes: Any) -> None:
-        office = self.work.office
-        self.next_ms = office.now_ms() + TICK_MS
-        if changes:
-            self.work._note(self.key, **changes)
-        with office.database.reading() as connection:
-            self.is_unwanted = not is_wanted(get_row(connection, self.job["id"]), self.job["run"])
 
     def _on_progress(self, progress: Progress) -> None:
         is_last = progress.done == progress.total
-        if is_last or self.work.office.now_ms() >= self.next_ms:
-            self._look(frames_done=progress.done, frames_total=progress.total)
+        if self._is_due("note") or is_last:
+            self.work._note(self.key, frames_done=progress.done, frames_total=progress.total)
+
+    def _is_due(self, what: str) -> bool:
+        now_ms = self.work.office.now_ms()
+        if now_ms < self.next_ms.get(what, 0):
+            return False
+        self.next_ms[what] = now_ms + TICK_MS
+        return True
 
 
 def is_wanted(job: Row, run: int) -> bool:
