@@ -220,11 +220,12 @@ def _move(path: Path, place: Path) -> bool:
 
 def _hold(path: Path, descriptor: int) -> bool:
     """Whether the file is ours alone now, until the descriptor closes or the process dies."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except (BlockingIOError, FileNotFoundError):
-        return False
+    with storing():
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return os.path.samestat(os.fstat(descriptor), path.stat())
+        except (BlockingIOError, FileNotFoundError):
+            return False
 
 
 def _sweep(path: Path) -> bool:

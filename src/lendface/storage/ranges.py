@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..errors import RangeNotSatisfiableError, RequestError
 
 ONE_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII | re.IGNORECASE)
-SENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+)", re.ASCII | re.IGNORECASE)
+SENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18})", re.ASCII | re.IGNORECASE)
 ETAG = re.compile(r'(?:W/)?("[^"]*")')
 MANY_DIGITS = 18  # a number of more is larger than any file
 
@@ -92,7 +92,7 @@ def parse_content_range(header: str) -> SentRange | None:
         raise RequestError("Content-Range must be like: bytes 0-1048575/3145728")
     if sent[1] is None:
         return None
-    start, last, total_size = (_number(sent[group]) for group in (1, 2, 3))
+    start, last, total_size = (int(sent[group]) for group in (1, 2, 3))
     if not start <= last < total_size:
         raise RequestError("Content-Range must name a part of the file that is not empty")
     return SentRange(start, last + 1, total_size)

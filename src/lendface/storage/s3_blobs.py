@@ -45,7 +45,7 @@ PARTS_AT_ONCE = 4
 KEYS_AT_ONCE = 1000  # of one request to delete
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60
-ATTEMPTS = 4
+ATTEMPTS = 3
 CONNECTIONS = 32
 
 T = TypeVar("T")
@@ -79,7 +79,8 @@ class Bucket:
             raise BadOptionError("the style of a bucket's address is path or virtual")
         for name in ("endpoint", "public_endpoint"):
             _check_endpoint(name, given.get(name, ""))
-        return cls(parts.netloc, parts.path.strip("/"), is_path_style=style == "path", **given)
+        named = {name: value for name, value in given.items() if value}
+        return cls(parts.netloc, parts.path.strip("/"), is_path_style=style == "path", **named)
 
     def url(self, endpoint: str = "") -> str:
         """Of the bucket, without a slash at the end."""

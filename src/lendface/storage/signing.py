@@ -22,7 +22,7 @@ ROUTE = "/blobs/"
 PURPOSE = b"lendface blob link 1\n"  # the same secret signs nothing else with this beginning
 MIN_SECRET_BYTES = 32
 METHODS_BY_GRANTED = {"GET": ("GET", "HEAD"), "PUT": ("PUT",)}
-TOKEN = re.compile(r"([A-Za-z0-9_-]{1,4096})\.([A-Za-z0-9_-]{43})", re.ASCII)
+TOKEN = re.compile(r"([A-Za-z0-9_-]{1,8192})\.([A-Za-z0-9_-]{43})", re.ASCII)
 UNSAFE_IN_NAME = re.compile(r'[\x00-\x1f\x7f"\\/]')
 
 
@@ -51,9 +51,8 @@ class Grant:
 
         ``size`` is the whole file's: Content-Length, or of a part the total of Content-Range.
         """
-        if size != self.size or content_type is None or self.content_type is None:
-            raise SignatureInvalidError
-        if content_type.strip().lower() != self.content_type.strip().lower():
+        is_its_type = _plain_type(content_type) == _plain_type(self.content_type)
+        if self.method != "PUT" or size != self.size or not is_its_type:
             raise SignatureInvalidError
 
 
@@ -118,12 +117,17 @@ class UrlSigner:
 def attachment(file_name: str) -> str:
     """The Content-Disposition that saves under a name of any letters (RFC 6266, RFC 8187).
 
-    >>> attachment("Zoë.mp4")
-    "attachment; filename=\\"Zo_.mp4\\"; filename*=UTF-8''Zo%C3%AB.mp4"
+    >>> print(attachment("Zoë.mp4"))
+    attachment; filename="Zo_.mp4"; filename*=UTF-8''Zo%C3%AB.mp4
     """
     name = UNSAFE_IN_NAME.sub("_", file_name)
     plain = re.sub(r"[^ -~]", "_", name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    coded = quote(name, safe="", errors="replace")
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{coded}"
+
+
+def _plain_type(content_type: str | None) -> str:
+    return (content_type or "").strip().lower()
 
 
 def _signature(secret: bytes, content: str) -> str:
