@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -47,11 +48,17 @@ def serve(settings: Settings, *, with_workers: bool, say: Callable[[str], None])
         )
     )
     supervisor.start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _already_heard)
     try:
         server.run()
     finally:
         supervisor.stop(settings.drain_s + 10)
         built.close()
+
+
+def _already_heard(*_: object) -> None:
+    """The server raises the signal that ended it once more when it has ended."""
 
 
 def first_words(built: Built) -> list[str]:
