@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .cli_errors import reporting
+from .cli_errors import print_json, reporting
 
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for all.")]
 PortOption = Annotated[int | None, typer.Option(min=0, max=65535)]
@@ -48,6 +47,7 @@ def serve(
 def work(
     queue: QueueOption = None,
     executor: ExecutorOption = None,
+    data: DataOption = None,
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
 ) -> None:
     """Run one worker for a server on this or another machine."""
@@ -55,23 +55,27 @@ def work(
         from .serve.worker import work as run
         from .settings import load_settings
 
-        run(load_settings(), queue or [], executor, is_supervised=supervised)
+        run(load_settings(data=data), queue or [], executor, is_supervised=supervised)
 
 
 def config(
+    data: DataOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show every setting, where it can be set and what is in use; check them all."""
     with reporting(as_json):
-        from .serve.building import check_settings
+        from .serve.checks import check_settings
         from .settings import describe_settings, load_settings
 
-        settings = load_settings()
-        check_settings(settings)
+        settings = load_settings(data=data)
+        warnings = check_settings(settings)
         rows = describe_settings(settings)
         if as_json:
-            print(json.dumps({name: value for name, value, _ in rows}))
-            return
+            values = {name: value for name, value, _ in rows}
+            return print_json({"settings": values, "warnings": warnings})
         width = max(len(name) for name, _, _ in rows)
         for name, value, meaning in rows:
             print(f"{name:<{width}}  {value or '-':<24}  {meaning}")
+        for warning in warnings:
+            typer.echo(f"lendface: {warning}", err=True)
+        return None

@@ -1,16 +1,20 @@
 """Reads the environment and the settings file, once.
 
 Every setting is an environment variable ``LENDFACE_<NAME>``, or a line of the TOML file that
-``LENDFACE_CONFIG`` names (by default ``lendface.toml`` in the data folder). The environment wins.
+``LENDFACE_CONFIG`` names (by default ``lendface.toml`` in the data folder). The command line wins
+over the environment, the environment over the file. An empty variable is as good as none.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+import re
 import secrets
 import socket
+from collections.abc import Iterator
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -33,54 +37,71 @@ MIB = 1 << 20
 class Settings(BaseSettings):
     """What an operator can set. Sizes in bytes or MiB, times in seconds or days, as named."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     # Where things are
     data: Path = Field(
         default_factory=lambda: _home(), description="folder for everything of one machine"
     )
-    database_url: str = Field("", description="sqlite:///file or postgresql://...; default in data")
+    database_url: str = Field(
+        "", repr=False, description="sqlite:///file or postgresql://...; default in data"
+    )
     blobs_url: str = Field(
         "", description="folder or s3://bucket/prefix?endpoint=...; default in data"
     )
     s3_access_key: SecretStr | None = Field(None, description="of the bucket; else the AWS chain")
-    s3_secret_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = Field(None, description="goes with s3_access_key")
     public_url: str = Field("", description="how clients reach this server, for links it gives out")
     secret: SecretStr | None = Field(
         None, description="32 random bytes as base64: seals secrets, signs links; default in data"
     )
-    older_secrets: str = Field("", description="earlier secrets, comma between; still opened")
+    older_secrets: SecretStr | None = Field(
+        None, description="earlier secrets, comma between; still opened"
+    )
 
     # The server
-    host: str = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65535)
-    log_format: Literal["json", "text"] = "json"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0: all")
+    port: int = Field(8080, ge=0, le=65535, description="0: one that is free")
     cors_origins: str = Field(
         "", description="origins of pages that may call, comma between; *: all"
     )
-    metrics_open: bool = Field(False, description="answer /metrics without a key")
     trusted_proxies: str = Field("", description="whose X-Forwarded-For counts, comma between")
+
+    # What it tells those who run it
+    log_format: Literal["json", "text"] = Field(
+        "json", description="one JSON object a line, or not"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="of our own lines; libraries speak from warning on"
+    )
+    metrics_open: bool = Field(False, description="answer /metrics without a key")
+    otlp_url: str = Field(
+        "", description="OpenTelemetry collector for traces, like http://127.0.0.1:4318"
+    )
 
     # Workers
     workers: int = Field(0, ge=0, le=256, description="render processes beside serve; 0: by cores")
-    render_queue: Literal["cpu", "gpu"] = "cpu"
-    provider: str = Field("cpu", description="inference provider of the workers")
+    render_queue: Literal["cpu", "gpu"] = Field("cpu", description="where rendering is put")
+    provider: Literal["cpu", "cuda", "tensorrt", "openvino", "coreml", "auto"] = Field(
+        "cpu", description="inference provider of the workers"
+    )
     threads: int = Field(1, ge=1, le=64, description="inference threads of one worker")
     poll_s: float = Field(0.0, ge=0, le=60, description="between looks at a queue; 0: by database")
-    drain_s: float = Field(20.0, ge=0, le=3600)
+    drain_s: float = Field(20.0, ge=0, le=3600, description="for what runs when told to stop")
     chunk_s: float = Field(10.0, gt=0, le=600, description="length of film in one chunk")
     scratch: Path | None = Field(None, description="folder for temporary files; default in data")
-    scratch_mb: int = Field(20_000, ge=100)
+    scratch_mb: int = Field(20_000, ge=100, description="of temporary files, for each worker")
 
     # Limits
-    max_upload_mb: int = Field(2048, ge=1)
-    max_photo_mb: int = Field(32, ge=1)
-    max_seconds: float = Field(3600, gt=0)
-    max_fps: float = Field(121, gt=0)
+    max_upload_mb: int = Field(2048, ge=1, description="of one video")
+    max_photo_mb: int = Field(32, ge=1, description="of one photo")
+    max_seconds: float = Field(3600, gt=0, description="length of one video")
+    max_fps: float = Field(121, gt=0, description="frames a second of one video")
     max_pixels: int = Field(4096 * 2304, ge=4096, description="of one frame")
-    max_photo_pixels: int = Field(100_000_000, ge=4096)
-    job_timeout_s: float = Field(6 * 3600, gt=0)
+    max_photo_pixels: int = Field(100_000_000, ge=4096, description="of one photo")
+    job_timeout_s: float = Field(6 * 3600, gt=0, description="from its start to its end")
     rate_per_minute: int = Field(600, ge=1, description="requests of one key")
     max_running: int = Field(16, ge=1, description="jobs of one key at a time")
     max_queued: int = Field(100_000, ge=1, description="jobs that may wait, of all keys")
@@ -94,11 +115,11 @@ class Settings(BaseSettings):
     fetch_allow: str = Field(
         "", description="hosts, host:port or networks that may be fetched though private"
     )
-    fetch_timeout_s: float = Field(300, gt=0)
+    fetch_timeout_s: float = Field(300, gt=0, description="for one file, redirects included")
 
-    @field_validator("public_url")
+    @field_validator("public_url", "otlp_url")
     @classmethod
-    def _check_public_url(cls, value: str) -> str:
+    def _check_url(cls, value: str) -> str:
         parts = urlsplit(value)
         if value and (parts.scheme not in ("http", "https") or not parts.netloc):
             raise ValueError("must be like https://swap.example.org")
@@ -113,7 +134,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = _settings_file()
+        file = settings_file(init_settings().get("data"))
         toml = (TomlConfigSettingsSource(settings_cls, file),) if file else ()
         return (init_settings, env_settings, *toml)
 
@@ -149,8 +170,17 @@ class Settings(BaseSettings):
     def secret_ring(self) -> tuple[bytes, ...]:
         """The secret in use, then older ones. Raises BadOptionError."""
         first = self.secret.get_secret_value() if self.secret else _kept_secret(self.folder)
-        older = [text.strip() for text in self.older_secrets.split(",") if text.strip()]
-        return tuple(_decoded(text) for text in (first, *older))
+        return tuple(map(_decoded, chain([first], self._older_secrets())))
+
+    def check_secrets(self) -> None:
+        """Whether those that are given can be used; makes none. Raises BadOptionError."""
+        first = [self.secret.get_secret_value()] if self.secret else []
+        for text in chain(first, self._older_secrets()):
+            _decoded(text)
+
+    def _older_secrets(self) -> Iterator[str]:
+        texts = self.older_secrets.get_secret_value().split(",") if self.older_secrets else ()
+        return (text.strip() for text in texts if text.strip())
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -172,12 +202,28 @@ def describe_settings(settings: Settings) -> list[tuple[str, str, str]]:
     """(variable, value in use, meaning) of every setting; secrets are not shown."""
     rows = []
     for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
-        text = "" if value is None else str(value)
-        if name.endswith("_url") and "@" in text:
-            text = _without_password(text)
-        rows.append((PREFIX + name.upper(), text, field.description or ""))
+        text = hide_passwords(_as_text(getattr(settings, name)))
+        rows.append((variable(name), text, field.description or ""))
     return rows
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting.
+
+    >>> variable("keep_days")
+    'LENDFACE_KEEP_DAYS'
+    """
+    return PREFIX + name.upper()
+
+
+def hide_passwords(text: str) -> str:
+    """A text that may be a URL, without the user and password of one.
+
+    >>> hide_passwords("postgresql://me:p@ss/word@db.example/lendface?password=x&sslmode=require")
+    'postgresql://***@db.example/lendface?password=***&sslmode=require'
+    """
+    text = re.sub(r"://.*@", "://***@", text)
+    return re.sub(r"(?i)([?&][^=&]*(?:password|secret|key|token)[^=&]*=)[^&]*", r"\1***", text)
 
 
 def executor_name(role: str) -> str:
@@ -190,32 +236,40 @@ def _home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "lendface"
 
 
-def _settings_file() -> Path | None:
+def settings_file(data: Path | str | None = None) -> Path | None:
+    """The file that is read, if there is one. Raises BadOptionError."""
     named = os.environ.get(PREFIX + "CONFIG")
     if named:
         path = Path(named).expanduser()
         if not path.is_file():
             raise BadOptionError("LENDFACE_CONFIG names a file that does not exist")
         return path
-    path = Path(os.environ.get(PREFIX + "DATA") or _home()).expanduser() / FILE_NAME
+    path = Path(data or os.environ.get(PREFIX + "DATA") or _home()).expanduser() / FILE_NAME
     return path if path.is_file() else None
 
 
 def _refuse_unknown() -> None:
     """A mistyped variable would be ignored without a word."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | {PREFIX + "CONFIG"}
+    known = {*map(variable, Settings.model_fields), PREFIX + "CONFIG"}
     unknown = [name for name in os.environ if name.startswith(PREFIX) and name not in known]
     if unknown:
         raise BadOptionError(f"unknown settings: {', '.join(sorted(unknown))}")
 
 
+def _as_text(value: object) -> str:
+    """As one would write it in a variable."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case float():
+            return str(value).removesuffix(".0")
+    return str(value)
+
+
 def _reachable(host: str) -> str:
     return "127.0.0.1" if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=f"{parts.username or ''}:***@{parts.hostname or ''}").geturl()
 
 
 def _decoded(text: str) -> bytes:
@@ -224,7 +278,9 @@ def _decoded(text: str) -> bytes:
     except ValueError:
         secret = b""
     if len(secret) < 32:
-        raise BadOptionError("LENDFACE_SECRET must be at least 32 bytes as base64")
+        raise BadOptionError(
+            "LENDFACE_SECRET and each of LENDFACE_OLDER_SECRETS must be base64 of 32 bytes or more"
+        )
     return secret
 
 
