@@ -107,6 +107,27 @@ def test_a_charge_happens_once_and_for_good(again: str, database: Database) -> N
     assert balance_of(database, client_id) == Balance(granted=10, used=4, held=0)
 
 
+@pytest.mark.parametrize("units", [1, 4, 6, 10])
+def test_a_hold_becomes_as_large_as_it_turns_out(units: int, database: Database) -> None:
+    client_id = new_client(database, 10)
+    submit(database, client_id, "job", 4)
+    with database.writing() as connection:
+        hold(connection, client_id, "job", units, NOW_MS)
+    assert balance_of(database, client_id) == Balance(granted=10, used=0, held=units)
+    assert end(database, "job", "charge")
+    assert balance_of(database, client_id) == Balance(granted=10, used=units, held=0)
+
+
+def test_a_hold_does_not_grow_beyond_what_is_left(database: Database) -> None:
+    client_id = new_client(database, 10)
+    submit(database, client_id, "job", 4)
+    submit(database, client_id, "another", 3)
+    with pytest.raises(QuotaExceededError) as refused, database.writing() as connection:
+        hold(connection, client_id, "job", 8, NOW_MS)
+    assert (refused.value.needed, refused.value.left) == (8, 7)
+    assert balance_of(database, client_id).held == 7
+
+
 def test_a_hold_that_is_asked_for_again_is_one_hold(database: Database) -> None:
     client_id = new_client(database, 10)
     submit(database, client_id, "job", 4)

@@ -30,7 +30,7 @@ class NewEndpoint:
 
 
 def add_endpoint(office: Office, client_id: str, api: str, url: str) -> NewEndpoint:
-    """Raises InvalidUrlError, UrlNotAllowedError, TooManyEndpointsError."""
+    """Raises NotFoundError, InvalidUrlError, UrlNotAllowedError, TooManyEndpointsError."""
     check_url(url, office.rules.fetch.allow)
     now_ms, secret = office.now_ms(), new_standard_secret()
     row = {
@@ -44,7 +44,8 @@ def add_endpoint(office: Office, client_id: str, api: str, url: str) -> NewEndpo
     }
     row["secret"] = office.sealer.seal(secret, _purpose(row["id"]))
     with office.database.writing() as connection:
-        lock_row(connection, clients, client_id)
+        if lock_row(connection, clients, client_id) is None:
+            raise NotFoundError("client")
         if len(_all_of(connection, client_id, api)) >= MAX_ENDPOINTS:
             raise TooManyEndpointsError(MAX_ENDPOINTS)
         connection.execute(endpoints.insert().values(**row))

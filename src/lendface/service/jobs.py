@@ -33,13 +33,14 @@ class Wish:
     priority: int = MIDDLE
     notes: Mapping[str, Any] = field(default_factory=dict)
     keep_ms: int | None = None  # None: as long as the server keeps files
+    units: int = 0  # set aside from the start; the job's own price when its file was looked at
 
 
 def submit(office: Office, client_id: str, request: JobRequest, wish: Wish = Wish()) -> Row:
     """A job, written down and queued in one transaction, or none of both.
 
     The same idempotency key gives the same job again. Raises NotFoundError, UploadMissingError,
-    IdempotencyMismatchError, ServerBusyError.
+    IdempotencyMismatchError, ServerBusyError, and QuotaExceededError for a wish with units.
     """
     with office.database.writing() as connection:
         return submit_in(connection, office, client_id, request, wish)
@@ -83,6 +84,8 @@ def submit_in(
         "expires_ms": now_ms + (wish.keep_ms or office.rules.keep_ms),
     }
     connection.execute(jobs.insert().values(**row))
+    if wish.units:
+        ledger.hold(connection, client_id, row["id"], wish.units, now_ms)
     audit.record(connection, "job.submitted", row["id"], client_id, {"kind": request.kind}, now_ms)
     admit(connection, office, client_id)
     return get_row(connection, row["id"])

@@ -54,20 +54,25 @@ class Page:
 
 
 def hold(connection: sa.Connection, client_id: str, job_id: str, units: int, now_ms: int) -> None:
-    """Set units aside for a job. A job that holds some already, or was charged, is left alone.
+    """Set units aside for a job: so many in all, however often it is called.
 
-    The client is locked until the transaction ends, so holds at the same time never exceed what
-    there is. Raises NotFoundError, QuotaExceededError.
+    A job that was charged is left alone. The client is locked until the transaction ends, so
+    holds at the same time never exceed what there is. Raises NotFoundError, QuotaExceededError.
     """
     client = lock_row(connection, clients, client_id)
     if client is None:
         raise NotFoundError("client")
-    if _is_there(connection, job_id):
+    earlier = _entry_of(connection, job_id)
+    if earlier is not None and (earlier.reason != HOLD or -earlier.units == units):
         return
+    held = 0 if earlier is None else -earlier.units
     left = _balance(connection, client).left
-    if left is not None and units > max(0, left):
-        raise QuotaExceededError(units, max(0, left))
-    _add(connection, client_id, job_id, HOLD, -units, now_ms)
+    if left is not None and units > max(0, left + held):
+        raise QuotaExceededError(units, max(0, left + held))
+    if earlier is None:
+        _add(connection, client_id, job_id, HOLD, -units, now_ms)
+    else:
+        connection.execute(ledger.update().where(ledger.c.id == earlier.id).values(units=-units))
 
 
 def charge(connection: sa.Connection, job_id: str, now_ms: int) -> bool:
@@ -139,9 +144,8 @@ def _balance(connection: sa.Connection, client: sa.Row[Any]) -> Balance:
     )
 
 
-def _is_there(connection: sa.Connection, job_id: str) -> bool:
-    found = sa.select(ledger.c.id).where(ledger.c.job_id == job_id)
-    return connection.execute(found).first() is not None
+def _entry_of(connection: sa.Connection, job_id: str) -> sa.Row[Any] | None:
+    return connection.execute(sa.select(ledger).where(ledger.c.job_id == job_id)).first()
 
 
 def _take_hold(connection: sa.Connection, job_id: str) -> sa.Row[Any] | None:

@@ -18,6 +18,7 @@ from ..errors import BadOptionError
 STRICT = ConfigDict(extra="forbid")
 MAX_PAIRS = 50
 MAX_PHOTOS = 8
+TARGET_NAME, PHOTO_NAME = "the target", "the photo"  # how errors about files begin
 
 Point = tuple[float, float]  # pixels of a photo
 
@@ -92,7 +93,9 @@ class SwapJob:
     output: OutputRef = OutputRef()
     start_s: Annotated[float, Field(ge=0)] | None = None
     end_s: Annotated[float, Field(gt=0)] | None = None
+    end_slack_s: Annotated[float, Field(ge=0)] = 0.0  # a film longer by less is not cut at its end
     limits: LimitsRef = LimitsRef()
+    photo_limits: LimitsRef = LimitsRef()
     kind: Literal["swap"] = "swap"
 
     def __post_init__(self) -> None:
@@ -131,6 +134,7 @@ class DetectJob:
     crops: bool = False  # pictures of the faces, as results
     crop_margin: Annotated[float, Field(ge=0, le=1)] = 1 / 3  # of the box, on each side
     largest_only: bool = False  # the largest face of each frame
+    limits: LimitsRef = LimitsRef()
     kind: Literal["detect"] = "detect"
 
     @property

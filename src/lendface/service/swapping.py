@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import NoTargetFaceError
 from ..media import EncodeOptions
@@ -27,6 +27,7 @@ from .requests import LimitsRef, OutputRef, PairRef, ScanJob, SwapJob, WhoRef, s
 
 PathOf = Callable[[str], Path]  # the local file of an upload
 Facts = Mapping[str, Any]  # what a job's earlier tasks found
+Trimmed = TypeVar("Trimmed", SwapJob, ScanJob, SwapJob | ScanJob)
 
 IMAGE_SUFFIX = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 KEPT_CONTAINERS = {"matroska": ".mkv", "webm": ".webm", "mov": ".mov"}
@@ -45,6 +46,15 @@ def limits_for(limits: LimitsRef, server: Limits) -> Limits:
         audio_codecs=limits.audio_codecs or server.audio_codecs,
         kinds=limits.kinds or server.kinds,
     )
+
+
+def settle_end(request: Trimmed, facts: Facts) -> Trimmed:
+    """The request for a target whose length is known: one that is just too long is not cut."""
+    if not isinstance(request, SwapJob) or request.end_s is None:
+        return request
+    if facts["target"]["duration_s"] < request.end_s + request.end_slack_s:
+        return replace(request, end_s=None)
+    return request
 
 
 def trim_of(request: SwapJob | ScanJob) -> Trim:

@@ -35,25 +35,34 @@ class Declared:
 
 
 def declare(
-    office: Office, client_id: str, file: Declared, upload_id: str | None = None
+    office: Office,
+    client_id: str,
+    file: Declared,
+    upload_id: str | None = None,
+    *,
+    keep_ms: int | None = None,
+    link_s: int | None = None,
 ) -> tuple[Row, SignedRequest]:
     """A place for a file, and the request that puts it there.
 
-    Raises BadOptionError, BlobTooLargeError for what this server never takes.
+    ``keep_ms`` and ``link_s`` are what the server's rules say where they are None. Raises
+    BadOptionError, BlobTooLargeError for what this server never takes.
     """
     check_declared(office, file)
     row = _new_row(office, client_id, upload_id, file.name, file.content_type, file.size, None)
+    if keep_ms is not None:
+        row["expires_ms"] = row["created_ms"] + keep_ms
     with office.database.writing() as connection:
         connection.execute(uploads.insert().values(**row))
-    return row, link_to_put(office, row)
+    return row, link_to_put(office, row, link_s)
 
 
-def link_to_put(office: Office, upload: Row) -> SignedRequest:
+def link_to_put(office: Office, upload: Row, link_s: int | None = None) -> SignedRequest:
     return office.links.presign_put(
         upload["blob_key"],
         upload["content_type"],
         upload["size"],
-        office.rules.link_s,
+        link_s or office.rules.link_s,
         office.now_s,
     )
 

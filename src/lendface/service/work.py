@@ -32,7 +32,17 @@ from . import deliveries, ledger, swapping
 from .jobs import end, get_row, lock_job, lock_to_end
 from .office import Office
 from .prices import units_of
-from .requests import DetectJob, FetchJob, JobRequest, ScanJob, SwapJob, digest, load_request
+from .requests import (
+    PHOTO_NAME,
+    TARGET_NAME,
+    DetectJob,
+    FetchJob,
+    JobRequest,
+    ScanJob,
+    SwapJob,
+    digest,
+    load_request,
+)
 from .scans import frame_lines
 from .states import FAILED, LIVE, QUEUED, RUNNING, SUCCEEDED
 from .uploads import COPY, READY, mark_failed, mark_ready
@@ -116,9 +126,11 @@ class JobWork:
                     self._probe(job, request, files)
                     return True
                 case "scan":
+                    request = swapping.settle_end(request, job["facts"])
                     return self._scan(job, request, files, follow)
         if not isinstance(request, SwapJob):
             return None
+        request = swapping.settle_end(request, job["facts"])
         match name:
             case "chunk":
                 return self._render(job, request, int(number), follow)
@@ -173,6 +185,9 @@ class JobWork:
         """Refuse what is too large or no film; set aside what it will cost."""
         rules = self.office.rules
         limits = swapping.limits_for(request.limits, rules.limits)
+        photo_limits = rules.photo_limits
+        if isinstance(request, SwapJob):
+            photo_limits = swapping.limits_for(request.photo_limits, photo_limits)
         facts = check_target(files.path(request.target), limits, name=TARGET_NAME)
         for upload_id in request.uploads[1:]:
             check_photo(files.path(upload_id), photo_limits, name=PHOTO_NAME)
@@ -188,7 +203,7 @@ class JobWork:
 
     def _detect(self, job: Row, request: DetectJob, files: Files, follow: Follow) -> bool:
         """All there is to do for a look at some pictures."""
-        limits, found = self.office.rules.limits, []
+        limits, found = swapping.limits_for(request.limits, self.office.rules.limits), []
         for number, upload_id in enumerate(request.targets):
             follow.check()
             path = files.path(upload_id)
