@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from lendface.pipeline.steps import Limits
 
 from lendface.net.fetch import FetchPolicy
 from lendface.net.guard import parse_allow
+from lendface.pipeline.limits import Limits
 from lendface.service.clients import NewClient, create_client
 from lendface.service.jobs import end, lock_to_end
 from lendface.service.office import MessageForm, Office, Rules

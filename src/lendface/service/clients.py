@@ -11,13 +11,14 @@ import hashlib
 import secrets
 import string
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
 from ..errors import (
     BadOptionError,
+    ClientRevokedError,
     KeyExpiredError,
     KeyRevokedError,
     KeyUnknownError,
@@ -75,6 +76,7 @@ class Client:
     quota_units: int | None  # None: no end
     rate_per_minute: int | None  # None: as the server has it
     max_running: int | None  # None: as the server has it
+    key_id: str | None = field(default=None, compare=False)  # of the key with which it came
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +214,15 @@ def revoke_key(desk: Desk, key_id: str) -> None:
 def find_client(desk: Desk, key: str) -> Client:
     """Whose key it is: one look by its hash, so that a revoked key is refused at once.
 
-    Raises KeyUnknownError, KeyRevokedError, KeyExpiredError.
+    Raises KeyUnknownError, KeyRevokedError, ClientRevokedError, KeyExpiredError.
     """
     query = (
-        sa.select(clients, keys.c.expires_ms, keys.c.revoked_ms.label("key_revoked_ms"))
+        sa.select(
+            clients,
+            keys.c.id.label("key_id"),
+            keys.c.expires_ms,
+            keys.c.revoked_ms.label("key_revoked_ms"),
+        )
         .join(keys, keys.c.client_id == clients.c.id)
         .where(keys.c.hash == _hash(key))
     )
@@ -223,11 +230,13 @@ def find_client(desk: Desk, key: str) -> Client:
         row = connection.execute(query).first()
     if row is None:
         raise KeyUnknownError
-    if row.key_revoked_ms is not None or row.revoked_ms is not None:
+    if row.revoked_ms is not None:
+        raise ClientRevokedError
+    if row.key_revoked_ms is not None:
         raise KeyRevokedError
     if _is_past(row.expires_ms, desk.now_ms()):
         raise KeyExpiredError
-    return _client(row)
+    return replace(_client(row), key_id=row.key_id)
 
 
 def get_client(desk: Desk, client_id: str) -> Client:
@@ -256,8 +265,11 @@ def webhook_secret_of(desk: Desk, client_id: str) -> str:
     return desk.sealer.unseal(sealed, _webhook_purpose(client_id))
 
 
-def key_text_of(desk: Desk, client_id: str) -> str:
-    """The newest key that is valid. Raises NotFoundError where there is none, SealBrokenError."""
+def key_text_of(desk: Desk, client_id: str, preferred_id: str | None = None) -> str:
+    """The preferred key if it is valid, else the newest that is.
+
+    Raises NotFoundError where there is none, SealBrokenError.
+    """
     query = (
         sa.select(keys)
         .where(
@@ -265,11 +277,24 @@ def key_text_of(desk: Desk, client_id: str) -> str:
             keys.c.revoked_ms.is_(None),
             sa.or_(keys.c.expires_ms.is_(None), keys.c.expires_ms > desk.now_ms()),
         )
-        .order_by(keys.c.expires_ms.is_not(None), keys.c.created_ms.desc())
+        .order_by(
+            keys.c.id != (preferred_id or ""),
+            keys.c.expires_ms.is_not(None),
+            keys.c.created_ms.desc(),
+        )
         .limit(1)
     )
     with desk.database.reading() as connection:
         row = connection.execute(query).first()
+    if row is None:
+        raise NotFoundError("key")
+    return desk.sealer.unseal(row.sealed, _key_purpose(row.id))
+
+
+def read_key(desk: Desk, key_id: str) -> str:
+    """A key by its id, valid or not. Raises NotFoundError, SealBrokenError."""
+    with desk.database.reading() as connection:
+        row = connection.execute(sa.select(keys).where(keys.c.id == key_id)).first()
     if row is None:
         raise NotFoundError("key")
     return desk.sealer.unseal(row.sealed, _key_purpose(row.id))

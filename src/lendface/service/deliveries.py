@@ -12,9 +12,10 @@ from ..net.fetch import post
 from ..net.schedule import next_delay_s
 from ..storage.database import lock_row
 from ..storage.tables import deliveries, endpoints
-from .office import Message, Office
+from .office import Message, Office, TellsStart
 
 WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
+SUPERSEDED = "superseded"
 GONE = 410  # the receiver wants no more
 
 Row = Mapping[str, Any]
@@ -26,7 +27,17 @@ def announce(connection: sa.Connection, office: Office, job: Row) -> None:
     if form is None:
         return
     for message in form.messages(connection, office, job, job["state"]):
+        if message.replaces:
+            _give_up(connection, office, job["id"], message.replaces)
         line_up(connection, office, job["client_id"], job["api"], message, job["id"])
+
+
+def announce_start(connection: sa.Connection, office: Office, job: Row) -> None:
+    """The same for a job that has just begun to run, in APIs that tell of it."""
+    form = office.forms.get(job["api"])
+    if isinstance(form, TellsStart):
+        for message in form.start_messages(connection, office, job):
+            line_up(connection, office, job["client_id"], job["api"], message, job["id"])
 
 
 def line_up(
@@ -58,6 +69,19 @@ def line_up(
         )
     )
     office.queue.submit_delivery(connection, message.id, 1, 1, 0)
+
+
+def _give_up(connection: sa.Connection, office: Office, job_id: str, kind: str) -> None:
+    """Old news is not sent after what has become of it."""
+    connection.execute(
+        deliveries.update()
+        .where(
+            deliveries.c.job_id == job_id,
+            deliveries.c.type == kind,
+            deliveries.c.state == WAITING,
+        )
+        .values(state=FAILED, last_error=SUPERSEDED, next_ms=None, finished_ms=office.now_ms())
+    )
 
 
 def attempt(office: Office, delivery_id: str, round_number: int, number: int) -> None:

@@ -176,6 +176,19 @@ def find_job(office: Office, client_id: str, condition: sa.ColumnElement[bool]) 
     return row
 
 
+def find_jobs(office: Office, client_id: str, api: str, job_ids: Sequence[str]) -> list[Row]:
+    """Those of a client's jobs in one API that are known, each once, in the order of the ids."""
+    query = sa.select(jobs).where(
+        jobs.c.id.in_(set(job_ids)),
+        jobs.c.client_id == client_id,
+        jobs.c.api == api,
+        jobs.c.deleted_ms.is_(None),
+    )
+    with office.database.reading() as connection:
+        row_by_id = {row["id"]: row for row in connection.execute(query).mappings()}
+    return [row_by_id[job_id] for job_id in dict.fromkeys(job_ids) if job_id in row_by_id]
+
+
 def list_jobs(
     office: Office,
     client_id: str,

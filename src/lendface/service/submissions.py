@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..errors import QuotaExceededError
+from ..net.datauri import read_data_uri
 from ..net.guard import check_url
 from ..storage.database import lock_row
 from ..storage.tables import clients
@@ -16,7 +17,7 @@ from . import ledger
 from .jobs import Wish, find_repeated, submit_in
 from .office import Office
 from .requests import JobRequest, SwapJob
-from .uploads import declare_url
+from .uploads import declare_copy, declare_url
 
 Row = Mapping[str, Any]
 
@@ -36,6 +37,18 @@ class Intake:
         """
         check_url(url, self.office.rules.fetch.allow)
         return declare_url(self.connection, self.office, self.client_id, url, name)
+
+    def by_data_uri(self, uri: str) -> str:
+        """The upload id of a file that is written into the request.
+
+        Raises InvalidUrlError, UrlTooLargeError.
+        """
+        read_data_uri(uri, self.office.rules.max_photo_bytes)
+        return declare_url(self.connection, self.office, self.client_id, uri, "data")
+
+    def by_blob(self, blob_key: str, name: str) -> str:
+        """The upload id of a copy of a file of ours, such as an earlier result."""
+        return declare_copy(self.connection, self.office, self.client_id, blob_key, name)
 
 
 def submit_new(

@@ -19,6 +19,7 @@ from ..storage.tables import uploads
 from .office import Office, new_id
 
 WAITING, READY, FAILED, DELETED = "waiting", "ready", "failed", "deleted"
+COPY = "blob:"  # an address of ours, which nobody can give from outside
 PHOTO_TYPES = ("image/",)
 TYPES = ("image/", "video/", "application/octet-stream")
 
@@ -87,6 +88,15 @@ def declare_url(
     """A file that a job will fetch; returns its upload id. Nothing is fetched here."""
     name = name or url.split("?")[0].rsplit("/", 1)[-1] or "file"
     row = _new_row(office, client_id, None, name, "application/octet-stream", None, url)
+    connection.execute(uploads.insert().values(**row))
+    return row["id"]
+
+
+def declare_copy(
+    connection: sa.Connection, office: Office, client_id: str, blob_key: str, name: str
+) -> str:
+    """A file that a job will copy from one we keep already; returns its upload id."""
+    row = _new_row(office, client_id, None, name, "application/octet-stream", None, COPY + blob_key)
     connection.execute(uploads.insert().values(**row))
     return row["id"]
 
