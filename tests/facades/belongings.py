@@ -85,10 +85,15 @@ def finish_swap(office: Office, job_id: str, data: bytes = FILM) -> None:
         "size": info.size,
         "sha256": info.sha256,
         "content_type": "video/mp4",
-        "warnings": ["one", "one", "two"],
-        "people": [{"face": 1, "swapped": 3, "faded": 0, "left": 0}],
+        "width": 640,
+        "height": 360,
+        "duration_s": 0.12,
+        "frames": 3,
+        "fps": 25.0,
+        "warnings": ["one", "two"],
     }
-    start_job(office, job_id, frames_total=3)
+    facts = {"plan": {"1": 0}, "cast": {"frames": 3, "people": [FACE, FACE | {"face": 2}]}}
+    start_job(office, job_id, frames_total=3, facts=facts)
     end_job(office, job_id, SUCCEEDED, result=result, units=1)
 
 

@@ -199,6 +199,11 @@ class Result(Told):
     content_type: str
     size: int
     sha256: str | None
+    width: int | None
+    height: int | None
+    duration_s: float | None = Field(description="null for a picture")
+    frames: int | None
+    fps: float | None
 
 
 class Job(Told):
@@ -223,18 +228,19 @@ class Job(Told):
     expires_at: datetime = Field(description="when its files are deleted")
 
 
-class Person(Told):
-    """What became of one person of the target: frames."""
+class SwappedFace(Told):
+    """Who in the target gets which source."""
 
-    face: int
-    swapped: int
-    faded: int = Field(description="partly swapped")
-    left: int = Field(description="left as they were")
+    face: int = Field(description="number in the cast of the target")
+    pair: int = Field(description="which of the pairs, counted from 0")
+    frames: int = Field(description="that show this person")
+    usable_share: float = Field(description="of these frames, those in which a swap is possible")
+    hardness: str = Field(description="easy, fair, hard, too small, unusable")
 
 
 class Swap(Job):
     result: Result | None
-    people: list[Person] = Field(description="who was swapped, once it has succeeded")
+    swapped: list[SwappedFace] = Field(description="known once the target was scanned")
 
 
 class Face(Told):

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...service.jobs import JobProgress
 from ...service.states import FINAL, QUEUED, SUCCEEDED
+from ...service.swapping import all_warnings
 from ...storage.signing import SignedRequest
 from .schemas import (
     Delivery,
@@ -16,13 +17,15 @@ from .schemas import (
     Job,
     Link,
     NewUpload,
-    Person,
     Result,
     Swap,
+    SwappedFace,
     Upload,
 )
 
 Row = Mapping[str, Any]
+
+MAYBE_OF_RESULT = ("sha256", "width", "height", "duration_s", "frames", "fps")
 
 
 def at(ms: int) -> datetime:
@@ -92,9 +95,9 @@ def job_facts(job: Row, progress: JobProgress) -> dict[str, Any]:
 
 
 def warnings_of(job: Row) -> list[str]:
-    """Of the finished job, or what its stages have found so far; each once."""
-    found = (job["result"] or {}).get("warnings") or job["facts"].get("warnings") or []
-    return list(dict.fromkeys(found))
+    """Of the finished job, or what its stages have found so far."""
+    result = job["result"] or {}
+    return result["warnings"] if "warnings" in result else all_warnings(job["facts"])
 
 
 def job_view(job: Row, progress: JobProgress) -> Job:
@@ -102,16 +105,25 @@ def job_view(job: Row, progress: JobProgress) -> Job:
 
 
 def swap_view(job: Row, progress: JobProgress) -> Swap:
-    report = job["result"] if job["state"] == SUCCEEDED else None
     return Swap(
-        **job_facts(job, progress),
-        result=result_view(job),
-        people=[person_view(person) for person in (report or {}).get("people", [])],
+        **job_facts(job, progress), result=result_view(job), swapped=swapped_faces(job["facts"])
     )
 
 
-def person_view(person: Row) -> Person:
-    return Person(**{name: person[name] for name in Person.model_fields})
+def swapped_faces(facts: Row) -> list[SwappedFace]:
+    """As planned, once the target was scanned."""
+    pair_by_face = facts.get("plan", {})
+    return [
+        SwappedFace(
+            face=person["face"],
+            pair=pair_by_face[str(person["face"])],
+            frames=person["frames"],
+            usable_share=person["usable_share"],
+            hardness=person["hardness"],
+        )
+        for person in facts.get("cast", {}).get("people", [])
+        if str(person["face"]) in pair_by_face
+    ]
 
 
 def result_view(job: Row) -> Result | None:
@@ -124,7 +136,7 @@ def result_view(job: Row) -> Result | None:
         file_name=result_name(job),
         content_type=result["content_type"],
         size=result["size"],
-        sha256=result.get("sha256"),
+        **{name: result.get(name) for name in MAYBE_OF_RESULT},
     )
 
 
