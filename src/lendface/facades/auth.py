@@ -32,12 +32,14 @@ class Door:
         limiter: RateLimiter,
         refuse: Refuse,
         find_key: Callable[[Headers], str | None] | None = None,
+        find: Callable[[Office, str], Client] = find_client,
     ) -> None:
         self._app = app
         self._office = office
         self._limiter = limiter
         self._refuse = refuse
         self._find_key = find_key or key_of
+        self._find = find
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,7 +56,7 @@ class Door:
         key = self._find_key(Headers(scope=scope))
         if not key:
             raise KeyMissingError
-        client = await run_sync(find_client, self._office, key)
+        client = await run_sync(self._find, self._office, key)
         limit = client.rate_per_minute or self._office.rules.rate_per_minute
         self._limiter.take(client.id, limit)
         require_scope(client, READ if scope["method"] in READING else WRITE)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .problems import UnexpectedError, answer
@@ -66,11 +67,16 @@ class Visit:
         return {
             "request_id": self.id,
             "method": self._scope["method"],
-            "route": self._route(),
+            "route": route_of(self._scope),
             "status": self.status or 0,
             "client_id": client.id if client else None,
         }
 
-    def _route(self) -> str:
-        route = self._scope.get("route")
-        return self._scope.get("root_path", "") + getattr(route, "path", "") if route else ""
+
+def route_of(scope: Scope) -> str:
+    """The pattern of the route a request took, like ``/v1/swaps/{swap_id}``; empty for none."""
+    route = scope.get("route")
+    if route is None:
+        return ""
+    inside = "" if isinstance(route, Mount) else getattr(route, "path", "")
+    return scope.get("root_path", "") + inside

@@ -31,7 +31,7 @@ from .office import Office
 from .states import SUCCEEDED
 from .uploads import Declared, declare, mark_ready
 
-PORTRAIT_TYPE = "image/png"
+THUMBNAIL_TYPE, PORTRAIT_TYPE = "image/jpeg", "image/png"
 
 Row = Mapping[str, Any]
 
@@ -86,11 +86,10 @@ def check_finished(job: Row) -> Row:
     return job["result"]
 
 
-def link_to(office: Office, key: str | None) -> str | None:
+def link_to(office: Office, key: str, content_type: str) -> str:
     """For somebody without a key, to one of its pictures."""
-    if not key:
-        return None
-    return office.links.presign_get(key, office.rules.link_s, office.now_s)
+    rules = office.rules
+    return office.links.presign_get(key, rules.link_s, office.now_s, content_type=content_type)
 
 
 def read_tracks(office: Office, job: Row) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from ...errors import LendfaceError, NotFoundError
 from ...service import jobs
 from ...service.office import Office
 from ...service.states import FINAL
-from .views import job_view
+from .views import job_view, progress_for
 
 HEARTBEAT = b": still here\n\n"
 RETRY_MS = 2000  # after which a browser comes again
@@ -54,7 +54,7 @@ class Snapshot:
 def take_snapshot(office: Office, client_id: str, job_id: str) -> Snapshot:
     """Raises NotFoundError, DatabaseError."""
     job = jobs.get_job(office, client_id, job_id)
-    view = job_view(job, jobs.progress_of(office, job))
+    view = job_view(job, progress_for(office, job))
     facts = view.model_dump_json(exclude={"eta_s"})
     return Snapshot(
         view.model_dump_json(),

@@ -23,7 +23,7 @@ from .incoming import (
     read_cursor,
 )
 from .schemas import Job, JobPage
-from .views import Row, job_view, result_name
+from .views import Row, job_view, progress_for, result_name
 
 router = APIRouter(tags=["jobs"])
 
@@ -32,7 +32,7 @@ Kind = Literal["swap", "scan", "detect", "fetch"]
 
 
 def view(office: Office, job: Row) -> Job:
-    return job_view(job, jobs.progress_of(office, job))
+    return job_view(job, progress_for(office, job))
 
 
 @router.get("/jobs", responses=problems(422))

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import StreamingResponse
 
-from ...service import jobs, scans
+from ...service import scans
 from ...service.office import Office
 from ...service.requests import digest, load_request
 from ...service.submissions import submit_new
@@ -26,7 +26,7 @@ from .incoming import (
 from .orders import wish_of
 from .schemas import Face, FramePage, NewScan, Scan, TrackedFrame
 from .swaps import upload_of
-from .views import Row, job_facts
+from .views import Row, job_facts, progress_for
 
 router = APIRouter(tags=["scans"])
 
@@ -67,7 +67,7 @@ def get_scan(scan_id: PathId, office: Desk, client: Caller) -> Scan:
 
 def scan_view(office: Office, job: Row) -> Scan:
     return Scan(
-        **job_facts(job, jobs.progress_of(office, job)),
+        **job_facts(job, progress_for(office, job)),
         frames=(job["result"] or {}).get("frames"),
         faces=[face_view(office, person) for person in scans.cast_of(job)],
     )
@@ -76,9 +76,9 @@ def scan_view(office: Office, job: Row) -> Scan:
 def face_view(office: Office, person: Row) -> Face:
     return Face(
         **{name: person[name] for name in PLAIN},
-        landmarks_xy=person.get("landmarks_xy", []),
-        thumbnail_url=scans.link_to(office, person.get("thumbnail_key")),
-        portrait_url=scans.link_to(office, person.get("portrait_key")),
+        landmarks_xy=person["landmarks_xy"],
+        thumbnail_url=scans.link_to(office, person["thumbnail_key"], scans.THUMBNAIL_TYPE),
+        portrait_url=scans.link_to(office, person["portrait_key"], scans.PORTRAIT_TYPE),
     )
 
 

@@ -29,7 +29,7 @@ from .schemas import (
     Reference,
     Swap,
 )
-from .views import swap_view
+from .views import progress_for, swap_view
 
 router = APIRouter(tags=["swaps"])
 
@@ -52,7 +52,7 @@ def create_swap(
     job = submit_new(
         office, client.id, request_hash, lambda intake: to_request(body, intake, portraits), wish
     )
-    return swap_view(job, jobs.progress_of(office, job))
+    return swap_view(job, progress_for(office, job))
 
 
 @router.get("/swaps/{swap_id}", responses=problems(404))
@@ -60,7 +60,7 @@ def get_swap(swap_id: PathId, office: Desk, client: Caller) -> Swap:
     job = jobs.get_job(office, client.id, swap_id)
     if job["kind"] != "swap":
         raise NotFoundError("swap")
-    return swap_view(job, jobs.progress_of(office, job))
+    return swap_view(job, progress_for(office, job))
 
 
 def take_portraits(office: Office, client_id: str, body: NewSwap) -> Portraits:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ...service.jobs import JobProgress
+from ...service.jobs import JobProgress, progress_of
+from ...service.office import Office
 from ...service.states import FINAL, QUEUED, SUCCEEDED
 from ...service.swapping import all_warnings
 from ...storage.signing import SignedRequest
@@ -144,6 +145,11 @@ def result_name(job: Row) -> str:
     """What a browser saves it as."""
     _, dot, ending = str(job["result"]["blob_key"]).rpartition(".")
     return f"{job['kind']}-{job['id']}{dot}{ending if dot else ''}"
+
+
+def progress_for(office: Office, job: Row) -> JobProgress:
+    """What is told of a job's progress; one that has succeeded has done all of it."""
+    return ended_progress(job) if job["state"] == SUCCEEDED else progress_of(office, job)
 
 
 def ended_progress(job: Row) -> JobProgress:

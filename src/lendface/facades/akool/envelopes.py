@@ -1,0 +1,125 @@
+"""How answers are wrapped, and errors told: in one form for jobs, in others for detection.
+
+Business errors come with HTTP 200, since many clients look at the status before the body; wrong
+addresses and failures of the server do not. Detection tells errors by its status too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Scope
+
+from ... import errors as e
+from ..problems import UnexpectedError, headers_of, read_http, read_invalid, status_of
+from .codes import SUCCESS, code_of
+
+OK = "OK"
+FOUND = "SUCCESS"  # at least one client compares exactly this
+DETECT = "/interface/detect-api/detect_faces"
+ANALYZE = "/interface/detect-api/faceswap/analyze_frames"
+OLDER = "/detect"
+GATE = (e.KeyRefusedError, e.ScopeMissingError, e.RateLimitedError)  # told before any route
+
+Body = dict[str, Any]
+
+
+def path_of(scope: Scope) -> str:
+    """The address within this API, wherever it is mounted."""
+    return scope["path"].removeprefix(scope.get("root_path", ""))
+
+
+def refuse(scope: Scope, error: e.LendfaceError) -> JSONResponse:
+    """Any error as the route of this request tells it."""
+    tell, http_status = FORMS.get(path_of(scope), (_tell_plainly, _plain_status))
+    body = tell(error)
+    if tell is not _tell_plainly and isinstance(error, GATE):
+        body |= _tell_plainly(error)
+    return JSONResponse(body, http_status(error), headers_of(error))
+
+
+def _tell_plainly(error: e.LendfaceError) -> Body:
+    return {"code": code_of(error), "msg": str(error)}
+
+
+def _tell_detection(error: e.LendfaceError) -> Body:
+    return {"error_code": 1, "error_msg": describe(error), "faces_obj": {}}
+
+
+def _tell_older(error: e.LendfaceError) -> Body:
+    return {"error_code": 1, "error_msg": describe(error)}
+
+
+def _tell_analysis(error: e.LendfaceError) -> Body:
+    return {"success": False, "error": describe(error)}
+
+
+def describe(error: e.LendfaceError) -> str:
+    """In words by which clients of detection tell what kind of error it was."""
+    if isinstance(error, e.InvalidUrlError | e.UrlNotAllowedError):
+        return f"Invalid URL: {error}"
+    if isinstance(error, e.FetchError):
+        return f"Failed to download media: {error}"
+    if isinstance(error, e.MediaError | e.WaitTimeoutError):
+        return f"Failed to process media: {error}"
+    return str(error)
+
+
+KEPT = frozenset({404, 405, 408, 413, 416})  # the line and not the business
+
+
+def _plain_status(error: e.LendfaceError) -> int:
+    status = status_of(error)
+    is_kept = status in KEPT and (status != 404 or isinstance(error, e.NoSuchRouteError))
+    return status if is_kept or status >= 500 else 200
+
+
+def _detection_status(error: e.LendfaceError) -> int:
+    """400 for what was asked, 500 for what could not be brought or read."""
+    if isinstance(error, e.InvalidUrlError | e.UrlNotAllowedError):
+        return 400
+    if isinstance(error, e.FetchError | e.MediaError | e.FaceError):
+        return 500
+    status = status_of(error)
+    return 400 if status == 422 else status
+
+
+FORMS: Mapping[
+    str, tuple[Callable[[e.LendfaceError], Body], Callable[[e.LendfaceError], int]]
+] = {
+    DETECT: (_tell_detection, _detection_status),
+    ANALYZE: (_tell_analysis, _detection_status),
+    OLDER: (_tell_older, _plain_status),
+}
+
+
+def succeed(**facts: Any) -> Body:
+    return {"code": SUCCESS, "msg": OK, **facts}
+
+
+def answer_error(request: Request, error: Exception) -> JSONResponse:
+    """A handler for LendfaceError."""
+    assert isinstance(error, e.LendfaceError)
+    return refuse(request.scope, error)
+
+
+def answer_invalid(request: Request, error: Exception) -> JSONResponse:
+    """A handler for RequestValidationError."""
+    assert isinstance(error, RequestValidationError)
+    return refuse(request.scope, read_invalid(error).error)
+
+
+def answer_http(request: Request, error: Exception) -> JSONResponse:
+    """A handler for the HTTPExceptions of the framework."""
+    assert isinstance(error, HTTPException)
+    return refuse(request.scope, read_http(request.method, error))
+
+
+def answer_unexpected(request: Request, error: Exception) -> JSONResponse:
+    """A handler for everything else; the log says what it was."""
+    return refuse(request.scope, UnexpectedError())

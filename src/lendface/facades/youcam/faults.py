@@ -1,0 +1,141 @@
+"""Why a task ended in an error, in the vendor's codes.
+
+Sources: the codes of the video face swap's page and of its schema, and for several people the
+vendor's list for all features. A failed task is still HTTP 200, with the code in ``data.error``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, NamedTuple
+
+from ...service.requests import PHOTO_NAME
+
+Row = Mapping[str, Any]
+
+
+class Fault(NamedTuple):
+    code: str
+    message: str
+
+
+class File(Enum):
+    """Which of a task's files is meant."""
+
+    VIDEO = "the source video"
+    IMAGE = "the source image"
+    PHOTO = "the reference image"
+
+
+UNKNOWN = Fault("unknown_internal_error", "something went wrong on the server")
+
+# The kind of error each of our codes is; a code that is not here is unknown_internal_error.
+KIND_BY_CODE: Mapping[str, str] = {
+    # A file that cannot be had
+    "url_failed": "download",
+    "url_invalid": "download",
+    "url_not_allowed": "download",
+    "url_unreachable": "download",
+    "url_timeout": "download",
+    "url_incomplete": "download",
+    "url_bad_type": "download",
+    "url_bad_status": "download",
+    "upload_missing": "download",
+    "file_missing": "download",
+    "blob_missing": "download",
+    # A file that is not read
+    "bad_media": "decode",
+    "empty_file": "decode",
+    "unreadable_media": "decode",
+    "target_changed": "decode",
+    # A file of another kind than is taken
+    "unknown_codec": "unsupported",
+    "no_video": "unsupported",
+    "media_wrong_kind": "unsupported",
+    "media_bad_container": "unsupported",
+    "media_bad_codec": "unsupported",
+    "media_limit": "unsupported",
+    "media_too_long": "unsupported",
+    "media_too_many_frames": "unsupported",
+    "media_frame_rate": "unsupported",
+    "media_too_many_streams": "unsupported",
+    # A file that is too large
+    "media_too_many_pixels": "size",
+    "media_too_large": "bytes",
+    "url_too_large": "bytes",
+    "blob_too_large": "bytes",
+    # Faces
+    "bad_face": "no_face",
+    "no_face_in_source": "no_face",
+    "no_face_in_target": "no_face",
+    "no_such_person": "no_face",
+    "several_faces_in_source": "people",
+    "several_people": "people",
+    # What was asked for
+    "no_such_source_face": "parameter",
+    "different_people_in_source": "parameter",
+    "bad_option": "parameter",
+    # The engine
+    "model": "inference",
+    "model_missing": "inference",
+    "model_corrupt": "inference",
+    "provider_unavailable": "inference",
+    "worker_died": "inference",
+    "bad_output": "upload",
+    "bad_output_format": "upload",
+    "encoder_failed": "upload",
+    "disk_full": "upload",
+    "storage": "upload",
+    "storage_unavailable": "upload",
+    "scratch_full": "upload",
+    # Units
+    "quota_exceeded": "units",
+}
+
+# In the vendor's codes: of a film, and of a picture (a source or a reference).
+CODES_BY_KIND: Mapping[str, tuple[str, str]] = {
+    "download": ("error_download_video", "error_download_image"),
+    "decode": ("error_decode_video", "error_decode_image"),
+    "unsupported": ("error_unsupported_video", "error_decode_image"),
+    "size": ("error_unsupported_video", "error_exceed_max_image_size"),
+    "bytes": ("exceed_max_filesize", "exceed_max_filesize"),
+    "no_face": ("error_no_face", "error_no_face"),
+    "people": ("error_multiple_people", "error_multiple_people"),
+    "parameter": ("invalid_parameter", "invalid_parameter"),
+    "inference": ("error_inference", "error_inference"),
+    "upload": ("error_upload", "error_upload"),
+    "units": ("unknown_internal_error", "unknown_internal_error"),
+}
+
+MESSAGE_BY_KIND: Mapping[str, str] = {
+    "download": "{file} could not be downloaded",
+    "decode": "{file} could not be decoded",
+    "unsupported": "the format, codec, length or frame rate of {file} is not supported",
+    "size": "the width or height of {file} exceeds the limit",
+    "bytes": "{file} exceeds the maximum file size",
+    "no_face": "no usable face in {file}",
+    "people": "{file} shows more than one person",
+    "parameter": "face_mapping does not fit the faces of {file}",
+    "inference": "the engine failed",
+    "upload": "the result could not be stored",
+    "units": "insufficient units",
+}
+
+
+def fault_of(our_code: str, file: File) -> Fault:
+    kind = KIND_BY_CODE.get(our_code)
+    if kind is None:
+        return UNKNOWN
+    code = CODES_BY_KIND[kind][0 if file is File.VIDEO else 1]
+    return Fault(code, MESSAGE_BY_KIND[kind].format(file=file.value))
+
+
+def file_of(job: Row, target: File, failed_photo: bool) -> File:
+    """Which file a failed job's error is about.
+
+    ``target`` is what its source is; ``failed_photo``: a reference could not be fetched.
+    """
+    code, message = job["error_code"] or "", job["error_message"] or ""
+    is_about_photo = "in_source" in code or message.startswith(PHOTO_NAME)
+    return File.PHOTO if is_about_photo or failed_photo else target
