@@ -6,6 +6,7 @@ import pytest
 from belongings import FACE, FRAMES, finish_scan, send_upload, submit_scan
 from starlette.testclient import TestClient
 
+from lendface.facades.native.incoming import write_cursor
 from lendface.service.office import Office
 from service.offices import change_job
 
@@ -68,8 +69,6 @@ def test_a_scan_of_nobody_has_no_tracks(me: TestClient, office: Office, scan: st
 def test_a_cursor_into_the_middle_of_a_line_is_refused(
     me: TestClient, office: Office, scan: str, byte: int
 ) -> None:
-    from lendface.facades.native.incoming import write_cursor
-
     finish_scan(office, scan)
     answer = me.get(f"/v1/scans/{scan}/tracks", params={"cursor": write_cursor((byte, ""))})
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_option")

@@ -10,6 +10,7 @@ from lendface.service import jobs, ledger
 from lendface.service.clients import find_client
 from lendface.service.office import Office
 from lendface.service.requests import SwapJob, load_request
+from lendface.storage.tables import clients
 from service.offices import RecordingQueue
 
 PHOTO = b"not a photo"
@@ -216,8 +217,6 @@ def test_without_units_no_swap_is_begun_and_scans_are_free(
     me: TestClient, office: Office, film: str
 ) -> None:
     client = find_client(office, me.headers["authorization"].removeprefix("Bearer "))
-    from lendface.storage.tables import clients
-
     with office.database.writing() as connection:
         connection.execute(clients.update().values(quota_units=0))
     body = {"target": {"upload_id": film}, "pairs": [{"source": {"upload_ids": [film]}}]}

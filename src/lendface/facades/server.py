@@ -75,7 +75,8 @@ def build_app(
     if signer:
         add_blob_routes(app, office, signer, stall_s)
     watching = Watching(poll_s, heartbeat_s, is_closing, anyio.CapacityLimiter(AT_ONCE))
-    limiter = limiter or RateLimiter(lambda: time.monotonic_ns() // 1_000_000)
+    if limiter is None:
+        limiter = RateLimiter(lambda: time.monotonic_ns() // 1_000_000)
     native = build_native(office, limiter, watching, streams_results=signer is not None)
     app.mount("/v1", native)
     for path, other in (apps_by_path or {}).items():
