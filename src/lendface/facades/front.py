@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .problems import UnexpectedError, answer
@@ -74,9 +73,8 @@ class Visit:
 
 
 def route_of(scope: Scope) -> str:
-    """The pattern of the route a request took, like ``/v1/swaps/{swap_id}``; empty for none."""
-    route = scope.get("route")
-    if route is None:
-        return ""
-    inside = "" if isinstance(route, Mount) else getattr(route, "path", "")
-    return scope.get("root_path", "") + inside
+    """The pattern of the route a request took, like ``/v1/swaps/{swap_id}``.
+
+    Of one that was refused before, or that no route takes, only the API it came to.
+    """
+    return scope.get("root_path", "") + getattr(scope.get("route"), "path", "")

@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from ..errors import KeyMissingError
+from ..facades.auth import key_of
 from ..facades.server import build_app as build_api
+from ..service.clients import ADMIN, find_client, require_scope
 from ..storage.signing import UrlSigner
 from .building import Built
+from .checks import blob_folder, uses_bucket
+from .metrics import RequestMetrics, add_metrics, new_registry
 
 
 def build_app(built: Built, is_closing: Callable[[], bool] = lambda: False) -> ASGIApp:
-    links = built.office.links
-    return build_api(
+    links, registry = built.office.links, new_registry()
+    api = build_api(
         built.office,
         signer=links if isinstance(links, UrlSigner) else None,
         cors_origins=[o.strip() for o in built.settings.cors_origins.split(",") if o.strip()],
         is_closing=is_closing,
     )
+    add_metrics(
+        api,
+        built.office,
+        registry,
+        admit=lambda request: admit_admin(built, request),
+        folders=disks(built),
+    )
+    return RequestMetrics(api, registry)
+
+
+def admit_admin(built: Built, request: Request) -> None:
+    """Whoever has a key with the scope ``admin``, or anybody where the operator wants it so.
+
+    Raises KeyRefusedError, ScopeMissingError, DatabaseError.
+    """
+    if built.settings.metrics_open:
+        return
+    key = key_of(request.headers)
+    if not key:
+        raise KeyMissingError
+    require_scope(find_client(built.office, key), ADMIN)
+
+
+def disks(built: Built) -> Mapping[str, Path]:
+    """Those of this machine that fill up."""
+    settings = built.settings
+    folders = {"data": settings.folder}
+    return folders if uses_bucket(settings) else {**folders, "files": blob_folder(settings)}
