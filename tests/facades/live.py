@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,10 +81,3 @@ def run_app(app: FastAPI, listener: socket.socket) -> Iterator[Server]:
         server.should_exit = True
         thread.join(STOP_S)
         assert not thread.is_alive()
-
-
-def wait_until(
-    is_so: Callable[[], bool], changed: threading.Condition, limit_s: float = 10
-) -> None:
-    with changed:
-        assert changed.wait_for(is_so, limit_s)

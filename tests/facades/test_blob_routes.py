@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterator
 
 import pytest
-from belongings import FILM, finish_swap, send_upload, submit_swap
 from starlette.testclient import TestClient
 
+from facades.belongings import FILM, finish_swap, send_upload, submit_swap
 from lendface.service.office import Office
 from service.offices import Clock
 

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 import pytest
-from belongings import Belongings, gather
 from fastapi import FastAPI
 from starlette.routing import BaseRoute, Mount
 from starlette.testclient import TestClient
 
+from facades.belongings import Belongings, gather
 from lendface.service.office import Office
 from service.offices import new_client
 

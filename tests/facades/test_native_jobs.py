@@ -2,9 +2,18 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from belongings import FILM, Belongings, finish_swap, gather, send_upload, submit_scan, submit_swap
 from starlette.testclient import TestClient
 
+from facades.belongings import (
+    FILM,
+    Belongings,
+    finish_swap,
+    gather,
+    send_upload,
+    submit_scan,
+    submit_swap,
+)
+from lendface.facades.server import build_app
 from lendface.service.office import Office
 from lendface.service.states import CANCELLED, FAILED
 from lendface.storage.tables import tasks
@@ -138,6 +147,19 @@ def test_the_result_is_there_when_the_job_has_succeeded_and_until_it_is_purged(
     gone = me.get(f"/v1/jobs/{job}/result")
     assert (gone.status_code, gone.json()["code"]) == (410, "result_gone")
     assert me.get(f"/v1/swaps/{job}").json()["result"] is None
+
+
+def test_a_result_in_a_bucket_is_elsewhere_and_head_is_answered_here(
+    me: TestClient, office: Office, job: str
+) -> None:
+    finish_swap(office, job)
+    elsewhere = build_app(office)  # without a signer: the bucket hands out
+    with TestClient(elsewhere, headers=me.headers, follow_redirects=False) as client:
+        answer = client.get(f"/v1/jobs/{job}/result")
+        assert (answer.status_code, answer.headers["cache-control"]) == (307, "no-store")
+        assert me.get(answer.headers["location"]).content == FILM
+        assert client.head(f"/v1/jobs/{job}/result").headers["content-length"] == str(len(FILM))
+        assert client.get("/blobs/x").status_code == 404
 
 
 def test_a_result_that_was_lost_is_gone(me: TestClient, office: Office, job: str) -> None:

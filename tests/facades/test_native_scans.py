@@ -3,9 +3,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from belongings import FACE, FRAMES, finish_scan, send_upload, submit_scan
 from starlette.testclient import TestClient
 
+from facades.belongings import FACE, FRAMES, finish_scan, send_upload, submit_scan
 from lendface.facades.native.incoming import write_cursor
 from lendface.service.office import Office
 from service.offices import change_job

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import schemathesis
-from belongings import Belongings, gather
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +16,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
+from facades.belongings import Belongings, gather
 from lendface.facades.native.app import ROUTERS
 from lendface.facades.native.webhooks import API, NativeForm
 from lendface.facades.server import build_app

@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from belongings import FILM, finish_scan, finish_swap, send_upload, submit_scan, submit_swap
 from starlette.testclient import TestClient
 
+from facades.belongings import FILM, finish_scan, finish_swap, send_upload, submit_scan, submit_swap
 from lendface.service import jobs, ledger
 from lendface.service.clients import find_client
 from lendface.service.office import Office

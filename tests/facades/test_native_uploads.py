@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from belongings import FILM, send_upload
 from starlette.testclient import TestClient
 
+from facades.belongings import FILM, send_upload
 from lendface.service.office import Office
 from lendface.service.uploads import mark_failed
 from service.offices import MIB, Clock, RecordingQueue

@@ -6,10 +6,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from belongings import finish_scan, finish_swap, gather, send_upload, submit_scan, submit_swap
 from standardwebhooks import Webhook
 from starlette.testclient import TestClient
 
+from facades.belongings import (
+    finish_scan,
+    finish_swap,
+    gather,
+    send_upload,
+    submit_scan,
+    submit_swap,
+)
 from lendface.errors import NotFoundError
 from lendface.facades.native.webhooks import NativeForm
 from lendface.service import ledger

@@ -47,12 +47,17 @@ class Visit:
 
     def __init__(self, scope: Scope, send: Send, began_s: float) -> None:
         given = Headers(scope=scope).get(HEADER, "")
-        self.id = given if GIVEN.fullmatch(given) else str(uuid.uuid4())
         self.began_s = began_s
         self.status: int | None = None
+        self._state = scope.setdefault("state", {})
+        self._state["request_id"] = given if GIVEN.fullmatch(given) else str(uuid.uuid4())
         self._scope = scope
         self._send = send
-        scope.setdefault("state", {})["request_id"] = self.id
+
+    @property
+    def id(self) -> str:
+        """An API may write the id in its own way."""
+        return self._state["request_id"]
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -16,11 +16,11 @@ from ..service.rates import RateLimiter
 from ..storage.signing import UrlSigner
 from ..version import __version__
 from .blob_routes import add_blob_routes
+from .bodies import PATIENCE_S
 from .front import Front
 from .health import add_health
 from .native.app import add_problem_handlers, build_native
 from .native.events import AT_ONCE, Watching
-from .streams import STALL_S
 
 ASKED_HEADERS = (
     *("Authorization", "X-Api-Key", "Content-Type", "Content-Range", "Range", "If-Range"),
@@ -42,13 +42,14 @@ def build_app(
     is_closing: Callable[[], bool] = lambda: False,
     poll_s: float = 0.5,
     heartbeat_s: float = 15.0,
-    stall_s: float = STALL_S,
+    patience_s: float = PATIENCE_S,
     apps_by_path: Mapping[str, ASGIApp] | None = None,
 ) -> FastAPI:
     """The application of one process.
 
     ``signer`` is ``office.links`` where files lie in a folder: then we hand them in and out
     ourselves; None for a bucket. ``is_closing`` ends streams of events when the server stops.
+    ``patience_s`` is how long we wait for a body: a small one in all, a file for each piece.
     ``apps_by_path`` are other APIs, each with doors and errors of its own.
     """
     app = FastAPI(
@@ -73,11 +74,13 @@ def build_app(
     add_problem_handlers(app)
     add_health(app, office)
     if signer:
-        add_blob_routes(app, office, signer, stall_s)
+        add_blob_routes(app, office, signer, patience_s)
     watching = Watching(poll_s, heartbeat_s, is_closing, anyio.CapacityLimiter(AT_ONCE))
     if limiter is None:
         limiter = RateLimiter(lambda: time.monotonic_ns() // 1_000_000)
-    native = build_native(office, limiter, watching, streams_results=signer is not None)
+    native = build_native(
+        office, limiter, watching, streams_results=signer is not None, patience_s=patience_s
+    )
     app.mount("/v1", native)
     for path, other in (apps_by_path or {}).items():
         app.mount(path, other)

@@ -16,7 +16,7 @@ from ...service.rates import RateLimiter
 from ...version import __version__
 from .. import problems
 from ..auth import Door
-from ..bodies import BodyLimit
+from ..bodies import PATIENCE_S, BodyLimit
 from . import endpoints, jobs, scans, swaps, uploads, usage
 from .documented import describe
 from .events import Watching
@@ -32,7 +32,12 @@ Send a key with every request: `Authorization: Bearer KEY`. Errors are problems 
 
 
 def build_native(
-    office: Office, limiter: RateLimiter, watching: Watching, *, streams_results: bool
+    office: Office,
+    limiter: RateLimiter,
+    watching: Watching,
+    *,
+    streams_results: bool,
+    patience_s: float = PATIENCE_S,
 ) -> FastAPI:
     app = FastAPI(
         title="lendface",
@@ -44,7 +49,7 @@ def build_native(
         redirect_slashes=False,
         middleware=[
             Middleware(Door, office=office, limiter=limiter, refuse=problems.answer),
-            Middleware(BodyLimit, refuse=problems.answer),
+            Middleware(BodyLimit, refuse=problems.answer, patience_s=patience_s),
         ],
     )
     app.state.office = office

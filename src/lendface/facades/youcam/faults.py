@@ -23,9 +23,9 @@ class Fault(NamedTuple):
 class File(Enum):
     """Which of a task's files is meant."""
 
-    VIDEO = "the source video"
-    IMAGE = "the source image"
-    PHOTO = "the reference image"
+    VIDEO = "source video"
+    IMAGE = "source image"
+    PHOTO = "reference image"
 
 
 UNKNOWN = Fault("unknown_internal_error", "something went wrong on the server")
@@ -114,7 +114,7 @@ MESSAGE_BY_KIND: Mapping[str, str] = {
     "unsupported": "the format, codec, length or frame rate of {file} is not supported",
     "size": "the width or height of {file} exceeds the limit",
     "bytes": "{file} exceeds the maximum file size",
-    "no_face": "no usable face in {file}",
+    "no_face": "no face in {file}",
     "people": "{file} shows more than one person",
     "parameter": "face_mapping does not fit the faces of {file}",
     "inference": "the engine failed",

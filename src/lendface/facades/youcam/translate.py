@@ -82,5 +82,3 @@ def reference_of(body: NewImageTask, index: int, intake: Intake) -> str:
     if body.ref_file_ids:
         return body.ref_file_ids[index]
     return intake.by_url(body.ref_file_urls[index])
-
-
