@@ -12,9 +12,9 @@ from lendface.engine.enrol import Photo
 from lendface.engine.plan import SwapPlan
 from lendface.engine.types import SourceFace
 from lendface.media import open_video, open_writer, prefetch, read_image
-from lendface.pipeline.parts import Parts, Watch
+from lendface.pipeline.parts import Parts
+from lendface.pipeline.rendering import Rendering
 from lendface.pipeline.scans import scan_target
-from lendface.pipeline.swaps import Pair, Rendering, SwapRequest
 from lendface.pipeline.targets import Trim, VideoTarget, open_target
 
 from .clips import SOURCES, Size, get_photo
@@ -91,8 +91,7 @@ def swap(
     if len(found.people) != faces:
         raise RuntimeError(f"{path.name} shows {faces} people, the scan found {len(found.people)}")
     plan = SwapPlan({p.id: source for p, source in zip(found.people, sources, strict=False)})
-    request = SwapRequest((Pair((path,)),), path, output)
-    Rendering(request, found.tracks, plan, parts, Watch()).write_video(target)
+    Rendering(found, plan, parts).write_video(target, output)
     return {
         "scan": scanned - began,
         "render": time.perf_counter() - scanned,

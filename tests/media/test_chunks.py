@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from make_media import Line, Sound, decoded_planes, make_video, packets_by_stream, video_times
 
 from lendface.engine.types import Box, Patch
 from lendface.errors import BadOptionError, OutputError
@@ -28,6 +27,7 @@ from lendface.media import (
     plan_chunks,
     probe,
 )
+from make_media import Line, Sound, decoded_planes, make_video, packets_by_stream, video_times
 
 PATCH = Patch(Box(10, 8, 30, 28), np.full((20, 20, 3), 200, "f4"), np.full((20, 20), 0.7, "f4"))
 
@@ -160,6 +160,27 @@ def test_open_groups_of_pictures_lose_no_frame_at_a_cut(tmp_path: Path) -> None:
     for (time, planes), (true_time, true_planes) in zip(seen, decoded_planes(source), strict=True):
         assert time == true_time
         np.testing.assert_array_equal(planes[0], true_planes[0])
+
+
+@pytest.mark.parametrize("open_gop", [0, 1])
+def test_a_film_with_too_few_keyframes_is_cut_between_them(open_gop: int, tmp_path: Path) -> None:
+    """As films from the web are, with ten seconds from one to the next."""
+    params = f"open-gop={open_gop}:scenecut=0:keyint=40:min-keyint=40"
+    options = {"preset": "veryfast", "bf": "3", "crf": "18", "x264-params": params}
+    source = make_video(tmp_path / "in.mp4", 90, (96, 64), gop=40, options=options)
+    chunks = plan_chunks(source, 0.3)
+    assert [c.first_index for c in chunks] == [0, 15, 30, 40, 55, 70, 80]
+    truth = decoded_planes(source)
+    for chunk in chunks:
+        with open_chunk_reader(source, chunk) as reader:
+            frames = list(reader.frames())
+        assert len(frames) == chunk.frame_count
+        for frame in frames:
+            time, planes = truth[frame.index]
+            assert frame.time == time
+            np.testing.assert_array_equal(frame.picture.planes[0], planes[0])  # type: ignore[attr-defined]
+    joined, once = both_ways(source, EncodeOptions("h264", preset="veryfast"), 0.3)
+    assert packets_by_stream(joined) == packets_by_stream(once)
 
 
 @pytest.mark.parametrize("ending", [".mkv", ".webm", ".ts"])

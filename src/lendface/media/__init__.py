@@ -2,12 +2,16 @@
 
 from .chunks import (
     Chunk,
+    chunks_of,
     fresh_starts,
     join_chunks,
+    list_packets,
+    only_chunk,
     open_chunk_reader,
     open_chunk_writer,
     options_for,
     plan_chunks,
+    timed,
 )
 from .encode import EncodeOptions
 from .images import ImageInfo, encode_image, is_image, read_image, write_image
@@ -28,10 +32,13 @@ __all__ = [
     "StreamInfo",
     "VideoReader",
     "VideoWriter",
+    "chunks_of",
     "encode_image",
     "fresh_starts",
     "is_image",
     "join_chunks",
+    "list_packets",
+    "only_chunk",
     "open_chunk_reader",
     "open_chunk_writer",
     "open_video",
@@ -41,5 +48,6 @@ __all__ = [
     "prefetch",
     "probe",
     "read_image",
+    "timed",
     "write_image",
 ]

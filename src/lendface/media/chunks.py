@@ -1,8 +1,8 @@
 """A film cut into parts that are rendered alone, and joined again without another encoding.
 
-The parts are cut at the source's keyframes, keep the source's times, and are encoded from a
-fresh start each. So the same frames, written in one go with the same fresh starts
-(``fresh_starts``), give the same packets as the joined parts.
+The parts are cut at the source's keyframes where there are enough, keep the source's times, and
+are encoded from a fresh start each. So the same frames, written in one go with the same fresh
+starts (``fresh_starts``), give the same packets as the joined parts.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ from .writer import (
     open_writer,
 )
 
+PATIENCE = 2  # lengths of a chunk to wait for a keyframe
+
 
 @dataclass(frozen=True)
 class Chunk:
-    """Frames from one keyframe to before another; ``pts`` in ticks of the source's time base."""
+    """Frames from one cut to before another; ``pts`` in ticks of the source's time base."""
 
     number: int
     start_pts: int | None  # None: from the first frame
@@ -59,29 +61,66 @@ def plan_chunks(
 ) -> list[Chunk]:
     """Cut at the first keyframe that is at least ``target_s`` after the last cut.
 
-    The trim is that of ``open_video``. With ``max_fps`` a cut is at the first frame that stays,
-    from the keyframe on. Looks at packets only. A file whose packets do not all have times is
+    Where none comes for twice as long it is cut at any frame: whoever reads that part decodes from
+    the keyframe before. The trim is that of ``open_video``. With ``max_fps`` only frames that stay
+    begin a part. Looks at packets only. A file whose packets do not all have times is
     one chunk. Raises BadOptionError, also for a trim that leaves no frame.
     """
+    packets, base = list_packets(Path(path))
+    return chunks_of(packets, base, target_s, start_s=start_s, end_s=end_s, max_fps=max_fps)
+
+
+def chunks_of(
+    packets: Sequence[tuple[int | None, bool]],
+    base: Fraction,
+    target_s: float,
+    *,
+    start_s: Fraction | None = None,
+    end_s: Fraction | None = None,
+    max_fps: float | None = None,
+) -> list[Chunk]:
+    """``plan_chunks`` for what ``list_packets`` found."""
     if target_s <= 0:
         raise BadOptionError("the chunk length must be greater than 0 s")
-    packets, base = list_packets(Path(path))
-    first = None if start_s is None else ceil(start_s / base)
-    end = None if end_s is None else ceil(end_s / base)
-    timed = sorted((pts, is_key) for pts, is_key in packets if pts is not None)
-    if len(timed) < len(packets) or not packets:
-        return [Chunk(0, first, end, 0, len(packets))]
-    inside = [
-        frame
-        for frame in timed
-        if (first is None or frame[0] >= first) and (end is None or frame[0] < end)
-    ]
-    if not inside:
+    frames = timed(packets, base, start_s, end_s)
+    if frames is None:
+        return [only_chunk(base, start_s, end_s, len(packets))]
+    if not frames:
         raise BadOptionError("the trim leaves no frame; choose another --start or --end")
-    chunks = cut(where_to_cut(inside, base, max_fps), Fraction(target_s) / base)
-    chunks[0] = replace(chunks[0], start_pts=first)
-    chunks[-1] = replace(chunks[-1], end_pts=end)
+    chunks = cut(where_to_cut(frames, base, max_fps), Fraction(target_s) / base)
+    whole = only_chunk(base, start_s, end_s, len(frames))
+    chunks[0] = replace(chunks[0], start_pts=whole.start_pts)
+    chunks[-1] = replace(chunks[-1], end_pts=whole.end_pts)
     return chunks
+
+
+def only_chunk(
+    base: Fraction, start_s: Fraction | None, end_s: Fraction | None, frame_count: int
+) -> Chunk:
+    """All of a trim in one chunk."""
+    first = None if start_s is None else ceil(start_s / base)
+    return Chunk(0, first, None if end_s is None else ceil(end_s / base), 0, frame_count)
+
+
+def timed(
+    packets: Sequence[tuple[int | None, bool]],
+    base: Fraction,
+    start_s: Fraction | None,
+    end_s: Fraction | None,
+) -> list[tuple[int, bool]] | None:
+    """(pts, is_keyframe) inside of a trim, in the order in which they are shown.
+
+    None where there are no packets or some have no time.
+    """
+    frames = sorted((pts, is_key) for pts, is_key in packets if pts is not None)
+    if len(frames) < len(packets) or not packets:
+        return None
+    return [
+        frame
+        for frame in frames
+        if (start_s is None or frame[0] * base >= start_s)
+        and (end_s is None or frame[0] * base < end_s)
+    ]
 
 
 def list_packets(path: Path) -> tuple[list[tuple[int | None, bool]], Fraction]:
@@ -99,24 +138,27 @@ def list_packets(path: Path) -> tuple[list[tuple[int | None, bool]], Fraction]:
 
 def where_to_cut(
     frames: Sequence[tuple[int, bool]], base: Fraction, max_fps: float | None
-) -> list[tuple[int, bool]]:
-    """(pts, may_start) for frames (pts, is_keyframe): only a frame that stays starts a chunk."""
-    if max_fps is None:
-        return list(frames)
-    kept = kept_frames([pts * base for pts, _ in frames], max_fps)
-    places, was_keyframe = [], False
+) -> list[tuple[int, int | None]]:
+    """(pts, how many lengths to wait before a cut here) for frames (pts, is_keyframe).
+
+    Only a frame that stays starts a chunk, best the first one from a keyframe on.
+    """
+    kept = [True] * len(frames)
+    if max_fps is not None:
+        kept = kept_frames([pts * base for pts, _ in frames], max_fps)
+    places, was_keyframe = list[tuple[int, int | None]](), False
     for (pts, is_keyframe), stays in zip(frames, kept, strict=True):
         was_keyframe |= is_keyframe
-        places.append((pts, was_keyframe and stays))
+        places.append((pts, (1 if was_keyframe else PATIENCE) if stays else None))
         was_keyframe &= not stays
     return places
 
 
-def cut(frames: Sequence[tuple[int, bool]], target_ticks: Fraction) -> list[Chunk]:
-    """Chunks of frames (pts, may_start) in order of presentation."""
+def cut(frames: Sequence[tuple[int, int | None]], target_ticks: Fraction) -> list[Chunk]:
+    """Chunks of the frames of ``where_to_cut``."""
     starts = [0]
-    for index, (pts, may_start) in enumerate(frames):
-        if may_start and pts - frames[starts[-1]][0] >= target_ticks:
+    for index, (pts, wait) in enumerate(frames):
+        if wait is not None and pts - frames[starts[-1]][0] >= wait * target_ticks:
             starts.append(index)
     ends = [*starts[1:], len(frames)]
     return [

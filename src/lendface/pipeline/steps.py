@@ -8,37 +8,38 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from ..engine.geometry import five_points
 from ..engine.plan import SwapPlan
-from ..engine.render import render
-from ..engine.tracks import Tracks
-from ..engine.types import Box, Face, Frame, Picture, Pixels, Track
-from ..errors import SeveralPeopleError, UnreadableMediaError
+from ..engine.types import Box, Face, Picture, Pixels, Track
+from ..errors import SeveralPeopleError, TargetChangedError, UnreadableMediaError
 from ..media import (
     Chunk,
     EncodeOptions,
+    chunks_of,
     encode_image,
     join_chunks,
-    open_chunk_reader,
-    open_chunk_writer,
+    list_packets,
+    only_chunk,
     options_for,
-    plan_chunks,
     prefetch,
     probe,
-    write_image,
+    timed,
 )
-from ..media.thinning import ends_of_kept
+from ..media.encode import SOFTWARE
 from .parts import Parts, Watch
+from .rendering import Rendering
 from .scans import Scan, describe_person, scan_target
-from .swaps import Pair, enrol_pairs, hard_warning, make_plan, read_references
-from .targets import ImageTarget, Trim, VideoTarget, open_target
+from .swaps import Pair, enrol_pairs, make_plan, read_references, told_choices
+from .targets import ImageTarget, Target, Trim, VideoTarget, open_target
 from .trackfile import load_scan, save_scan
 
 SCAN_VERSION = 1  # raised when the same film would be scanned otherwise
@@ -69,12 +70,21 @@ def scan_file_to(
 ) -> dict[str, Any]:
     """Scan a file, leave its tracks in another, and tell the cast as plain values.
 
-    Raises CancelledError, the errors of reading, DiskFullError.
+    ``warnings`` say what of the file did not decode. Raises CancelledError, the errors of
+    reading, DiskFullError.
     """
-    found = scan_target(open_target(path, trim).as_target(), parts, watch)
+    opened, damage = open_target(path, trim), None
+    if isinstance(opened, VideoTarget):
+        with opened.reader() as reader, closing(prefetch(reader.frames())) as ahead:
+            target = Target(path.name, lambda: nullcontext(ahead), opened.frame_count)
+            found = scan_target(target, parts, watch)
+        damage = reader.damage.reason
+    else:
+        found = scan_target(opened.as_target(), parts, watch)
     save_scan(found, tracks_path)
     return {
         "frames": found.tracks.frame_count,
+        "warnings": [damage] if damage else [],
         "people": [
             describe_person(found, person) | {"landmarks_xy": _five(found, person)}
             for person in found.people
@@ -92,26 +102,32 @@ class PersonPictures:
 
 
 def read_pictures(path: Path, trim: Trim, found: Scan) -> Iterator[PersonPictures]:
-    """For each person once; the film is read up to the last of them. Raises errors of reading."""
-    by_frame: dict[int, list[Track]] = {}
-    for person in found.people:
-        by_frame.setdefault(person.best_index, []).append(person)
-    left = len(by_frame)
-    with open_target(path, trim).as_target().open() as frames:
-        for index, frame in enumerate(frames):
-            for person in by_frame.get(index, ()):
+    """For each person once, in the order in which they are at their best.
+
+    The target is opened once, and a film is read only around those frames. Nobody comes twice;
+    somebody whose frame a damaged film does not give again does not come at all.
+    Raises the errors of reading.
+    """
+    people = sorted(found.people, key=lambda person: person.best_index)
+    opened = open_target(path, trim)
+    if isinstance(opened, ImageTarget):
+        for person in people:
+            yield _pictures(opened.frame.picture, person, _best_face(found, person))
+        return
+    with opened.reader() as reader:
+        frame = None
+        for person in people:
+            reader.start_s = found.times[person.best_index]
+            if frame is None or frame.time != reader.start_s:
+                frame = next(iter(reader.frames()), None)
+            if frame is not None and frame.time == reader.start_s:
                 yield _pictures(frame.picture, person, _best_face(found, person))
-            left -= index in by_frame
-            if not left:
-                return
 
 
 def _pictures(picture: Picture, person: Track, face: Face) -> PersonPictures:
     small = _around(picture, face, THUMBNAIL_MARGIN)
     side = max(small.shape[:2])
     if side > THUMBNAIL_PX:
-        import cv2
-
         scale = THUMBNAIL_PX / side
         small = cv2.resize(small, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     whole = _around(picture, face, PORTRAIT_MARGIN)
@@ -150,7 +166,7 @@ def plan_job(pairs: Sequence[Pair], found: Scan, parts: Parts, name: str) -> Job
     references = read_references((pair.who for pair in pairs), parts)
     sources, warnings = enrol_pairs(pairs, parts)
     plan = make_plan(tuple(pairs), sources, found.tracks, name, references)
-    warnings += [text for text in (hard_warning(found, plan),) if text]
+    warnings += told_choices(pairs, found, plan, references)
     number_by_source = {id(source): number for number, source in enumerate(sources)}
     return JobPlan(
         {track: number_by_source[id(source)] for track, source in plan.source_by_track.items()},
@@ -171,22 +187,48 @@ def check_single_person(found: Scan) -> None:
 
 
 def plan_parts(
-    path: Path, trim: Trim, encode: EncodeOptions, chunk_s: float
+    path: Path,
+    trim: Trim,
+    encode: EncodeOptions,
+    chunk_s: float,
+    times: Sequence[Fraction] | None = None,
 ) -> list[dict[str, Any] | None]:
     """The parts to render, as plain values; [None] where there is one picture and nothing to join.
 
     ``chunk_s`` is the longest a part gets, but for where keyframes are; a short film is cut finer,
-    so that several workers have something to do.
+    so that several workers have something to do. It stays in one part where parts might not fit
+    together: with an encoder of this machine's hardware, and where the packets of a damaged film
+    are not the frames (``times``) that came out of it. Raises BadOptionError.
     """
     target = open_target(path, trim)
     if isinstance(target, ImageTarget):
         return [None]
     seconds = target.frame_count / target.info.frame_rate if target.frame_count else 0
     chunk_s = min(chunk_s, max(LEAST_CHUNK_S, float(seconds) / LEAST_CHUNKS))
-    chunks = plan_chunks(
-        path, chunk_s, start_s=trim.start_s, end_s=trim.end_s, max_fps=encode.max_fps
+    return [asdict(chunk) for chunk in _chunks(target, encode, chunk_s, times)]
+
+
+def _chunks(
+    target: VideoTarget, encode: EncodeOptions, chunk_s: float, times: Sequence[Fraction] | None
+) -> list[Chunk]:
+    path, base = target.info.path, target.info.time_base
+    span = {"start_s": target.trim.start_s, "end_s": target.trim.end_s}
+    try:
+        packets, base = list_packets(path)
+    except UnreadableMediaError:  # cut off; but what is there has been scanned
+        if times is None:
+            raise
+        packets = []
+    frames = timed(packets, base, **span)
+    is_sound = times is None or (
+        frames is not None
+        and len(frames) == len(times)
+        and all(pts * base == time for (pts, _), time in zip(frames, times, strict=True))
     )
-    return [asdict(chunk) for chunk in chunks]
+    if encode.encoder not in (None, *SOFTWARE.values()) or not is_sound:
+        count = len(packets if frames is None else frames) if times is None else len(times)
+        return [only_chunk(base, **span, frame_count=count)]
+    return chunks_of(packets, base, chunk_s, max_fps=encode.max_fps, **span)
 
 
 # Render
@@ -209,66 +251,22 @@ def render_part(
 ) -> list[str]:
     """Render one part, or the whole picture for None. Returns warnings.
 
-    Raises CancelledError, the errors of reading and writing, TracksDamagedError.
+    A part is an MP4 of the codec that ``job.encode`` names. Raises CancelledError, the errors of
+    reading and writing, ScanFileError, and TargetChangedError where the target is not the one
+    that was scanned.
     """
     found = load_scan(job.tracks)
     sources, _ = enrol_pairs(job.pairs, parts)
     plan = SwapPlan({track: sources[k] for track, k in job.pair_by_track.items()})
-    work = _Part(job, found, plan, parts, watch)
+    options = job.encode if chunk is None else options_for(out_path, job.encode)
+    rendering = Rendering(found, plan, parts, options, watch)
+    if chunk is not None:
+        return rendering.write_part(job.target, Chunk(**chunk), out_path)
     target = open_target(job.target, job.trim)
-    if isinstance(target, ImageTarget) or chunk is None:
-        return work.write_still(target, out_path)
-    return work.write_chunk(target, Chunk(**chunk), out_path)
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    job: Rendition
-    found: Scan
-    plan: SwapPlan
-    parts: Parts
-    watch: Watch
-
-    def write_still(self, target: VideoTarget | ImageTarget, out_path: Path) -> list[str]:
-        if not isinstance(target, ImageTarget):
-            raise ValueError("a film is rendered in chunks")
-        for frame in self._swapped([target.frame], 1):
-            write_image(out_path, frame.picture, target.info)
-        return []
-
-    def write_chunk(self, target: VideoTarget, chunk: Chunk, out_path: Path) -> list[str]:
-        """One part of a film, with the fewer frames a second that are asked for."""
-        try:
-            return self._write_chunk(target, chunk, out_path)
-        except UnreadableMediaError as fault:
-            out_path.write_bytes(b"")  # this much of a damaged film is lost, the rest is not
-            return [f"{chunk.frame_count} frames are missing: {fault.reason}"]
-
-    def _write_chunk(self, target: VideoTarget, chunk: Chunk, out_path: Path) -> list[str]:
-        times = self.found.times[chunk.first_index : chunk.first_index + chunk.frame_count]
-        ends = ends_of_kept(times, self.job.encode.max_fps)
-        options = options_for(out_path, self.job.encode)
-        with (
-            open_chunk_reader(target.info.path, chunk) as reader,
-            closing(prefetch(reader.frames())) as ahead,
-            open_chunk_writer(out_path, target.info, options, self._first(target)) as writer,
-        ):
-            wanted = (f for f in ahead if f.index - chunk.first_index in ends)
-            for frame in self._swapped(wanted, len(ends)):
-                writer.write(frame, ends[frame.index - chunk.first_index])
-        damage = reader.damage.reason
-        return [*writer.warnings, *([damage] if damage else [])]
-
-    def _first(self, target: VideoTarget) -> Frame:
-        with target.reader() as reader:
-            return next(reader.frames())
-
-    def _swapped(self, frames: Iterator[Frame] | Sequence[Frame], count: int) -> Iterator[Frame]:
-        tracks: Tracks = self.found.tracks
-        done = render(frames, tracks, self.plan, self.parts.swapper)
-        for number, frame in enumerate(done, start=1):
-            yield frame
-            self.watch.step("render", number, count)
+    if not isinstance(target, ImageTarget):
+        raise TargetChangedError(job.target.name)
+    rendering.write_still(target, out_path)
+    return []
 
 
 # Join
@@ -311,11 +309,12 @@ def describe_result(path: Path) -> dict[str, Any]:
         width, height = target.frame.picture.size_wh
         return facts | {"width": width, "height": height}
     info = target.info
+    is_counted = info.is_frame_count_exact
     return facts | {
         "width": info.size_wh[0],
         "height": info.size_wh[1],
         "duration_s": None if info.duration is None else round(float(info.duration), 3),
-        "frames": info.frame_count,
+        "frames": info.frame_count if is_counted else len(list_packets(path)[0]),
         "fps": round(float(info.frame_rate), 3),
     }
 

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..engine.enrol import Photo
 from ..engine.plan import SwapPlan, find_person, plan_everyone, plan_most_present
-from ..engine.render import render
 from ..engine.tracks import Tracks
-from ..engine.types import Floats, Frame, SourceFace, Track
+from ..engine.types import Floats, SourceFace, Track
 from ..errors import BadOptionError, NoSuchPersonError, NoTargetFaceError
-from ..media import EncodeOptions, open_writer, prefetch, read_image, write_image
+from ..media import EncodeOptions, read_image
 from ..media.encode import choose_encoder
 from ..media.output import check_writable
 from ..media.writer import get_container
 from .parts import Parts, Watch
+from .rendering import Rendering
 from .scans import Scan, scan_target
-from .targets import ImageTarget, Trim, VideoTarget, open_target
+from .targets import Trim, VideoTarget, open_target
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class LooksLike:
     photo: Path
     face_number: int | None = None  # which face of the photo, 1-based from left to right
     face_at_xy: tuple[float, float] | None = None  # or a point of it, pixels
-    or_most_present: bool = False  # where nobody looks like it
+    or_most_present: bool = False  # where nobody looks like it, and there is only one pair
 
 
 Who = MostPresent | Everyone | CastNumber | CastNumbers | LooksLike
@@ -69,7 +68,8 @@ class Pair:
     photos: tuple[Path, ...]
     who: Who = field(default_factory=MostPresent)
     face_number: int | None = None  # which face of the photos, 1-based from left to right
-    faces_at_xy: tuple[tuple[float, float] | None, ...] = ()  # or a point of it, for each photo
+    face_numbers: tuple[int | None, ...] = ()  # or the number for each photo
+    faces_at_xy: tuple[tuple[float, float] | None, ...] = ()  # or a pixel of it, for each photo
 
 
 @dataclass(frozen=True)
@@ -132,12 +132,12 @@ def swap_files(
     scan = scan_target(target, parts, watch)
     plan = make_plan(request.pairs, sources, scan.tracks, target.name, references)
     scanned = clock()
-    warnings += [text for text in (hard_warning(scan, plan),) if text]
-    job = Rendering(request, scan.tracks, plan, parts, watch)
+    warnings += told_choices(request.pairs, scan, plan, references)
+    rendering = Rendering(scan, plan, parts, request.encode, watch)
     if isinstance(opened, VideoTarget):
-        warnings += job.write_video(opened)
+        warnings += rendering.write_video(opened, request.output)
     else:
-        job.write_still(opened)
+        rendering.write_still(opened, request.output)
     return SwapReport(
         output=request.output,
         frames=scan.tracks.frame_count,
@@ -169,10 +169,11 @@ def enrol_pairs(pairs: Iterable[Pair], parts: Parts) -> tuple[list[SourceFace], 
     """A source face for each pair, and warnings about their photos."""
     sources, warnings = [], []
     for pair in pairs:
-        points = [*pair.faces_at_xy, *[None] * len(pair.photos)]
+        numbers = pair.face_numbers or (pair.face_number,) * len(pair.photos)
+        points = pair.faces_at_xy or (None,) * len(pair.photos)
         photos = [
-            Photo(path.name, read_image(path)[0], pair.face_number, point)
-            for path, point in zip(pair.photos, points, strict=False)
+            Photo(path.name, read_image(path)[0], number, point)
+            for path, number, point in zip(pair.photos, numbers, points, strict=True)
         ]
         enrolment = parts.enroller.enrol(photos)
         sources.append(enrolment.source)
@@ -192,7 +193,8 @@ def make_plan(
         raise NoTargetFaceError(name)
     source_by_track: dict[int, SourceFace] = {}
     for pair, source in zip(pairs, sources, strict=True):
-        for track_id in choose(pair.who, source, tracks, references).source_by_track:
+        chosen = choose(pair.who, source, tracks, references, may_fall_back=len(pairs) == 1)
+        for track_id in chosen.source_by_track:
             if track_id in source_by_track:
                 raise BadOptionError(f"two sources are meant for face {track_id}; give it one")
             source_by_track[track_id] = source
@@ -213,8 +215,18 @@ def read_references(whos: Iterable[Who], parts: Parts) -> References:
     }
 
 
-def choose(who: Who, source: SourceFace, tracks: Tracks, references: References) -> SwapPlan:
-    """Raises NoSuchPersonError."""
+def choose(
+    who: Who,
+    source: SourceFace,
+    tracks: Tracks,
+    references: References,
+    *,
+    may_fall_back: bool = True,
+) -> SwapPlan:
+    """Who of the film gets the source. Raises NoSuchPersonError.
+
+    Of several pairs none may fall back on the most present person, who may be meant for another.
+    """
     match who:
         case MostPresent():
             return plan_most_present(tracks, source)
@@ -226,7 +238,7 @@ def choose(who: Who, source: SourceFace, tracks: Tracks, references: References)
             return SwapPlan({get_person(tracks, number).id: source for number in numbers})
         case LooksLike():
             person = find_person(tracks, references[who])
-            if person is None and who.or_most_present:
+            if person is None and who.or_most_present and may_fall_back:
                 return plan_most_present(tracks, source)
             if person is None:
                 raise NoSuchPersonError(
@@ -244,6 +256,20 @@ def get_person(tracks: Tracks, number: int) -> Track:
             f"there is no face {number}; the target has faces 1 to {len(tracks.people)}, "
             "see the cast list with: lendface scan TARGET"
         ) from None
+
+
+def told_choices(
+    pairs: Sequence[Pair], scan: Scan, plan: SwapPlan, references: References
+) -> list[str]:
+    """Warnings about who was chosen."""
+    fallen_back = [
+        f"nobody in the target looks like {pair.who.photo.name}; the most present person was taken"
+        for pair in pairs
+        if isinstance(pair.who, LooksLike)
+        and find_person(scan.tracks, references[pair.who]) is None
+    ]
+    hard = hard_warning(scan, plan)
+    return [*fallen_back, *([hard] if hard else [])]
 
 
 def hard_warning(scan: Scan, plan: SwapPlan) -> str | None:
@@ -264,36 +290,3 @@ def report_person(tracks: Tracks, track_id: int) -> PersonReport:
     ]
     kinds = Counter("swapped" if s > 0.99 else "faded" if s > 0 else "left" for s in strengths)
     return PersonReport(track_id, kinds["swapped"], kinds["faded"], kinds["left"])
-
-
-@dataclass(frozen=True, eq=False)
-class Rendering:
-    """The second pass: every frame once more, with new faces, into the output."""
-
-    request: SwapRequest
-    tracks: Tracks
-    plan: SwapPlan
-    parts: Parts
-    watch: Watch
-
-    def write_video(self, target: VideoTarget) -> list[str]:
-        """Returns warnings about what the output could not keep and what did not decode."""
-        with (
-            target.reader() as reader,
-            closing(prefetch(reader.frames())) as ahead,
-            open_writer(self.request.output, reader, self.request.encode) as writer,
-        ):
-            for frame in self._swapped(ahead):
-                writer.write(frame)
-        damage = reader.damage.reason
-        return [*writer.warnings, *([damage] if damage else [])]
-
-    def write_still(self, target: ImageTarget) -> None:
-        for frame in self._swapped([target.frame]):
-            write_image(self.request.output, frame.picture, target.info)
-
-    def _swapped(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        done = render(frames, self.tracks, self.plan, self.parts.swapper)
-        for count, frame in enumerate(done, start=1):
-            yield frame
-            self.watch.step("render", count, self.tracks.frame_count)

@@ -107,7 +107,11 @@ def plan(
         check_single_person(found)
     made = plan_job(pairs_of(request, path_of), found, parts, "the target")
     pieces = plan_parts(
-        path_of(request.target), trim_of(request), encode_options(request.output), chunk_s
+        path_of(request.target),
+        trim_of(request),
+        encode_options(request.output),
+        chunk_s,
+        found.times,
     )
     return {
         "plan": {str(track): pair for track, pair in made.pair_by_track.items()},
@@ -160,7 +164,7 @@ def join(
 
 def all_warnings(facts: Facts) -> list[str]:
     """What the tasks of a job had to say, each thing once."""
-    told = list(facts.get("warnings", []))
+    told = [*facts.get("cast", {}).get("warnings", []), *facts.get("warnings", [])]
     for name, texts in facts.items():
         if name.startswith("warnings/"):
             told += texts
@@ -172,7 +176,7 @@ def _pair(pair: PairRef, path_of: PathOf) -> Pair:
     return Pair(
         photos=tuple(path_of(photo.upload) for photo in pair.photos),
         who=_who(pair.who, path_of),
-        face_number=next((p.face_number for p in pair.photos if p.face_number), None),
+        face_numbers=tuple(photo.face_number for photo in pair.photos),
         faces_at_xy=tuple(photo.face_at for photo in pair.photos),
     )
 

@@ -1,0 +1,121 @@
+"""The second pass: every frame once more, with new faces, into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+
+from ..engine.picture import ArrayPicture
+from ..engine.plan import SwapPlan
+from ..engine.render import render
+from ..engine.types import Frame
+from ..errors import TargetChangedError
+from ..media import (
+    Chunk,
+    EncodeOptions,
+    VideoReader,
+    open_chunk_reader,
+    open_chunk_writer,
+    open_video,
+    open_writer,
+    prefetch,
+    write_image,
+)
+from ..media.thinning import ends_of_kept
+from .parts import Parts, Watch
+from .scans import Scan
+from .targets import ImageTarget, VideoTarget
+
+Ends = Mapping[int, Fraction | None]  # by the index of each frame that stays; see ends_of_kept
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """A target's frames with the planned faces. The swap is done at the target's own size;
+    a result that was asked to be smaller is made so from the finished picture."""
+
+    scan: Scan
+    plan: SwapPlan
+    parts: Parts
+    encode: EncodeOptions = field(default_factory=EncodeOptions)
+    watch: Watch = field(default_factory=Watch)
+
+    def write_video(self, target: VideoTarget, output: Path) -> list[str]:
+        """Returns warnings about what the output could not keep and what did not decode."""
+        with (
+            target.reader() as reader,
+            closing(prefetch(reader.frames())) as ahead,
+            open_writer(output, reader, self.encode) as writer,
+        ):
+            ends = self._ends()
+            for frame in self._swapped(ahead, ends):
+                writer.write(frame, until_of(frame, ends))
+        damage = reader.damage.reason
+        return [*writer.warnings, *([damage] if damage else [])]
+
+    def write_part(self, path: Path, chunk: Chunk, output: Path) -> list[str]:
+        """One part of a film, to be joined with the others. Returns warnings of the writer.
+
+        ``encode`` names its codec. Raises TargetChangedError where the frames are not those of
+        the scan, for then faces would land on wrong frames.
+        """
+        ends = ends_of_kept(self.scan.times, self.encode.max_fps)
+        own = range(chunk.first_index, chunk.first_index + chunk.frame_count)
+        ends = {index: ends[index] for index in own if index in ends}
+        like = None if chunk.first_index == 0 else self._first_frame(path)
+        with (
+            open_chunk_reader(path, chunk) as reader,
+            closing(prefetch(self._scanned(reader, chunk))) as ahead,
+            open_chunk_writer(output, reader.info, self.encode, like) as writer,
+        ):
+            for frame in self._swapped(ahead, ends):
+                writer.write(frame, until_of(frame, ends))
+        return writer.warnings
+
+    def write_still(self, target: ImageTarget, output: Path) -> None:
+        for frame in self._swapped([target.frame], None):
+            picture, info = frame.picture, target.info
+            side = self.encode.max_long_side
+            if side is not None and max(picture.size_wh) > side:
+                picture = ArrayPicture(picture.reduced(side))
+                if info.alpha is not None:
+                    alpha = cv2.resize(info.alpha, picture.size_wh, interpolation=cv2.INTER_AREA)
+                    info = replace(info, alpha=alpha)
+            write_image(output, picture, info)
+
+    def _ends(self) -> Ends | None:
+        """None: all frames stay, as long as they were."""
+        max_fps = self.encode.max_fps
+        return None if max_fps is None else ends_of_kept(self.scan.times, max_fps)
+
+    def _swapped(self, frames: Iterable[Frame], ends: Ends | None) -> Iterator[Frame]:
+        total = self.scan.tracks.frame_count if ends is None else len(ends)
+        kept = frames if ends is None else (frame for frame in frames if frame.index in ends)
+        done = render(kept, self.scan.tracks, self.plan, self.parts.swapper)
+        for count, frame in enumerate(done, start=1):
+            yield frame
+            self.watch.step("render", count, total)
+
+    def _scanned(self, reader: VideoReader, chunk: Chunk) -> Iterator[Frame]:
+        """The chunk's frames, when they are the very ones that were scanned."""
+        name, times, count = reader.info.path.name, self.scan.times, 0
+        for frame in reader.frames():
+            if frame.index >= len(times) or times[frame.index] != frame.time:
+                raise TargetChangedError(name)
+            count += 1
+            yield frame
+        if count != chunk.frame_count:
+            raise TargetChangedError(name)
+
+    def _first_frame(self, path: Path) -> Frame:
+        with open_video(path, start_s=self.scan.times[0]) as reader:
+            return next(reader.frames())
+
+
+def until_of(frame: Frame, ends: Ends | None) -> Fraction | None:
+    return None if ends is None else ends[frame.index]
