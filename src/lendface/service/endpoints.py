@@ -9,13 +9,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..errors import NotFoundError, TooManyEndpointsError
-from ..net.guard import check_url
+from ..net.guard import Allowed, check_url
 from ..net.signatures import new_standard_secret
 from ..storage.database import lock_row
 from ..storage.tables import clients, deliveries, endpoints
 from . import audit
+from .clients import Desk
 from .deliveries import FAILED, WAITING, line_up
-from .office import Message, Office, new_id
+from .office import Message, Office, TellsTest, new_id
 
 MAX_ENDPOINTS = 10  # of one client in one API
 DELETED = "endpoint_deleted"
@@ -29,10 +30,13 @@ class NewEndpoint:
     secret: str  # shown once
 
 
-def add_endpoint(office: Office, client_id: str, api: str, url: str) -> NewEndpoint:
-    """Raises NotFoundError, InvalidUrlError, UrlNotAllowedError, TooManyEndpointsError."""
-    check_url(url, office.rules.fetch.allow)
-    now_ms, secret = office.now_ms(), new_standard_secret()
+def add_endpoint(
+    desk: Desk, client_id: str, api: str, url: str, allow: Sequence[Allowed]
+) -> NewEndpoint:
+    """``allow``: private places that may be told. Raises NotFoundError, InvalidUrlError,
+    UrlNotAllowedError, TooManyEndpointsError."""
+    check_url(url, allow)
+    now_ms, secret = desk.now_ms(), new_standard_secret()
     row = {
         "id": new_id(now_ms),
         "client_id": client_id,
@@ -42,8 +46,8 @@ def add_endpoint(office: Office, client_id: str, api: str, url: str) -> NewEndpo
         "created_ms": now_ms,
         "disabled_ms": None,
     }
-    row["secret"] = office.sealer.seal(secret, _purpose(row["id"]))
-    with office.database.writing() as connection:
+    row["secret"] = desk.sealer.seal(secret, _purpose(row["id"]))
+    with desk.database.writing() as connection:
         if lock_row(connection, clients, client_id) is None:
             raise NotFoundError("client")
         if len(_all_of(connection, client_id, api)) >= MAX_ENDPOINTS:
@@ -53,30 +57,30 @@ def add_endpoint(office: Office, client_id: str, api: str, url: str) -> NewEndpo
     return NewEndpoint(row, secret)
 
 
-def list_endpoints(office: Office, client_id: str, api: str) -> Sequence[Row]:
-    """Oldest first."""
-    with office.database.reading() as connection:
+def list_endpoints(desk: Desk, client_id: str, api: str | None = None) -> Sequence[Row]:
+    """Oldest first; of every API where none is named."""
+    with desk.database.reading() as connection:
         return _all_of(connection, client_id, api)
 
 
-def get_endpoint(office: Office, client_id: str, api: str, endpoint_id: str) -> Row:
+def get_endpoint(desk: Desk, client_id: str, endpoint_id: str) -> Row:
     """Raises NotFoundError."""
-    with office.database.reading() as connection:
-        return _own(connection, client_id, api, endpoint_id)
+    with desk.database.reading() as connection:
+        return _own(connection, client_id, endpoint_id)
 
 
 def enabled_endpoints(connection: sa.Connection, client_id: str, api: str) -> list[Row]:
     return [row for row in _all_of(connection, client_id, api) if row["disabled_ms"] is None]
 
 
-def delete_endpoint(office: Office, client_id: str, api: str, endpoint_id: str) -> None:
+def delete_endpoint(desk: Desk, client_id: str, endpoint_id: str) -> None:
     """It is told nothing more, not even what was on its way. Raises NotFoundError.
 
     The row stays, without address and secret, since messages refer to it.
     """
-    with office.database.writing() as connection:
-        _own(connection, client_id, api, endpoint_id)
-        now_ms = office.now_ms()
+    with desk.database.writing() as connection:
+        _own(connection, client_id, endpoint_id)
+        now_ms = desk.now_ms()
         connection.execute(
             endpoints.update()
             .where(endpoints.c.id == endpoint_id)
@@ -90,16 +94,21 @@ def delete_endpoint(office: Office, client_id: str, api: str, endpoint_id: str) 
         audit.record(connection, "endpoint.deleted", endpoint_id, client_id, {}, now_ms)
 
 
-def send_test(office: Office, client_id: str, api: str, endpoint_id: str, body: str) -> str:
+def send_test(office: Office, client_id: str, endpoint_id: str) -> str:
     """Tell an endpoint something, as any job would; the id of the message.
 
     Raises NotFoundError.
     """
-    message_id = f"msg_test_{new_id(office.now_ms())}"
+    now_ms = office.now_ms()
+    message_id = f"msg_test_{new_id(now_ms)}"
     with office.database.writing() as connection:
-        row = _own(connection, client_id, api, endpoint_id)
+        row = _own(connection, client_id, endpoint_id)
+        form = office.forms.get(row["api"])
+        if not isinstance(form, TellsTest):
+            raise NotFoundError("endpoint on this server")
+        body = form.write_test(now_ms, endpoint_id)
         message = Message(message_id, "endpoint.test", row["url"], body, endpoint_id)
-        line_up(connection, office, client_id, api, message)
+        line_up(connection, office, client_id, row["api"], message)
     return message_id
 
 
@@ -131,15 +140,15 @@ def read_secret(office: Office, endpoint_id: str) -> str:
     return office.sealer.unseal(sealed, _purpose(endpoint_id))
 
 
-def _all_of(connection: sa.Connection, client_id: str, api: str) -> list[Row]:
-    query = sa.select(endpoints).where(
-        endpoints.c.client_id == client_id, endpoints.c.api == api, endpoints.c.url != ""
-    )
+def _all_of(connection: sa.Connection, client_id: str, api: str | None = None) -> list[Row]:
+    query = sa.select(endpoints).where(endpoints.c.client_id == client_id, endpoints.c.url != "")
+    if api:
+        query = query.where(endpoints.c.api == api)
     return list(connection.execute(query.order_by(endpoints.c.id)).mappings())
 
 
-def _own(connection: sa.Connection, client_id: str, api: str, endpoint_id: str) -> Row:
-    found = [row for row in _all_of(connection, client_id, api) if row["id"] == endpoint_id]
+def _own(connection: sa.Connection, client_id: str, endpoint_id: str) -> Row:
+    found = [row for row in _all_of(connection, client_id) if row["id"] == endpoint_id]
     if not found:
         raise NotFoundError("endpoint")
     return found[0]

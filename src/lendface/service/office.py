@@ -95,6 +95,15 @@ class TellsStart(Protocol):
     ) -> list[Message]: ...
 
 
+@runtime_checkable
+class TellsTest(Protocol):
+    """A form of an API whose clients have endpoints, and can try them."""
+
+    def write_test(self, now_ms: int, endpoint_id: str) -> str:
+        """The body of a message that tells nothing."""
+        ...
+
+
 @dataclass(frozen=True)
 class Message:
     """Something to be told to one address."""

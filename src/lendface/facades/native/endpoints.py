@@ -31,7 +31,6 @@ from .schemas import (
     WebhookSecret,
 )
 from .views import delivery_view, endpoint_facts, endpoint_view
-from .webhooks import API, write_body
 
 router = APIRouter(tags=["webhooks"])
 
@@ -39,33 +38,33 @@ router = APIRouter(tags=["webhooks"])
 @router.post("/webhooks/endpoints", status_code=201, responses=with_body(409))
 def add_endpoint(body: NewEndpoint, office: Desk, client: Caller) -> EndpointWithSecret:
     """Tell this address of every job that ends. The secret is shown only now."""
-    added = endpoints.add_endpoint(office, client.id, API, body.url)
+    added = endpoints.add_endpoint(office, client.id, body.api, body.url, office.rules.fetch.allow)
     return EndpointWithSecret(**endpoint_facts(added.row), secret=added.secret)
 
 
 @router.get("/webhooks/endpoints", responses=problems())
 def list_endpoints(office: Desk, client: Caller) -> EndpointList:
-    rows = endpoints.list_endpoints(office, client.id, API)
+    """Oldest first, of all APIs."""
+    rows = endpoints.list_endpoints(office, client.id)
     return EndpointList(items=[endpoint_view(row) for row in rows])
 
 
 @router.get("/webhooks/endpoints/{endpoint_id}", responses=problems(404))
 def get_endpoint(endpoint_id: PathId, office: Desk, client: Caller) -> Endpoint:
-    return endpoint_view(endpoints.get_endpoint(office, client.id, API, endpoint_id))
+    return endpoint_view(endpoints.get_endpoint(office, client.id, endpoint_id))
 
 
 @router.delete("/webhooks/endpoints/{endpoint_id}", status_code=204, responses=problems(404))
 def delete_endpoint(endpoint_id: PathId, office: Desk, client: Caller) -> Response:
     """It is told nothing more, not even what was on its way."""
-    endpoints.delete_endpoint(office, client.id, API, endpoint_id)
+    endpoints.delete_endpoint(office, client.id, endpoint_id)
     return Response(status_code=204)
 
 
 @router.post("/webhooks/endpoints/{endpoint_id}/test", status_code=202, responses=problems(404))
 def try_endpoint(endpoint_id: PathId, office: Desk, client: Caller) -> Sent:
-    """Send it `endpoint.test`, signed and repeated as any other message."""
-    body = write_body("endpoint.test", office.now_ms(), {"endpoint_id": endpoint_id})
-    return Sent(delivery_id=endpoints.send_test(office, client.id, API, endpoint_id, body))
+    """Send it a message in the form of its API, signed and repeated as any other."""
+    return Sent(delivery_id=endpoints.send_test(office, client.id, endpoint_id))
 
 
 @router.get("/webhooks/secret", responses=problems())

@@ -309,13 +309,18 @@ class Entry(Told):
 # Webhooks
 
 
+EndpointApi = Literal["native", "youcam"]
+
+
 class NewEndpoint(Asked):
     url: Url
+    api: EndpointApi = Field("native", description="of whose jobs it is told, in that API's form")
 
 
 class Endpoint(Told):
     id: str
     url: str
+    api: EndpointApi
     state: Literal["enabled", "disabled"] = Field(
         description="disabled: the receiver answered 410 and is told no more"
     )

@@ -170,6 +170,7 @@ def endpoint_facts(row: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
         "url": row["url"],
+        "api": row["api"],
         "state": "disabled" if row["disabled_ms"] else "enabled",
         "created_at": at(row["created_ms"]),
     }

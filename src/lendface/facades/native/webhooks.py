@@ -21,7 +21,7 @@ TOLD_OF = ("swap", "scan")  # a fetch is a part of something, and can be asked f
 
 
 class NativeForm:
-    """Plays ``service.office.MessageForm``."""
+    """Plays ``service.office.MessageForm`` and ``TellsTest``."""
 
     def messages(
         self, connection: sa.Connection, office: Office, job: Row, state: str
@@ -39,6 +39,9 @@ class NativeForm:
         if job["webhook_url"]:
             messages.insert(0, Message(name, event, job["webhook_url"], body))
         return messages
+
+    def write_test(self, now_ms: int, endpoint_id: str) -> str:
+        return write_body("endpoint.test", now_ms, {"endpoint_id": endpoint_id})
 
     def seal(self, office: Office, delivery: Row) -> Letter:
         """Signed with the endpoint's secret, or the client's for a job's own address."""
