@@ -12,10 +12,12 @@ from ..errors import KeyMissingError
 from ..facades.auth import key_of
 from ..facades.server import build_app as build_api
 from ..service.clients import ADMIN, find_client, require_scope
+from ..settings import executor_name
 from ..storage.signing import UrlSigner
 from .building import Built
 from .checks import blob_folder, uses_bucket
 from .metrics import RequestMetrics, add_metrics, new_registry
+from .telemetry import NoTracer, TracedRequests, open_tracer
 
 
 def build_app(built: Built, is_closing: Callable[[], bool] = lambda: False) -> ASGIApp:
@@ -33,7 +35,9 @@ def build_app(built: Built, is_closing: Callable[[], bool] = lambda: False) -> A
         admit=lambda request: admit_admin(built, request),
         folders=disks(built),
     )
-    return RequestMetrics(api, registry)
+    counted = RequestMetrics(api, registry)
+    tracer = open_tracer(built.settings, executor_name("api"))
+    return counted if isinstance(tracer, NoTracer) else TracedRequests(counted, tracer)
 
 
 def admit_admin(built: Built, request: Request) -> None:

@@ -18,6 +18,7 @@ from ..service.work import JobWork
 from ..settings import Settings, executor_name
 from .building import build_office, durable_engine, locks_of, prepare, scratch_of
 from .logs import set_up_logs
+from .telemetry import WatchedWork, open_tracer
 
 log = logging.getLogger("lendface.worker")
 
@@ -66,7 +67,7 @@ def work(
         durable_engine(built.office.database),
         built.durable,
         locks_of(settings, built.office.database),
-        JobWork(built.office, scratch, load_parts),
+        WatchedWork(JobWork(built.office, scratch, load_parts), open_tracer(settings, executor)),
         Housekeeping(
             built.office, load_parts().provider if renders else "none", built.durable.is_at
         ),
