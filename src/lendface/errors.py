@@ -869,3 +869,23 @@ class SignatureExpiredError(LinkRefusedError):
 
     def __init__(self) -> None:
         super().__init__("this link has expired; ask for a new one")
+
+
+# Logins, and the tokens they give
+
+
+class LoginRefusedError(KeyRefusedError):
+    code = "login_refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the login is refused: the client id, its RSA secret or the time is not right, or the "
+            "client has no valid key"
+        )
+
+
+class AccessTokenError(KeyRefusedError):
+    code = "access_token_refused"
+
+    def __init__(self) -> None:
+        super().__init__("the access token is wrong or has expired; log in again")

@@ -137,6 +137,14 @@ def test_an_upgrade_of_what_is_new_already_keeps_everything(database: Database) 
     assert read(database) == rows
 
 
+def test_what_the_first_revision_knew_outlives_a_way_back(database: Database) -> None:
+    rows = fill(database)
+    schema.downgrade(database, "0001")
+    schema.upgrade(database)
+    rows["clients"][0]["login_key"] = None
+    assert read(database) == rows
+
+
 # A revision to come
 
 

@@ -42,6 +42,7 @@ clients = sa.Table(
     sa.Column("webhook_secret", sa.Text, nullable=False),  # sealed
     _ms("created_ms", required=True),
     _ms("revoked_ms"),
+    sa.Column("login_key", sa.Text),  # sealed; the private part of an RSA pair, where asked for
 )
 
 keys = sa.Table(

@@ -1,0 +1,121 @@
+"""Logins of clients that prove who they are by RSA: one vendor's older clients do.
+
+What such a client calls its secret key is the public part of a pair; it encrypts its id and the
+time with it. The private part stays here, sealed. So whoever has the public part can log in, and
+nothing else can be done with either.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_private_key,
+)
+
+from ..errors import BadOptionError, LoginRefusedError, NotFoundError
+from ..storage.database import lock_row
+from ..storage.tables import clients
+from . import audit
+from .clients import Desk
+
+KEY_BITS = 1024  # as the vendor's clients know it; its public part is the secret
+FRESH_MS = 3600 * 1000  # how far a client's clock may be off
+PLAIN = re.compile(r"client_id=([^&]{1,200})&timestamp=([0-9]{1,15})")
+PADDINGS = (
+    padding.PKCS1v15(),
+    *(padding.OAEP(padding.MGF1(hash_()), hash_(), None) for hash_ in (SHA1, SHA256)),
+)
+
+
+def login_secret_of(
+    desk: Desk,
+    client_id: str,
+    *,
+    renew: bool = False,
+    make: Callable[[], RSAPrivateKey] = lambda: generate_private_key(65537, KEY_BITS),
+) -> str:
+    """A client's RSA secret: base64 of the public part (DER, SPKI). Made when first asked for.
+
+    ``renew`` makes another, and the one before opens nothing any more. Raises NotFoundError,
+    BadOptionError for a client that is revoked, SealBrokenError.
+    """
+    with desk.database.writing() as connection:
+        row = lock_row(connection, clients, client_id)
+        if row is None:
+            raise NotFoundError("client")
+        if row.revoked_ms is not None:
+            raise BadOptionError("this client is revoked; create a new one")
+        if row.login_key and not renew:
+            return _secret_of(_unsealed(desk, client_id, row.login_key))
+        pair = make()
+        connection.execute(
+            clients.update()
+            .where(clients.c.id == client_id)
+            .values(login_key=_sealed(desk, client_id, pair))
+        )
+        audit.record(connection, "login.renewed", client_id, client_id, {}, desk.now_ms())
+        return _secret_of(pair)
+
+
+def check_login(desk: Desk, client_id: str, id_token: str) -> None:
+    """``id_token`` is base64 of ``client_id=ID&timestamp=MS``, encrypted.
+
+    Raises LoginRefusedError, whatever the reason; SealBrokenError.
+    """
+    query = sa.select(clients.c.login_key).where(
+        clients.c.id == client_id, clients.c.revoked_ms.is_(None)
+    )
+    with desk.database.reading() as connection:
+        sealed = connection.execute(query).scalar()
+    if not sealed:
+        raise LoginRefusedError
+    pair = _unsealed(desk, client_id, sealed)
+    texts = (_decrypted(pair, id_token, each) for each in PADDINGS)
+    if not any(_is_timely(text, client_id, desk.now_ms()) for text in texts):
+        raise LoginRefusedError
+
+
+def _is_timely(text: str, client_id: str, now_ms: int) -> bool:
+    found = PLAIN.fullmatch(text)
+    return bool(found) and found[1] == client_id and abs(int(found[2]) - now_ms) <= FRESH_MS
+
+
+def _decrypted(pair: RSAPrivateKey, id_token: str, how: padding.AsymmetricPadding) -> str:
+    """Empty, or noise, where it is not ours."""
+    try:
+        data = base64.b64decode("".join(id_token.split()), validate=True)
+        return pair.decrypt(data, how).decode("ascii")
+    except ValueError:
+        return ""
+
+
+def _secret_of(pair: RSAPrivateKey) -> str:
+    public = pair.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(public).decode()
+
+
+def _sealed(desk: Desk, client_id: str, pair: RSAPrivateKey) -> str:
+    private = pair.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return desk.sealer.seal(base64.b64encode(private).decode(), _purpose(client_id))
+
+
+def _unsealed(desk: Desk, client_id: str, sealed: str) -> RSAPrivateKey:
+    private = base64.b64decode(desk.sealer.unseal(sealed, _purpose(client_id)))
+    pair = load_der_private_key(private, None)
+    assert isinstance(pair, RSAPrivateKey)
+    return pair
+
+
+def _purpose(client_id: str) -> str:
+    return f"login:{client_id}"
