@@ -42,6 +42,7 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "older_secrets": (f"{OLDER},{SECRET}", None),
     "host": ("0.0.0.0", None),
     "port": (0, 65536),
+    "first_key": (False, "perhaps"),
     "cors_origins": ("https://studio.example.org", None),
     "trusted_proxies": ("10.0.0.1", None),
     "log_format": ("text", "xml"),

@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     # The server
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0: all")
     port: int = Field(8080, ge=0, le=65535, description="0: one that is free")
+    first_key: bool = Field(True, description="make a client and print its key where there is none")
     cors_origins: str = Field(
         "", description="origins of pages that may call, comma between; *: all"
     )

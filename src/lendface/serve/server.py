@@ -66,7 +66,7 @@ def first_words(built: Built) -> list[str]:
     lines = [f"lendface serves {built.settings.base_url}; its data is in {built.settings.folder}"]
     with built.office.database.reading() as connection:
         is_new = connection.execute(sa.select(clients.c.id).limit(1)).first() is None
-    if is_new:
+    if is_new and built.settings.first_key:
         made = create_client(built.office, "first")
         lines.append(f"first key, shown once: {made.key}")
     return lines
