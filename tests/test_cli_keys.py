@@ -118,6 +118,23 @@ def test_a_rotation_may_leave_a_grace_and_renew_the_secret(desk: SmallDesk) -> N
     assert secret == renewed["webhook_secret"] != made["webhook_secret"]
 
 
+def test_units_are_granted_and_taken_back(desk: SmallDesk) -> None:
+    made = run_json("create", "--name", "Anna", "--quota-units", "9")
+    client = made["client_id"]
+    assert run_json("grant", client, "3") == {"client_id": client, "granted": 3, "left": 12}
+    assert run("grant", client, "-2").stdout == f"{client} has 10 units left\n"
+    endless = run_json("create", "--name", "Otto")["client_id"]
+    assert run("grant", endless, "1").stdout == f"{endless} has no end of units left\n"
+
+
+def test_a_login_secret_is_the_same_until_it_is_renewed(desk: SmallDesk) -> None:
+    client = run_json("create", "--name", "Anna")["client_id"]
+    first = run("login-secret", client).stdout.strip()
+    assert run_json("login-secret", client) == {"client_id": client, "login_secret": first}
+    assert first not in run("list", "--json").stdout
+    assert run("login-secret", client, "--renew").stdout.strip() != first
+
+
 def test_one_key_or_a_whole_client_is_revoked(desk: SmallDesk) -> None:
     made = run_json("create", "--name", "Anna")
     renewed = run_json("rotate", made["client_id"], "--grace", "3600")
@@ -142,6 +159,9 @@ def test_one_key_or_a_whole_client_is_revoked(desk: SmallDesk) -> None:
         (["rotate", "nobody"], 2, "not_found"),
         (["rotate", "nobody", "--grace", "-1"], 2, "bad_option"),
         (["revoke", "nobody"], 2, "not_found"),
+        (["grant", "nobody", "1"], 2, "not_found"),
+        (["grant", "nobody", "0"], 2, "bad_option"),
+        (["login-secret", "nobody"], 2, "not_found"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

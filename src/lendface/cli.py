@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from . import cli_keys, cli_server
+from . import cli_keys, cli_server, cli_webhooks
 from .cli_errors import print_json, reporting, tell_error
 from .errors import BadOptionError, OutputExistsError
 from .version import __version__
@@ -262,6 +262,7 @@ app.command()(cli_server.serve)
 app.command()(cli_server.work)
 app.command()(cli_server.config)
 app.add_typer(cli_keys.keys, name="keys")
+app.add_typer(cli_webhooks.webhooks, name="webhooks")
 
 
 def main() -> None:

@@ -1,15 +1,13 @@
-"""The command line of keys: create, list, rotate, revoke."""
+"""The command line of keys: create, list, rotate, revoke, grant, login-secret."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_desk import ClientArgument, DataOption, JsonOption, open_desk
 from .cli_errors import print_json, reporting
 from .errors import NotFoundError
 
@@ -20,14 +18,6 @@ if TYPE_CHECKING:
 keys = typer.Typer(
     help="Make and end the keys by which programs use a server.", no_args_is_help=True
 )
-
-ClientArgument = Annotated[str, typer.Argument(metavar="CLIENT", help="The id of a client.")]
-DataOption = Annotated[
-    Path | None, typer.Option(help="Folder of the server, as it was given to serve.")
-]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object; errors as JSON too.")
-]
 
 
 @keys.command()
@@ -62,6 +52,45 @@ def create(
             max_running=max_running,
         )
         tell_secrets(made, as_json)
+
+
+@keys.command(context_settings={"ignore_unknown_options": True})  # -3 is a number
+def grant(
+    client: ClientArgument,
+    units: Annotated[int, typer.Argument(help="How many more; fewer than 0 take some back.")],
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a client that has a quota more units."""
+    with reporting(as_json), open_desk(data) as desk:
+        from .service.ledger import balance
+        from .service.ledger import grant as grant_units
+
+        with desk.database.writing() as connection:
+            grant_units(connection, client, units, desk.now_ms())
+            left = balance(connection, client).left
+        if as_json:
+            return print_json({"client_id": client, "granted": units, "left": left})
+        return typer.echo(f"{client} has {'no end of' if left is None else left} units left")
+
+
+@keys.command()
+def login_secret(
+    client: ClientArgument,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Make another; the one before ends at once.")
+    ] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a client's RSA secret, with which old YouCam clients log in; made when first asked."""
+    with reporting(as_json), open_desk(data) as desk:
+        from .service.logins import login_secret_of
+
+        secret = login_secret_of(desk, client, renew=renew)
+        if as_json:
+            return print_json({"client_id": client, "login_secret": secret})
+        return typer.echo(secret)
 
 
 @keys.command(name="list")
@@ -115,27 +144,6 @@ def revoke(
         if as_json:
             return print_json({"revoked": kind, "id": subject})
         return typer.echo(f"revoked the {kind} {subject}")
-
-
-@contextmanager
-def open_desk(data: Path | None) -> Iterator[SmallDesk]:
-    """The server's database, with its tables, and its secret."""
-    import time
-
-    from .service.clients import SmallDesk
-    from .service.sealing import Sealer
-    from .settings import load_settings
-    from .storage.database import Database
-    from .storage.schema import upgrade
-
-    settings = load_settings(data=data)
-    first, *older = settings.secret_ring
-    database = Database(settings.database)
-    try:
-        upgrade(database)
-        yield SmallDesk(database, Sealer(first, tuple(older)), lambda: time.time_ns() // 1_000_000)
-    finally:
-        database.close()
 
 
 def revoke_either(desk: SmallDesk, subject: str) -> str:

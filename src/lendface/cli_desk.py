@@ -1,0 +1,42 @@
+"""What commands about clients share: which client, which server's data, and its database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from .service.clients import SmallDesk
+
+ClientArgument = Annotated[str, typer.Argument(metavar="CLIENT", help="The id of a client.")]
+DataOption = Annotated[
+    Path | None, typer.Option(help="Folder of the server, as it was given to serve.")
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object; errors as JSON too.")
+]
+
+
+@contextmanager
+def open_desk(data: Path | None) -> Iterator[SmallDesk]:
+    """The server's database, with its tables, and its secret."""
+    import time
+
+    from .service.clients import SmallDesk
+    from .service.sealing import Sealer
+    from .settings import load_settings
+    from .storage.database import Database
+    from .storage.schema import upgrade
+
+    settings = load_settings(data=data)
+    first, *older = settings.secret_ring
+    database = Database(settings.database)
+    try:
+        upgrade(database)
+        yield SmallDesk(database, Sealer(first, tuple(older)), lambda: time.time_ns() // 1_000_000)
+    finally:
+        database.close()
