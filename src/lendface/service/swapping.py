@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -156,7 +157,7 @@ def join(
     """The result as plain values, warnings among them."""
     warnings: list[str] = []
     if facts["chunks"] == [None]:
-        out_path.write_bytes(rendered[0].read_bytes())
+        shutil.copyfile(rendered[0], out_path)
     else:
         warnings = join_parts(job, rendered, out_path, watch)
     return describe_result(out_path) | {"warnings": warnings}
