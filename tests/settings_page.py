@@ -21,6 +21,7 @@ TITLE_BY_FIRST = {
     "max_upload_mb": "Limits",
     "keep_days": "Keeping",
     "fetch_allow": "Fetching what users name",
+    "youcam_limits": "The YouCam API",
 }
 HEAD = """# Settings
 

@@ -118,6 +118,15 @@ class Settings(BaseSettings):
     )
     fetch_timeout_s: float = Field(300, gt=0, description="for one file, redirects included")
 
+    # YouCam
+    youcam_limits: bool = Field(
+        True, description="hold its clients to the vendor's limits on films, pictures and results"
+    )
+    youcam_keep_days: float = Field(30, gt=0, description="its files, tasks and results")
+    youcam_poll_window_s: float = Field(
+        0, ge=0, description="a running task not polled for so long is lost to its client; 0: never"
+    )
+
     @field_validator("public_url", "otlp_url")
     @classmethod
     def _check_url(cls, value: str) -> str:

@@ -6,5 +6,6 @@ from collections.abc import Mapping
 
 from ..service.office import MessageForm
 from .native.webhooks import NativeForm
+from .youcam.webhooks import YouCamForm
 
-FORMS: Mapping[str, MessageForm] = {"native": NativeForm()}
+FORMS: Mapping[str, MessageForm] = {"native": NativeForm(), "youcam": YouCamForm()}

@@ -11,8 +11,12 @@ from starlette.types import ASGIApp
 from ..errors import KeyMissingError
 from ..facades.auth import key_of
 from ..facades.server import build_app as build_api
+from ..facades.youcam.app import youcam_app
+from ..facades.youcam.terms import PREFIX as YOUCAM
+from ..facades.youcam.terms import Terms
 from ..service.clients import ADMIN, find_client, require_scope
-from ..settings import executor_name
+from ..service.office import DAY_MS
+from ..settings import Settings, executor_name
 from ..storage.signing import UrlSigner
 from .building import Built
 from .checks import blob_folder, uses_bucket
@@ -27,6 +31,7 @@ def build_app(built: Built, is_closing: Callable[[], bool] = lambda: False) -> A
         signer=links if isinstance(links, UrlSigner) else None,
         cors_origins=[o.strip() for o in built.settings.cors_origins.split(",") if o.strip()],
         is_closing=is_closing,
+        apps_by_path={YOUCAM: youcam_app(built.office, youcam_terms(built.settings))},
     )
     add_metrics(
         api,
@@ -38,6 +43,15 @@ def build_app(built: Built, is_closing: Callable[[], bool] = lambda: False) -> A
     counted = RequestMetrics(api, registry)
     tracer = open_tracer(built.settings, executor_name("api"))
     return counted if isinstance(tracer, NoTracer) else TracedRequests(counted, tracer)
+
+
+def youcam_terms(settings: Settings) -> Terms:
+    return Terms(
+        base_url=settings.base_url,
+        holds_limits=settings.youcam_limits,
+        poll_window_s=settings.youcam_poll_window_s,
+        keep_ms=round(settings.youcam_keep_days * DAY_MS),
+    )
 
 
 def admit_admin(built: Built, request: Request) -> None:

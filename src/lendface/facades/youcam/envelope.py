@@ -150,8 +150,8 @@ def explain(detail: Mapping[str, Any]) -> str:
         case "literal_error" | "enum":
             return f"{field} is not one of the accepted values."
         case "greater_than_equal" | "less_than_equal":
-            allowed = f"minimum is {limits['ge']}" if "ge" in limits else f"maximum {limits['le']}"
-            return f"{field} is out of range: the allowed {allowed}."
+            most = f"minimum is {limits['ge']}" if "ge" in limits else f"maximum is {limits['le']}"
+            return f"{field} is out of range: the allowed {most}."
     return f"{field} is not valid: {detail['msg']}."
 
 

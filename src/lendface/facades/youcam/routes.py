@@ -1,0 +1,171 @@
+"""The addresses of version 2, and those of version 1 that clients of version 2 use as well."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+
+from ...errors import LoginRefusedError, NotFoundError
+from ...service.clients import key_text_of
+from ...service.logins import check_login
+from ...service.office import Office
+from ...service.tokens import issue_token
+from . import tasks, units
+from .envelope import success
+from .files import declare_files
+from .incoming import Caller, Desk, Offer, Token, check_minor
+from .schemas import DeletedTask, Login, NewFacesTask, NewFiles, NewImageTask, NewVideoTask
+from .status import describe_status
+from .terms import TOKEN_S, Feature, Terms
+from .translate import IMAGE_UNITS, to_faces_job, to_image_job, to_video_job, video_units
+
+Body = dict[str, Any]
+Slug = Literal["face-swap-vid", "face-swap"]
+
+v1 = APIRouter(prefix="/v1.{minor:int}", dependencies=[Depends(check_minor)])
+v2 = APIRouter(prefix="/v2.{minor:int}", dependencies=[Depends(check_minor)])
+
+
+# Files
+
+
+@v2.post("/file")
+def declare(body: NewFiles, office: Desk, client: Caller, terms: Offer) -> Body:
+    """For every feature."""
+    return success("data", {"files": declare_files(office, client.id, terms, body.files)})
+
+
+@v2.post("/file/{feature}")
+def declare_for_feature(
+    feature: Slug, body: NewFiles, office: Desk, client: Caller, terms: Offer
+) -> Body:
+    """The same; a file is not tied to its feature."""
+    return success("data", {"files": declare_files(office, client.id, terms, body.files)})
+
+
+@v1.post("/file/{feature}")
+def declare_for_feature_of_old(
+    feature: Slug, body: NewFiles, office: Desk, client: Caller, terms: Offer
+) -> Body:
+    return success("result", {"files": declare_files(office, client.id, terms, body.files)})
+
+
+# Tasks
+
+
+@v2.post("/task/face-swap-vid")
+def begin_video(body: NewVideoTask, office: Desk, client: Caller, terms: Offer) -> Body:
+    return success("data", {"task_id": begin_video_task(office, client.id, terms, body)})
+
+
+@v2.post("/task/face-swap/pre-process")
+def begin_faces(body: NewFacesTask, office: Desk, client: Caller, terms: Offer) -> Body:
+    return success("data", {"task_id": begin_faces_task(office, client.id, terms, body)})
+
+
+@v2.post("/task/face-swap")
+def begin_image(body: NewImageTask, office: Desk, client: Caller, terms: Offer) -> Body:
+    return success("data", {"task_id": begin_image_task(office, client.id, terms, body)})
+
+
+@v2.post("/task/delete")
+def delete(body: DeletedTask, office: Desk, client: Caller, terms: Offer) -> Body:
+    tasks.delete(office, client.id, terms, body.task_id)
+    return {"status": 200}
+
+
+@v2.get("/task/face-swap-vid/{task_id}")
+def poll_video(task_id: str, office: Desk, client: Caller, terms: Offer) -> Body:
+    return success("data", poll(office, client.id, terms, task_id, Feature.VIDEO))
+
+
+@v2.get("/task/face-swap/pre-process/{task_id}")
+def poll_faces(task_id: str, office: Desk, client: Caller, terms: Offer) -> Body:
+    return success("data", poll(office, client.id, terms, task_id, Feature.FACES))
+
+
+@v2.get("/task/face-swap/{task_id}")
+def poll_image(task_id: str, office: Desk, client: Caller, terms: Offer) -> Body:
+    return success("data", poll(office, client.id, terms, task_id, Feature.IMAGE))
+
+
+def begin_video_task(office: Office, client_id: str, terms: Terms, body: NewVideoTask) -> str:
+    return tasks.begin(
+        office,
+        client_id,
+        terms,
+        Feature.VIDEO,
+        lambda intake: to_video_job(body, intake, terms),
+        video_units(body, terms.max_seconds(office)),
+    )
+
+
+def begin_faces_task(office: Office, client_id: str, terms: Terms, body: NewFacesTask) -> str:
+    return tasks.begin(
+        office,
+        client_id,
+        terms,
+        Feature.FACES,
+        lambda intake: to_faces_job(body, intake, terms),
+        0,
+    )
+
+
+def begin_image_task(office: Office, client_id: str, terms: Terms, body: NewImageTask) -> str:
+    return tasks.begin(
+        office,
+        client_id,
+        terms,
+        Feature.IMAGE,
+        lambda intake: to_image_job(body, intake, terms),
+        IMAGE_UNITS,
+    )
+
+
+def poll(office: Office, client_id: str, terms: Terms, task_id: str, feature: Feature) -> Body:
+    job = tasks.find(office, client_id, terms, task_id, feature)
+    tasks.note_poll(office, job, terms)
+    return describe_status(office, job)
+
+
+# Units
+
+
+@v1.get("/client/credit")
+def read_credit(office: Desk, client: Caller) -> Body:
+    return success("results", units.describe_credit(office, client.id))
+
+
+@v1.get("/client/credit/history")
+def list_history(
+    office: Desk,
+    client: Caller,
+    page_size: Annotated[int, Query(ge=1, le=30)] = 20,
+    starting_token: Token = None,
+) -> Body:
+    history = units.describe_history(office, client.id, page_size, starting_token)
+    return success("result", history)
+
+
+@v2.get("/credit/feature-cost")
+def list_costs(
+    terms: Offer,
+    page_size: Annotated[int, Query(ge=1, le=20)] = 20,
+    starting_token: Token = None,
+) -> Body:
+    return success("result", units.describe_costs(terms, page_size, starting_token))
+
+
+# Logins of old clients
+
+
+@v1.post("/client/auth")
+def log_in(body: Login, office: Desk) -> Body:
+    """A token that stands for the client's newest key for two hours."""
+    check_login(office, body.client_id, body.id_token)
+    try:
+        key = key_text_of(office, body.client_id)
+    except NotFoundError:
+        raise LoginRefusedError from None
+    return success("result", {"access_token": issue_token(office, body.client_id, key, TOKEN_S)})
