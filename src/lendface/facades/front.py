@@ -16,6 +16,7 @@ from .problems import UnexpectedError, answer
 log = logging.getLogger("lendface.http")
 
 HEADER = "x-request-id"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 GIVEN = re.compile(r"[A-Za-z0-9._-]{8,64}")  # an id that a proxy in front of us gave
 
 
@@ -70,11 +71,16 @@ class Visit:
         client = self._scope.get("state", {}).get("client")
         return {
             "request_id": self.id,
-            "method": self._scope["method"],
+            "method": method_of(self._scope),
             "route": route_of(self._scope),
             "status": self.status or 0,
             "client_id": client.id if client else None,
         }
+
+
+def method_of(scope: Scope) -> str:
+    """``other`` for those we do not know: a stranger may write there what they like."""
+    return scope["method"] if scope["method"] in METHODS else "other"
 
 
 def route_of(scope: Scope) -> str:

@@ -20,11 +20,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..facades.front import route_of
+from ..facades.front import method_of, route_of
 from ..service.office import Office
 from .census import Census
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
@@ -68,9 +67,7 @@ class RequestMetrics:
             try:
                 await self._app(scope, receive, note)
             finally:
-                # Strangers choose methods and addresses; we do not remember what they make up.
-                method = scope["method"] if scope["method"] in METHODS else "other"
-                names = (method, route_of(scope))
+                names = (method_of(scope), route_of(scope))
                 self._requests.labels(*names, str(status)).inc()
                 self._seconds.labels(*names).observe(self._clock_s() - began_s)
         return None

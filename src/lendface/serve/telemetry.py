@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from ..errors import CancelledError, LendfaceError
-from ..facades.front import route_of
+from ..facades.front import method_of, route_of
 from ..jobs.work import Work
 from ..settings import Settings
 from ..version import __version__
@@ -146,7 +146,7 @@ class TracedRequests:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        method = scope["method"]
+        method = method_of(scope)
         with self._tracer.span(method, {"http.request.method": method}) as facts:
 
             async def note(message: Message) -> None:
