@@ -667,6 +667,23 @@ class RateLimitedError(ServiceError):
         self.limit, self.window_s, self.retry_after_s = limit, window_s, retry_after_s
 
 
+class TooManyFacesError(RequestError):
+    code = "too_many_faces"
+
+    def __init__(self, limit: int, count: int) -> None:
+        super().__init__(f"{count} faces are to be swapped at once; give at most {limit}")
+        self.limit, self.count = limit, count
+
+
+class NotOfferedError(RequestError):
+    """A vendor has it and we do not."""
+
+    code = "not_offered"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not offered by this server")
+
+
 # What is wrong with an HTTP request
 
 
@@ -751,7 +768,7 @@ class ResultGoneError(ServiceError):
         super().__init__("the result was deleted when its time was over; submit the job again")
 
 
-class WaitTimeoutError(ServiceError):
+class StillRunningError(ServiceError):
     """Somebody waits for a quick job, and it has not ended."""
 
     code = "still_running"

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 from anyio.to_thread import run_sync
 
-from ..errors import WaitTimeoutError
+from ..errors import StillRunningError
 from .jobs import get_row
 from .office import Office
 from .states import FINAL
@@ -27,7 +27,7 @@ async def wait_for_end(
 ) -> Row:
     """The job, succeeded, failed or cancelled. The event loop stays free meanwhile.
 
-    ``limiter`` bounds how many look at the database at a time. Raises WaitTimeoutError; the job
+    ``limiter`` bounds how many look at the database at a time. Raises StillRunningError; the job
     goes on then.
     """
     try:
@@ -38,7 +38,7 @@ async def wait_for_end(
                     return job
                 await anyio.sleep(poll_s)
     except TimeoutError:
-        raise WaitTimeoutError(timeout_s) from None
+        raise StillRunningError(timeout_s) from None
 
 
 def _look(office: Office, job_id: str) -> Row:

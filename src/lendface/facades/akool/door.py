@@ -14,10 +14,9 @@ from ...service.rates import RateLimiter
 from ...service.tokens import find_client_by_token, is_token
 from ..auth import Door
 from ..bodies import BodyLimit
-from .envelopes import OLDER, path_of, refuse
+from .envelopes import OLDER, RESULTS, path_of, refuse
 
 GET_TOKEN = "/api/open/v3/getToken"
-RESULTS = "/results/akool/"
 SMALL_BYTES = 1 << 16  # of a body from somebody without a key
 PATIENCE_S = 120.0  # pictures may be in a body
 NOBODY = "-"  # a key that nobody has

@@ -24,9 +24,18 @@ FOUND = "SUCCESS"  # at least one client compares exactly this
 DETECT = "/interface/detect-api/detect_faces"
 ANALYZE = "/interface/detect-api/faceswap/analyze_frames"
 OLDER = "/detect"
+RESULTS = "/results/akool/"
 GATE = (e.KeyRefusedError, e.ScopeMissingError, e.RateLimitedError)  # told before any route
 
 Body = dict[str, Any]
+
+
+class DetectionError(e.ServiceError):
+    """What a worker found to be wrong, in the words it used."""
+
+    def __init__(self, code: str | None, message: str | None) -> None:
+        what = "download" if (code or "").startswith("url_") else "process"
+        super().__init__(f"Failed to {what} media: {message or 'the job was cancelled'}")
 
 
 def path_of(scope: Scope) -> str:
@@ -36,7 +45,10 @@ def path_of(scope: Scope) -> str:
 
 def refuse(scope: Scope, error: e.LendfaceError) -> JSONResponse:
     """Any error as the route of this request tells it."""
-    tell, http_status = FORMS.get(path_of(scope), (_tell_plainly, _plain_status))
+    path = path_of(scope)
+    is_file = path.startswith(RESULTS)
+    plain = (_tell_plainly, _file_status if is_file else _plain_status)
+    tell, http_status = FORMS.get(path, plain)
     body = tell(error)
     if tell is not _tell_plainly and isinstance(error, GATE):
         body |= _tell_plainly(error)
@@ -65,7 +77,7 @@ def describe(error: e.LendfaceError) -> str:
         return f"Invalid URL: {error}"
     if isinstance(error, e.FetchError):
         return f"Failed to download media: {error}"
-    if isinstance(error, e.MediaError | e.WaitTimeoutError):
+    if isinstance(error, e.MediaError | e.StillRunningError):
         return f"Failed to process media: {error}"
     return str(error)
 
@@ -79,6 +91,12 @@ def _plain_status(error: e.LendfaceError) -> int:
     return status if is_kept or status >= 500 else 200
 
 
+def _file_status(error: e.LendfaceError) -> int:
+    """A file that is not there yet, or not any more, is not there."""
+    is_absent = isinstance(error, e.NotFoundError | e.ResultNotReadyError | e.ResultGoneError)
+    return 404 if is_absent else status_of(error)
+
+
 def _detection_status(error: e.LendfaceError) -> int:
     """400 for what was asked, 500 for what could not be brought or read."""
     if isinstance(error, e.InvalidUrlError | e.UrlNotAllowedError):
@@ -89,12 +107,14 @@ def _detection_status(error: e.LendfaceError) -> int:
     return 400 if status == 422 else status
 
 
-FORMS: Mapping[
-    str, tuple[Callable[[e.LendfaceError], Body], Callable[[e.LendfaceError], int]]
-] = {
+def _older_status(error: e.LendfaceError) -> int:
+    return 200 if isinstance(error, DetectionError) else _plain_status(error)
+
+
+FORMS: Mapping[str, tuple[Callable[[e.LendfaceError], Body], Callable[[e.LendfaceError], int]]] = {
     DETECT: (_tell_detection, _detection_status),
     ANALYZE: (_tell_analysis, _detection_status),
-    OLDER: (_tell_older, _plain_status),
+    OLDER: (_tell_older, _older_status),
 }
 
 

@@ -1,0 +1,86 @@
+"""Endpoints 6 to 8, and the files themselves: how jobs stand, deleting, credits, results."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from ...errors import NoSuchRouteError, NotFoundError, RequestError
+from ...service import jobs, ledger
+from .envelopes import Body, succeed
+from .incoming import Desk, Options, Visitor, told
+from .links import PREFLIGHT, answer_link, read_link
+from .schemas import CreditReply, DeleteResults, DoneReply, ResultsReply
+from .views import result_item
+from .webhooks import API
+
+router = APIRouter(prefix="/api/open/v3/faceswap", tags=["results"])
+files = APIRouter(include_in_schema=False)
+
+MAX_IDS = 500
+ENDLESS = 1_000_000_000  # the vendor's clients want a number
+
+
+@router.get("/result/listbyids", response_model=ResultsReply, **told)
+def list_by_ids(
+    visit: Visitor, ids: Annotated[str, Query(alias="_ids", description="ids, comma between")]
+) -> Body:
+    """How jobs stand. Unknown ids are passed over."""
+    rows = jobs.find_jobs(visit.office, visit.client.id, API, read_ids(ids))
+    items = [
+        result_item(row, jobs.progress_of(visit.office, row))
+        for row in rows
+        if row["kind"] == "swap"
+    ]
+    return succeed(data={"result": items})
+
+
+@router.post("/result/delbyids", response_model=DoneReply, **told)
+def delete_by_ids(body: DeleteResults, visit: Visitor) -> Body:
+    """Stop jobs that run and delete their results at once. Unknown ids are passed over."""
+    ids = body.ids if isinstance(body.ids, str) else ",".join(body.ids)
+    for row in jobs.find_jobs(visit.office, visit.client.id, API, read_ids(ids)):
+        with suppress(NotFoundError):  # somebody else was faster
+            jobs.delete(visit.office, visit.client.id, row["id"])
+    return succeed()
+
+
+@router.get("/quota/info", response_model=CreditReply, **told)
+def read_quota(visit: Visitor) -> Body:
+    """Credits left; those that running jobs hold are taken already."""
+    with visit.office.database.reading() as connection:
+        left = ledger.balance(connection, visit.client.id).left
+    return succeed(data={"credit": ENDLESS if left is None else max(0, left)})
+
+
+@files.api_route("/results/akool/{token}/{name}", methods=["GET", "HEAD"])
+def fetch_result(
+    request: Request, token: str, name: str, office: Desk, options: Options
+) -> Response:
+    """A finished file; 404 until it is there, and after it was deleted."""
+    link = read_link(f"/results/akool/{token}/{name}")
+    if link is None:
+        raise NoSuchRouteError
+    return answer_link(request, office, link, streams=options.streams_results)
+
+
+@files.options("/results/akool/{token}/{name}")
+def may_fetch(token: str, name: str) -> Response:
+    return Response(status_code=204, headers=PREFLIGHT)
+
+
+def read_ids(text: str) -> list[str]:
+    """Each once, in order. Raises RequestError.
+
+    >>> read_ids(" a, b ,a,,")
+    ['a', 'b']
+    """
+    ids = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not ids:
+        raise RequestError("_ids must name at least one result")
+    if len(ids) > MAX_IDS:
+        raise RequestError(f"_ids names {len(ids)} results; ask for at most {MAX_IDS} at once")
+    return ids

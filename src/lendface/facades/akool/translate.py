@@ -1,0 +1,180 @@
+"""Akool's submissions in the service's words. Nothing is fetched here: the job does that."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from ...errors import RequestError, TooManyFacesError
+from ...net.datauri import is_data_uri
+from ...service.requests import (
+    LimitsRef,
+    OutputRef,
+    PairRef,
+    PhotoRef,
+    SwapJob,
+    WhoRef,
+)
+from ...service.submissions import Intake
+from .landmarks import Point, middle_of
+from .links import find_own
+from .schemas import FaceRef, Mapped, PlusImage, ProImage, SpecifyImage, SpecifyVideo
+
+MAX_FACES = 8  # more is code 1007
+MAX_PRO_FACES = 50
+FINE_QUALITY = 12  # for model_style lossless: nobody sees what is lost, and every player plays it
+PNG_LIKE = (".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")  # may be without loss, see through
+PNG_TYPES = tuple(f"data:image/{ending[1:]}" for ending in PNG_LIKE)
+
+Kind = Literal["video", "image"]
+
+
+class Inbox:
+    """Takes in the files that a request names, each address once."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._upload_by_address: dict[str, str] = {}
+
+    def take(self, address: str) -> str:
+        """The upload id. Raises InvalidUrlError, UrlNotAllowedError, UrlTooLargeError."""
+        address = address.strip()
+        if address not in self._upload_by_address:
+            self._upload_by_address[address] = self._take(address)
+        return self._upload_by_address[address]
+
+    def _take(self, address: str) -> str:
+        if is_data_uri(address):
+            return self._intake.by_data_uri(address)
+        if own := find_own(self._intake.connection, address):
+            return self._intake.by_blob(own.blob_key, own.blob_key.rpartition("/")[2])
+        return self._intake.by_url(address.replace(" ", "%20"))
+
+
+def image_job(body: SpecifyImage, inbox: Inbox) -> SwapJob:
+    """V3, a picture. Raises RequestError, TooManyFacesError and what ``Inbox.take`` raises."""
+    output = OutputRef(container=image_ending(body.modify_image))
+    return _specified(body, body.modify_image, inbox, "image", output)
+
+
+def video_job(body: SpecifyVideo, inbox: Inbox) -> SwapJob:
+    return _specified(body, body.modify_video, inbox, "video", OutputRef(container="mp4"))
+
+
+def _specified(
+    body: SpecifyImage | SpecifyVideo, address: str, inbox: Inbox, kind: Kind, output: OutputRef
+) -> SwapJob:
+    check_refs(body.source_image, body.target_image, MAX_FACES)
+    target = inbox.take(address)
+    pairs = pairs_of(body.source_image, body.target_image, target, inbox)
+    return SwapJob(target, pairs, output, limits=LimitsRef(kinds=(kind,)))
+
+
+def pro_job(body: ProImage, inbox: Inbox) -> SwapJob:
+    """V4 Pro: the picture to change is the one the target faces are in."""
+    news, olds = body.source_image, body.target_image
+    limits = LimitsRef(kinds=("image",))
+    target = inbox.take(olds[0].path)
+    if body.single_face_mode:
+        photo = PhotoRef(inbox.take(news[0].path), face_at=middle_of(news[0].opts))
+        return SwapJob(target, (PairRef((photo,)),), limits=limits)
+    if len(olds) > MAX_PRO_FACES:
+        raise RequestError(f"targetImage has {len(olds)} faces; give at most {MAX_PRO_FACES}")
+    check_refs(news, olds, MAX_PRO_FACES)
+    if len({old.path.strip() for old in olds}) > 1:
+        raise RequestError(
+            "targetImage names several pictures; one request changes one picture, so send one "
+            "request for each"
+        )
+    return SwapJob(target, pairs_of(news, olds, target, inbox), limits=limits)
+
+
+def plus_job(body: PlusImage, inbox: Inbox) -> SwapJob:
+    """V4 Plus: a picture or a video."""
+    target = inbox.take(body.target_url)
+    output = OutputRef(quality=FINE_QUALITY) if body.model_style == "lossless" else OutputRef()
+    if body.single_face_mode:
+        pairs: tuple[PairRef, ...] = (PairRef((PhotoRef(inbox.take(body.source_url)),)),)
+    elif not body.face_mapping:
+        raise RequestError("face_mapping is needed, or single_face_mode: true")
+    elif len(body.face_mapping) > MAX_FACES:
+        raise TooManyFacesError(MAX_FACES, len(body.face_mapping))
+    else:
+        is_only = len(body.face_mapping) == 1
+        pairs = tuple(_mapped(each, target, inbox, is_only) for each in body.face_mapping)
+    return SwapJob(target, pairs, output)
+
+
+def _mapped(each: Mapped, target: str, inbox: Inbox, is_only: bool) -> PairRef:
+    new, old = each.source_face_info, each.target_face_info
+    photo = PhotoRef(inbox.take(new.face_url), face_at=middle_of_box(new.bbox))
+    upload = inbox.take(old.face_url) if old.face_url else target
+    reference = PhotoRef(upload, face_at=middle_of_box(old.bbox))
+    return PairRef((photo,), who_of(reference, target, is_only, "bbox"))
+
+
+def check_refs(news: Sequence[FaceRef], olds: Sequence[FaceRef], limit: int) -> None:
+    """Raises RequestError, TooManyFacesError."""
+    if len(news) != len(olds):
+        raise RequestError(
+            f"sourceImage has {len(news)} faces and targetImage {len(olds)}; the i-th of one "
+            "replaces the i-th of the other"
+        )
+    if len(olds) > limit:
+        raise TooManyFacesError(limit, len(olds))
+    if len(olds) > 1 and any(ref.opts in (None, "", []) for ref in (*news, *olds)):
+        raise RequestError("opts are needed for every face where there are several")
+
+
+def pairs_of(
+    news: Sequence[FaceRef], olds: Sequence[FaceRef], target: str, inbox: Inbox
+) -> tuple[PairRef, ...]:
+    """The i-th source for whom the i-th target picture shows."""
+    is_only = len(news) == 1
+    pairs = []
+    for new, old in zip(news, olds, strict=True):
+        photo = PhotoRef(inbox.take(new.path), face_at=middle_of(new.opts))
+        reference = PhotoRef(inbox.take(old.path), face_at=middle_of(old.opts))
+        pairs.append(PairRef((photo,), who_of(reference, target, is_only, "opts")))
+    return tuple(pairs)
+
+
+def who_of(reference: PhotoRef, target: str, is_only: bool, words: str) -> WhoRef:
+    """Whoever looks like the reference; who is seen most where nobody does and one is meant.
+
+    A reference that is the target itself says who it is by its point alone.
+    """
+    if reference.upload != target or reference.face_at is not None:
+        return WhoRef("looks_like", photo=reference, or_most_present=is_only)
+    if not is_only:
+        raise RequestError(f"{words} must say which face of the picture is meant")
+    return WhoRef("most_present")
+
+
+def middle_of_box(bbox: Any) -> Point | None:
+    """Of ``[x1, y1, x2, y2]``, also as text; None where it is nothing of the kind.
+
+    >>> middle_of_box([10, 20, 30, 60]), middle_of_box("10,20,30,60"), middle_of_box("face")
+    ((20.0, 40.0), (20.0, 40.0), None)
+    """
+    values = bbox.strip("[] ").split(",") if isinstance(bbox, str) else bbox
+    try:
+        x1, y1, x2, y2 = (float(value) for value in values)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    middle = ((x1 + x2) / 2, (y1 + y2) / 2)
+    return middle if all(math.isfinite(v) and abs(v) < 1e5 for v in middle) else None
+
+
+def image_ending(address: str) -> Literal["png", "jpg"]:
+    """How a picture's result is named, before anybody has seen the picture.
+
+    >>> image_ending("https://a.example/b.PNG?x=1"), image_ending("https://a.example/photo")
+    ('png', 'jpg')
+    """
+    head = address.strip()[:64].lower()
+    if head.startswith("data:"):
+        return "png" if head.startswith(PNG_TYPES) else "jpg"
+    path = address.strip().split("?")[0].split("#")[0].lower()
+    return "png" if path.endswith(PNG_LIKE) else "jpg"
