@@ -127,6 +127,18 @@ class Settings(BaseSettings):
         0, ge=0, description="a running task not polled for so long is lost to its client; 0: never"
     )
 
+    # Akool
+    akool_processing_webhooks: bool = Field(
+        True, description="tell its clients that a job has begun, not only of its end"
+    )
+    akool_nested_detect: bool = Field(
+        False, description="/detect answers lists also where it is asked for a single face"
+    )
+    akool_detect_client: str = Field(
+        "", description="id of the client on whose account /detect needs no key; empty: it does"
+    )
+    akool_detect_s: float = Field(120, gt=0, le=3600, description="how long a detection may take")
+
     @field_validator("public_url", "otlp_url")
     @classmethod
     def _check_url(cls, value: str) -> str:

@@ -15,6 +15,7 @@ from ..service.office import Office
 from ..service.rates import RateLimiter
 from ..storage.signing import UrlSigner
 from ..version import __version__
+from .beside import Beside
 from .blob_routes import add_blob_routes
 from .bodies import PATIENCE_S
 from .front import Front
@@ -44,13 +45,15 @@ def build_app(
     heartbeat_s: float = 15.0,
     patience_s: float = PATIENCE_S,
     apps_by_path: Mapping[str, ASGIApp] | None = None,
+    apps_beside: Sequence[Beside] = (),
 ) -> FastAPI:
     """The application of one process.
 
     ``signer`` is ``office.links`` where files lie in a folder: then we hand them in and out
     ourselves; None for a bucket. ``is_closing`` ends streams of events when the server stops.
     ``patience_s`` is how long we wait for a body: a small one in all, a file for each piece.
-    ``apps_by_path`` are other APIs, each with doors and errors of its own.
+    ``apps_by_path`` and ``apps_beside`` are other APIs, each with doors and errors of its own;
+    these under a path of ours, those at their vendor's.
     """
     app = FastAPI(
         title="lendface",
@@ -84,4 +87,5 @@ def build_app(
     app.mount("/v1", native)
     for path, other in (apps_by_path or {}).items():
         app.mount(path, other)
+    app.router.routes.extend(apps_beside)
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,13 +10,18 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from ..errors import KeyMissingError
+from ..facades.akool.app import PREFIXES as AKOOL
+from ..facades.akool.app import akool_app
+from ..facades.akool.incoming import AkoolOptions
 from ..facades.auth import key_of
+from ..facades.beside import Beside
 from ..facades.server import build_app as build_api
 from ..facades.youcam.app import youcam_app
 from ..facades.youcam.terms import PREFIX as YOUCAM
 from ..facades.youcam.terms import Terms
 from ..service.clients import ADMIN, find_client, require_scope
 from ..service.office import DAY_MS
+from ..service.rates import RateLimiter
 from ..settings import Settings, executor_name
 from ..storage.signing import UrlSigner
 from .building import Built
@@ -26,12 +32,16 @@ from .telemetry import NoTracer, TracedRequests, open_tracer
 
 def build_app(built: Built, is_closing: Callable[[], bool] = lambda: False) -> ASGIApp:
     links, registry = built.office.links, new_registry()
+    limiter = RateLimiter(lambda: time.monotonic_ns() // 1_000_000)
+    akool = akool_app(built.office, limiter, akool_options(built))
     api = build_api(
         built.office,
         signer=links if isinstance(links, UrlSigner) else None,
+        limiter=limiter,
         cors_origins=[o.strip() for o in built.settings.cors_origins.split(",") if o.strip()],
         is_closing=is_closing,
         apps_by_path={YOUCAM: youcam_app(built.office, youcam_terms(built.settings))},
+        apps_beside=[Beside(AKOOL, akool)],
     )
     add_metrics(
         api,
@@ -43,6 +53,18 @@ def build_app(built: Built, is_closing: Callable[[], bool] = lambda: False) -> A
     counted = RequestMetrics(api, registry)
     tracer = open_tracer(built.settings, executor_name("api"))
     return counted if isinstance(tracer, NoTracer) else TracedRequests(counted, tracer)
+
+
+def akool_options(built: Built) -> AkoolOptions:
+    settings = built.settings
+    return AkoolOptions(
+        base_url=settings.base_url,
+        processing_webhooks=settings.akool_processing_webhooks,
+        nested_detect=settings.akool_nested_detect,
+        detect_client=settings.akool_detect_client or None,
+        detect_s=settings.akool_detect_s,
+        streams_results=isinstance(built.office.links, UrlSigner),
+    )
 
 
 def youcam_terms(settings: Settings) -> Terms:
