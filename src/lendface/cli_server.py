@@ -20,7 +20,9 @@ NoWorkersOption = Annotated[
 ]
 QueueOption = Annotated[
     list[str] | None,
-    typer.Option("--queue", help="control, cpu or gpu; may be given again. Default: all it can."),
+    typer.Option(
+        "--queue", help="control, quick, cpu or gpu; may be given again. Default: all it can."
+    ),
 ]
 ExecutorOption = Annotated[
     str | None,

@@ -13,11 +13,13 @@ import uvicorn
 
 from ..facades.forms import FORMS
 from ..jobs.supervisor import Post, Supervisor
+from ..jobs.work import QUICK
 from ..service.clients import create_client
 from ..settings import PREFIX, Settings
 from ..storage.tables import clients
 from .asgi import build_app
 from .building import Built, build_office, prepare
+from .checks import check_settings
 from .logs import set_up_logs
 
 log = logging.getLogger("lendface.server")
@@ -29,6 +31,8 @@ def serve(settings: Settings, *, with_workers: bool, say: Callable[[str], None])
     ``say`` shows a line to whoever started it. Raises BadOptionError, DatabaseError.
     """
     set_up_logs(settings)
+    for doubt in check_settings(settings):
+        log.warning(doubt)
     built = build_office(settings, FORMS)
     prepare(built)
     for line in first_words(built):
@@ -73,8 +77,8 @@ def first_words(built: Built) -> list[str]:
 
 
 def posts_of(settings: Settings) -> list[Post]:
-    """One process for the light work, and one for each that renders."""
-    names = {"control": "control"} | {
+    """One process for the light work, one for short looks, and one for each that renders."""
+    names = {"control": "control", QUICK: QUICK} | {
         f"{settings.render_queue}-{number}": settings.render_queue
         for number in range(settings.worker_count)
     }

@@ -9,7 +9,7 @@ from functools import lru_cache
 from ..app import build
 from ..errors import BadOptionError
 from ..facades.forms import FORMS
-from ..jobs.work import CONTROL, RENDER_QUEUES
+from ..jobs.work import CONTROL, QUICK, RENDER_QUEUES
 from ..jobs.worker import WorkerOptions, run_worker
 from ..models import RuntimeOptions
 from ..pipeline.parts import Parts
@@ -17,12 +17,13 @@ from ..service.house import Housekeeping
 from ..service.work import JobWork
 from ..settings import Settings, executor_name
 from .building import build_office, durable_engine, locks_of, prepare, scratch_of
+from .checks import check_settings
 from .logs import set_up_logs
 from .telemetry import WatchedWork, open_tracer
 
 log = logging.getLogger("lendface.worker")
 
-WORDS = {"control": CONTROL} | {queue: (queue,) for queue in RENDER_QUEUES}
+WORDS = {"control": CONTROL} | {queue: (queue,) for queue in (QUICK, *RENDER_QUEUES)}
 
 
 def queues_of(words: Sequence[str]) -> tuple[str, ...]:
@@ -41,7 +42,10 @@ def work(
 ) -> None:
     """Does not return. Raises BadOptionError, ExecutorTakenError, ProviderUnavailableError."""
     set_up_logs(settings)
-    words = list(words) or ["control", settings.render_queue]
+    doubts = check_settings(settings)
+    for doubt in () if is_supervised else doubts:  # the server has told them
+        log.warning(doubt)
+    words = list(words) or ["control", QUICK, settings.render_queue]
     queues = queues_of(words)
     executor = executor or executor_name("-".join(words))
     built = build_office(settings, FORMS)
