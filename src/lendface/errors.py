@@ -906,3 +906,49 @@ class AccessTokenError(KeyRefusedError):
 
     def __init__(self) -> None:
         super().__init__("the access token is wrong or has expired; log in again")
+
+
+# What a program that uses a server meets
+
+
+class ApiError(LendfaceError):
+    """The server's answer to a request that it did not do; ``code`` is the server's."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, request_id: str, retry_after_s: float | None
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.request_id = status, code, request_id
+        self.retry_after_s = retry_after_s
+
+
+class ServerUnreachableError(LendfaceError):
+    code = "server_unreachable"
+
+    def __init__(self, host: str, reason: str) -> None:
+        super().__init__(f"{host} cannot be reached: {reason}; is the server running there?")
+        self.host, self.reason = host, reason
+
+
+class JobEndedError(LendfaceError):
+    """A job that was waited for failed or was cancelled; ``code`` is the job's."""
+
+    def __init__(self, job_id: str, state: str, code: str, message: str) -> None:
+        super().__init__(f"job {job_id} {state}: {message}" if message else f"job {job_id} {state}")
+        self.job_id, self.state, self.code = job_id, state, code
+
+
+class WaitTimeoutError(LendfaceError):
+    code = "wait_timeout"
+
+    def __init__(self, job_id: str, timeout_s: float) -> None:
+        super().__init__(f"job {job_id} has not ended within {timeout_s:g} s; it goes on")
+        self.job_id, self.timeout_s = job_id, timeout_s
+
+
+class DownloadDamagedError(LendfaceError):
+    code = "download_damaged"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} did not arrive whole; download it again")
+        self.name = name
