@@ -28,7 +28,15 @@ ASKED_HEADERS = (
     *("Idempotency-Key", "Last-Event-ID", "X-Request-Id"),
 )
 TOLD_HEADERS = (
-    *("X-Request-Id", "Retry-After", "Upload-Offset", "ETag", "Accept-Ranges", "Content-Range"),
+    *(
+        "X-Request-Id",
+        "Retry-After",
+        "Upload-Offset",
+        "Repr-Digest",
+        "ETag",
+        "Accept-Ranges",
+        "Content-Range",
+    ),
     *("Content-Disposition", "Location"),
 )
 PREFLIGHT_S = 600
