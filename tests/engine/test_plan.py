@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lendface.engine.plan import find_person, plan_everyone, plan_most_present
+from lendface.engine.plan import find_at, find_person, plan_everyone, plan_most_present
 from lendface.engine.rows import MemoryLog
 from lendface.engine.tracks import Tracks
-from lendface.engine.types import Floats, SourceFace, Track
+from lendface.engine.types import Face, Floats, SourceFace, Track
 
 
 def unit(seed: int) -> Floats:
@@ -60,3 +60,32 @@ def test_a_person_is_got_by_number_and_else_refused(tracks: Tracks) -> None:
     assert tracks.get_person(3).id == 3
     with pytest.raises(KeyError):
         tracks.get_person(4)
+
+
+class Staged(Tracks):
+    """A film whose faces are boxes, by frame and person."""
+
+    def faces_at(self, index: int) -> tuple[Face, ...]:
+        mesh, light = np.zeros((478, 3), np.float32), np.ones((8, 8, 3), np.float32)
+        return tuple(
+            Face(who, np.float32(box), mesh, 1.0, 1.0, light)
+            for who, box in BOXES.get(index, {}).items()
+        )
+
+
+BOXES = {
+    4: {1: (0, 0, 50, 50), 2: (40, 0, 90, 50)},
+    7: {3: (10, 10, 40, 40)},
+    9: {3: (200, 200, 240, 240)},
+}
+
+
+@pytest.mark.parametrize(
+    ("at", "who"), [((25, 25), 1), ((43, 25), 1), ((47, 25), 2), ((220, 220), 3), ((150, 9), None)]
+)
+def test_a_point_means_who_is_the_first_to_be_seen_there(
+    tracks: Tracks, at: tuple[int, int], who: int | None
+) -> None:
+    film = Staged(tracks.people, 10, dict.fromkeys((9, 7, 4), ()), MemoryLog())
+    found = find_at(film, at)
+    assert (found and found.id) == who

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..engine.enrol import Photo
-from ..engine.plan import SwapPlan, find_person, plan_everyone, plan_most_present
+from ..engine.plan import SwapPlan, find_at, find_person, plan_everyone, plan_most_present
 from ..engine.tracks import Tracks
 from ..engine.types import Floats, SourceFace, Track
-from ..errors import BadOptionError, NoSuchPersonError, NoTargetFaceError
+from ..errors import BadOptionError, FaceError, NoSuchPersonError, NoTargetFaceError
 from ..media import EncodeOptions, read_image
 from ..media.encode import choose_encoder
 from ..media.output import check_writable
@@ -57,7 +57,15 @@ class LooksLike:
     or_most_present: bool = False  # where nobody looks like it, and there is only one pair
 
 
-Who = MostPresent | Everyone | CastNumber | CastNumbers | LooksLike
+@dataclass(frozen=True)
+class SeenAt:
+    """The person who is the first to be seen at a pixel of the target."""
+
+    at_xy: tuple[float, float]
+    or_most_present: bool = False  # where nobody ever is
+
+
+Who = MostPresent | Everyone | CastNumber | CastNumbers | LooksLike | SeenAt
 References = Mapping[LooksLike, Floats]  # the embedding (128,) of whom each photo shows
 
 
@@ -204,15 +212,20 @@ def make_plan(
 def read_references(whos: Iterable[Who], parts: Parts) -> References:
     """Whom the reference photos show; read before the scan, so that a wrong one is told at once.
 
-    Raises the errors of reading a photo and of finding the one face in it.
+    Raises the errors of reading a photo and of finding the one face in it; a photo without one is
+    passed over where somebody else may be taken.
     """
-    return {
-        who: parts.enroller.portrait(
-            Photo(who.photo.name, read_image(who.photo)[0], who.face_number, who.face_at_xy)
-        ).embedding
-        for who in whos
-        if isinstance(who, LooksLike)
-    }
+    references: dict[LooksLike, Floats] = {}
+    for who in whos:
+        if not isinstance(who, LooksLike):
+            continue
+        photo = Photo(who.photo.name, read_image(who.photo)[0], who.face_number, who.face_at_xy)
+        try:
+            references[who] = parts.enroller.portrait(photo).embedding
+        except FaceError:
+            if not who.or_most_present:
+                raise
+    return references
 
 
 def choose(
@@ -237,7 +250,7 @@ def choose(
         case CastNumbers(numbers):
             return SwapPlan({get_person(tracks, number).id: source for number in numbers})
         case LooksLike():
-            person = find_person(tracks, references[who])
+            person = find_person(tracks, references[who]) if who in references else None
             if person is None and who.or_most_present and may_fall_back:
                 return plan_most_present(tracks, source)
             if person is None:
@@ -245,6 +258,13 @@ def choose(
                     f"nobody in the target looks like {who.photo.name}; "
                     "see the cast list with: lendface scan TARGET"
                 )
+            return SwapPlan({person.id: source})
+        case SeenAt():
+            person = find_at(tracks, who.at_xy)
+            if person is None and who.or_most_present and may_fall_back:
+                return plan_most_present(tracks, source)
+            if person is None:
+                raise NoSuchPersonError("nobody in the target is ever seen at the given point")
             return SwapPlan({person.id: source})
 
 

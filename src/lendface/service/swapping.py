@@ -21,7 +21,7 @@ from ..pipeline.steps import (
     plan_parts,
     render_part,
 )
-from ..pipeline.swaps import CastNumbers, Everyone, LooksLike, MostPresent, Pair, Who
+from ..pipeline.swaps import CastNumbers, Everyone, LooksLike, MostPresent, Pair, SeenAt, Who
 from ..pipeline.targets import Trim
 from ..pipeline.trackfile import load_scan
 from .requests import LimitsRef, OutputRef, PairRef, ScanJob, SwapJob, WhoRef, seconds
@@ -91,7 +91,7 @@ def encode_options(output: OutputRef) -> EncodeOptions:
 
 
 def pairs_of(request: SwapJob, path_of: PathOf) -> tuple[Pair, ...]:
-    return tuple(_pair(pair, path_of) for pair in request.pairs)
+    return tuple(_pair(pair, request.target, path_of) for pair in request.pairs)
 
 
 def plan(
@@ -173,16 +173,17 @@ def all_warnings(facts: Facts) -> list[str]:
     return list(dict.fromkeys(told))
 
 
-def _pair(pair: PairRef, path_of: PathOf) -> Pair:
+def _pair(pair: PairRef, target: str, path_of: PathOf) -> Pair:
     return Pair(
         photos=tuple(path_of(photo.upload) for photo in pair.photos),
-        who=_who(pair.who, path_of),
+        who=_who(pair.who, target, path_of),
         face_numbers=tuple(photo.face_number for photo in pair.photos),
         faces_at_xy=tuple(photo.face_at for photo in pair.photos),
     )
 
 
-def _who(who: WhoRef, path_of: PathOf) -> Who:
+def _who(who: WhoRef, target: str, path_of: PathOf) -> Who:
+    """A reference to the target itself, which may be a film, is a point of it."""
     match who.kind:
         case "everyone":
             return Everyone()
@@ -190,6 +191,8 @@ def _who(who: WhoRef, path_of: PathOf) -> Who:
             return CastNumbers(who.faces)
         case "looks_like" if who.photo is not None:
             photo = who.photo
+            if photo.upload == target and photo.face_at is not None:
+                return SeenAt(photo.face_at, who.or_most_present)
             return LooksLike(
                 path_of(photo.upload), photo.face_number, photo.face_at, who.or_most_present
             )
