@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -247,3 +248,16 @@ def test_the_document_is_openapi_3_1_with_both_ways_to_send_a_key(me: TestClient
     assert document["security"] == [{"bearer": []}, {"header": []}]
     refused = document["paths"]["/swaps"]["post"]["responses"]["402"]
     assert list(refused["content"]) == ["application/problem+json"]
+
+
+def test_the_page_of_the_api_names_every_code_of_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    kinds = {  # of several errors, which are named one by one
+        errors.MediaError,
+        errors.FaceError,
+        errors.FetchError,
+        errors.KeyRefusedError,
+        errors.LinkRefusedError,
+    }
+    codes = {kind.code for kind in set(STATUS_BY_ERROR) - kinds}
+    assert [code for code in sorted(codes) if f"`{code}`" not in page] == []

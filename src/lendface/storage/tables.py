@@ -79,6 +79,7 @@ uploads = sa.Table(
     _ms("purged_ms"),
     sa.Index(None, "client_id", "created_ms"),
     sa.Index(None, "expires_ms"),
+    sa.Index(None, "blob_key"),
 )
 
 jobs = sa.Table(

@@ -71,6 +71,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=op.f("fk_uploads_client_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_uploads")),
     )
+    op.create_index(op.f("ix_uploads_blob_key"), "uploads", ["blob_key"], unique=False)
     op.create_index(
         op.f("ix_uploads_client_id_created_ms"),
         "uploads",
