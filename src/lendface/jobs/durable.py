@@ -8,27 +8,45 @@ job's row and its place in the queue are written in one transaction.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 from dbos import DBOSClient, DBOSPortableJSONSerializer
 from dbos import error as dbos_error
-from dbos._sys_db import SystemDatabase  # the only way to migrate with an engine of our own
+from dbos._serialization import DefaultSerializer  # see ``_read_no_pickle``
+from dbos._sys_db import SystemDatabase  # see ``Durable._tables``
 
-from .work import CONTROL, JOBS, NOTIFY, QUICK, RENDER_QUEUES
+from ..errors import DatabaseError
+from .reaper import PendingByQueue
+from .work import CONTROL, JOBS, NOTIFY, RENDER_QUEUES
 
 APP = "lendface"
 VERSION = "1"  # raised only when a running job's story can no longer be gone on with
-SERIALIZER = DBOSPortableJSONSerializer()  # never pickle: the database must not be able to run code
+SERIALIZER = DBOSPortableJSONSerializer()  # what we write; see also ``_read_no_pickle``
 SCHEMA = "dbos"
 
 JOB, TASK, DELIVERY = "job", "task", "delivery"  # workflows
-AT_A_TIME = {JOBS: 32, NOTIFY: 4, QUICK: 1} | dict.fromkeys(RENDER_QUEUES, 1)  # in one worker
+AT_A_TIME = {JOBS: 32, NOTIFY: 4} | dict.fromkeys(RENDER_QUEUES, 1)  # in one worker
+UNENDED = ("PENDING", "ENQUEUED", "DELAYED")
+ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+
+
+def _read_no_pickle(_serializer: object, _text: str) -> Any:
+    """The engine reads each row as the row itself says, so a row that says it is pickled would run
+    whatever its writer wanted: in a worker, from no more than access to the database."""
+    raise ValueError("a pickled value is never read")
+
+
+setattr(DefaultSerializer, "deserialize", _read_no_pickle)  # noqa: B010 - it is declared a method
 
 
 class Durable:
-    """Puts work into the queues and takes it out again. Runs nothing."""
+    """Puts work into the queues and takes it out again. Runs nothing.
+
+    Everything here raises DatabaseError where the database is away; nothing waits for it.
+    """
 
     def __init__(self, engine: sa.Engine) -> None:
         """``engine`` begins transactions by itself (``create_engine(begins_itself=True)``)."""
@@ -39,26 +57,36 @@ class Durable:
             serializer=SERIALIZER,
             application_name=APP,
             lazy=True,
+            retry_connection_errors=False,
+        )
+        # Two things the client has no word for: to migrate with an engine of our own, and to give
+        # back a workflow only while it is still the dead executor's (``resume_workflows`` would
+        # take it from the living one that has it by now, and begin a cancelled one again).
+        self._tables = SystemDatabase.create(
+            system_database_url=str(engine.url),
+            engine_kwargs={},
+            engine=engine,
+            schema=SCHEMA,
+            serializer=SERIALIZER,
+            executor_id=None,
+            use_listen_notify=False,
+            app_name=APP,
+            retry_connection_errors=False,
         )
 
     def prepare(self, polling_s: float) -> None:
         """Make or renew the engine's tables and its queues. May be called by several at once."""
-        database = SystemDatabase.create(
-            system_database_url=str(self.engine.url),
-            engine_kwargs={},
-            engine=self.engine,
-            schema=SCHEMA,
-            serializer=SERIALIZER,
-            executor_id=None,
-        )
-        database.run_migrations()
-        for name in (*CONTROL, QUICK, *RENDER_QUEUES):
-            self._client.register_queue(
-                name,
-                worker_concurrency=AT_A_TIME[name],
-                polling_interval_sec=polling_s,
-                on_conflict="always_update",
-            )
+        with _told_plainly():
+            self._tables.run_migrations()
+            for name in (*CONTROL, *RENDER_QUEUES):
+                self._client.register_queue(
+                    name,
+                    worker_concurrency=AT_A_TIME[name],
+                    polling_interval_sec=polling_s,
+                    on_conflict="always_update",
+                )
+
+    # Work
 
     def submit(
         self,
@@ -106,46 +134,95 @@ class Durable:
 
     def cancel(self, job_id: str, run: int) -> None:
         """Take a run and its tasks out of the queues. Tasks that run look at the job's state."""
-        try:
-            self._client.cancel_workflow(job_workflow(job_id, run), cancel_children=True)
-        except dbos_error.DBOSNonExistentWorkflowError:
-            return
+        with _told_plainly():
+            try:
+                self._client.cancel_workflow(job_workflow(job_id, run), cancel_children=True)
+            except dbos_error.DBOSNonExistentWorkflowError:
+                return
 
     def forget(self, job_id: str, run: int) -> None:
-        """Delete what the engine knows of a run that has ended."""
-        self._client.delete_workflow(job_workflow(job_id, run), delete_children=True)
+        """Delete what the engine knows of a job whose last run, this one, has ended."""
+        runs = [job_workflow(job_id, number) for number in range(1, run + 1)]
+        with _told_plainly():
+            self._client.delete_workflows(runs, delete_children=True)
+
+    def forget_deliveries(self, limit: int = 1000) -> int:
+        """Delete what the engine knows of attempts that were made. Returns how many there were."""
+        with _told_plainly():
+            ended = self._client.list_workflows(
+                name=DELIVERY,
+                status=list(ENDED),
+                limit=limit,
+                load_input=False,
+                load_output=False,
+            )
+            self._client.delete_workflows([workflow.workflow_id for workflow in ended])
+        return len(ended)
+
+    # What is known of it
 
     def is_at(self, job_id: str, run: int) -> bool:
         """Whether the engine has this run of a job before it or in hand."""
-        found = self._client.list_workflows(
-            workflow_ids=[job_workflow(job_id, run)], load_input=False, load_output=False
-        )
-        return any(w.status in ("PENDING", "ENQUEUED", "DELAYED") for w in found)
-
-    def pending_by_executor(self) -> dict[str, dict[str, list[str]]]:
-        """What each executor is doing: executor -> queue -> workflow ids."""
-        found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for workflow in self._client.list_workflows(status="PENDING", load_input=False):
-            if workflow.executor_id and workflow.queue_name:
-                found[workflow.executor_id][workflow.queue_name].append(workflow.workflow_id)
-        return found
-
-    def requeue(self, queue: str, workflow_ids: Sequence[str]) -> None:
-        """Give the work of a dead executor back to the queue it came from."""
-        self._client.resume_workflows(list(workflow_ids), queue_name=queue)
+        with _told_plainly():
+            found = self._client.list_workflows(
+                workflow_ids=[job_workflow(job_id, run)], load_input=False, load_output=False
+            )
+        return any(workflow.status in UNENDED for workflow in found)
 
     def depth_by_queue(self) -> dict[str, int]:
         """How many workflows wait in each queue."""
-        depths = dict.fromkeys((*CONTROL, QUICK, *RENDER_QUEUES), 0)
-        for workflow in self._client.list_workflows(
-            status="ENQUEUED", load_input=False, load_output=False
-        ):
-            depths[workflow.queue_name or JOBS] = depths.get(workflow.queue_name or JOBS, 0) + 1
+        with _told_plainly():
+            waiting = self._client.list_workflows(
+                status="ENQUEUED", load_input=False, load_output=False
+            )
+        depths = dict.fromkeys((*CONTROL, *RENDER_QUEUES), 0)
+        for workflow in waiting:
+            if workflow.queue_name in depths:
+                depths[workflow.queue_name] += 1
         return depths
+
+    # For the reaper
+
+    def pending_by_executor(self, executor: str | None = None) -> dict[str, PendingByQueue]:
+        """What each executor, or this one, is said to do: executor -> queue -> workflow ids."""
+        with _told_plainly():
+            pending = self._client.list_workflows(
+                status="PENDING", executor_id=executor, load_input=False, load_output=False
+            )
+        found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for workflow in pending:
+            if workflow.executor_id and workflow.queue_name:
+                found[workflow.executor_id][workflow.queue_name].append(workflow.workflow_id)
+        return dict(found)
+
+    def requeue(self, executor: str, queue: str, workflow_ids: Sequence[str]) -> int:
+        """Give work back to the queue it came from, where it is still ``executor``'s.
+
+        Returns how much of it was.
+        """
+        with _told_plainly():
+            return sum(
+                self._tables.reenqueue_for_recovery(workflow_id, [executor], queue)
+                for workflow_id in workflow_ids
+            )
 
     def close(self) -> None:
         self._client.destroy()
+        self._tables.destroy()
         self.engine.dispose()
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """What a driver says of an outage, often with an address in it, becomes our own error."""
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as fault:
+        raise DatabaseError from fault
+    except sa.exc.DBAPIError as fault:
+        if not fault.connection_invalidated:
+            raise
+        raise DatabaseError from fault
 
 
 def job_workflow(job_id: str, run: int) -> str:

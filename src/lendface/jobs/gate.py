@@ -12,8 +12,10 @@ class Gate:
     """Open while the worker works. Once closed it stays so; the process is about to end."""
 
     def __init__(self) -> None:
-        self._lock = threading.Condition()
-        self._inside = 0
+        self._change = threading.Condition()
+        self._inside = 0  # those that wait to be alone among them
+        self._waiting = 0
+        self._is_one_alone = False
         self._is_closed = False
         self._is_broken_off = False
 
@@ -28,37 +30,76 @@ class Gate:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """A task is running. Whoever comes to a closed gate waits there for the end."""
-        with self._lock:
-            if not self._is_closed:
+        """Something is being done. Whoever comes to a closed gate waits there for the end."""
+        with self._change:
+            self._change.wait_for(lambda: self._is_closed or not self._is_one_wanted_alone)
+            is_late = self._is_closed
+            if not is_late:
                 self._inside += 1
-        if self._is_closed:
+        if is_late:
             park()
         try:
             yield
         finally:
-            self.leave_for_good()
+            self._leave()
 
-    def leave_for_good(self) -> None:
-        """One task less; also for a thread that is about to park and will not come back."""
-        with self._lock:
-            self._inside -= 1
-            self._lock.notify_all()
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """For one inside: nobody else does anything in this process meanwhile."""
+        with self._change:
+            self._waiting += 1
+            self._change.notify_all()
+            self._change.wait_for(lambda: self._is_closed or self._may_be_alone)
+            self._waiting -= 1
+            is_late = self._is_closed
+            self._is_one_alone = not is_late
+        if is_late:
+            self.leave_for_good()
+        try:
+            yield
+        finally:
+            with self._change:
+                self._is_one_alone = False
+                self._change.notify_all()
+
+    def pause(self, seconds: float) -> None:
+        """Wait; a gate that closes ends it early."""
+        with self._change:
+            self._change.wait_for(lambda: self._is_closed, seconds)
+
+    def leave_for_good(self) -> NoReturn:
+        """For one inside: what it was doing is broken off, and nothing may be written of it."""
+        self._leave()
+        park()
 
     def close(self, patience_s: float) -> bool:
         """Let nobody in any more and wait for those inside; then break them off.
 
         Returns whether all ended by themselves.
         """
-        with self._lock:
+        with self._change:
             self._is_closed = True
-            is_empty = self._lock.wait_for(lambda: self._inside == 0, patience_s)
+            self._change.notify_all()
+            is_empty = self._change.wait_for(lambda: self._inside == 0, patience_s)
             self._is_broken_off = True
             return is_empty
 
     def wait_until_empty(self, patience_s: float) -> bool:
-        with self._lock:
-            return self._lock.wait_for(lambda: self._inside == 0, patience_s)
+        with self._change:
+            return self._change.wait_for(lambda: self._inside == 0, patience_s)
+
+    @property
+    def _is_one_wanted_alone(self) -> bool:
+        return self._is_one_alone or self._waiting > 0
+
+    @property
+    def _may_be_alone(self) -> bool:
+        return not self._is_one_alone and self._inside == self._waiting
+
+    def _leave(self) -> None:
+        with self._change:
+            self._inside -= 1
+            self._change.notify_all()
 
 
 def park() -> NoReturn:

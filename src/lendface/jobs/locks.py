@@ -6,14 +6,15 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
-SPACE = 0x1E4DFACE  # our part of the database's advisory locks
+# How soon the server notices that a worker's machine has vanished: after 10 s of silence it asks
+# three times, every 5 s. Its own default is two hours.
+NOTICES = ("tcp_keepalives_idle=10", "tcp_keepalives_interval=5", "tcp_keepalives_count=3")
 
 
 class Locks(Protocol):
@@ -23,12 +24,12 @@ class Locks(Protocol):
         """Take a lock for as long as this process lives. False: somebody else has it."""
         ...
 
-    def keep(self) -> None:
-        """Make sure that the held locks are still held; take them again if a server restarted."""
+    def keep(self) -> bool:
+        """Take again what a restart of a server took from us. False: somebody else has it now."""
         ...
 
-    def borrow(self, name: str) -> object:
-        """A context manager: whether the lock was free; it is given back at the end."""
+    def borrow(self, name: str) -> AbstractContextManager[bool]:
+        """Whether the lock was free; if so it is ours until the end of the block."""
         ...
 
     def close(self) -> None: ...
@@ -49,8 +50,9 @@ class FileLocks:
         self._held[name] = file
         return True
 
-    def keep(self) -> None:
+    def keep(self) -> bool:
         """The kernel keeps them."""
+        return True
 
     @contextmanager
     def borrow(self, name: str) -> Iterator[bool]:
@@ -87,65 +89,80 @@ def _file_name(name: str) -> str:
 class PostgresLocks:
     """Many machines: advisory locks of the database, held on a connection of their own.
 
-    The server frees them when the process or its machine is gone; the connection's keepalives
-    (``storage.database``) tell it of a machine that vanished.
+    The server frees them when the process or its machine is gone. For one thread at a time. A
+    connection pooler between us and the server must leave sessions whole.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
         """``engine`` is this object's own; every lock is held on one connection of it."""
         self._engine = engine
         self._connection: sa.Connection | None = None
-        self._held: set[str] = set()
+        self._wanted: set[str] = set()
+        self._held: set[str] = set()  # by this very connection
 
     def hold(self, name: str) -> bool:
-        if not self._lock(name):
+        if name in self._wanted or not self._ask("pg_try_advisory_lock", name):
             return False
+        self._wanted.add(name)
         self._held.add(name)
         return True
 
-    def keep(self) -> None:
-        """Raises DBAPIError where the database is away; ask again later."""
+    def keep(self) -> bool:
+        """Raises SQLAlchemy's errors where the database is away; ask again later."""
         try:
             self._live().execute(sa.text("SELECT 1"))
-        except DBAPIError:
-            self._drop()
-            for name in self._held:
-                self._lock(name)
+        except sa.exc.SQLAlchemyError:
+            self._drop()  # what follows connects again
+        for name in self._wanted - self._held:
+            if not self._ask("pg_try_advisory_lock", name):
+                return False
+            self._held.add(name)
+        return True
 
     @contextmanager
     def borrow(self, name: str) -> Iterator[bool]:
-        is_free = name not in self._held and self._lock(name)
+        is_free = name not in self._wanted and self._ask("pg_try_advisory_lock", name)
         try:
             yield is_free
         finally:
             if is_free:
-                self._live().execute(
-                    sa.text("SELECT pg_advisory_unlock(:space, :name)"), _numbers(name)
-                )
+                with suppress(sa.exc.SQLAlchemyError):  # the connection is gone, and the lock too
+                    self._ask("pg_advisory_unlock", name)
 
     def close(self) -> None:
         self._drop()
         self._engine.dispose()
 
-    def _lock(self, name: str) -> bool:
-        statement = sa.text("SELECT pg_try_advisory_lock(:space, :name)")
-        return bool(self._live().execute(statement, _numbers(name)).scalar())
+    def _ask(self, function: str, name: str) -> bool:
+        query = sa.text(f"SELECT {function}(:key)")
+        try:
+            return bool(self._live().execute(query, {"key": _number(name)}).scalar())
+        except sa.exc.SQLAlchemyError:
+            self._drop()
+            raise
 
     def _live(self) -> sa.Connection:
+        """The one connection. A new one holds nothing yet."""
         if self._connection is None:
-            self._connection = self._engine.connect().execution_options(
-                isolation_level="AUTOCOMMIT"
-            )
+            self._connection = self._connect()
         return self._connection
 
+    def _connect(self) -> sa.Connection:
+        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        for setting in NOTICES:
+            connection.execute(sa.text(f"SET {setting}"))
+        return connection
+
     def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()
-            self._connection.close()
-            self._connection = None
+        """End the session on the server too: back in the pool it would go on holding locks."""
+        connection, self._connection = self._connection, None
+        self._held.clear()
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
 
 
-def _numbers(name: str) -> dict[str, int]:
-    """Two 32 bit numbers, which is what the server locks."""
-    digest = hashlib.sha256(name.encode()).digest()
-    return {"space": SPACE, "name": int.from_bytes(digest[:4], "big", signed=True)}
+def _number(name: str) -> int:
+    """What the server locks is a signed number of 64 bits."""
+    digest = hashlib.sha256(f"lendface/{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)

@@ -33,11 +33,12 @@ class Post:
         return self.process is None and now_s >= self.not_before_s
 
     def start(self, environment: Mapping[str, str], now_s: float) -> None:
+        """Raises OSError, where no process can be had just now."""
+        self.started_s = now_s
         # Our end of the pipe closes with us, however we end; the worker then ends too.
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.PIPE, env=dict(environment), start_new_session=True
         )
-        self.started_s = now_s
 
     def has_died(self, now_s: float) -> bool:
         """Notices the end of the process and says when the next may start."""
@@ -46,9 +47,13 @@ class Post:
         if self.process.stdin:
             self.process.stdin.close()
         self.process = None
+        self.put_off(now_s)
+        return True
+
+    def put_off(self, now_s: float) -> None:
+        """The next may start after a pause that grows with short lives, one after the other."""
         self.short_lives = 0 if now_s - self.started_s > LONG_LIFE_S else self.short_lives + 1
         self.not_before_s = now_s + WAITS_S[min(self.short_lives, len(WAITS_S) - 1)]
-        return True
 
 
 @dataclass
@@ -94,4 +99,14 @@ class Supervisor:
             if post.has_died(now_s):
                 log.warning("a worker ended and is started again", extra={"executor": post.name})
             if post.is_due(now_s):
-                post.start(self.environment, now_s)
+                self._start(post, now_s)
+
+    def _start(self, post: Post, now_s: float) -> None:
+        try:
+            post.start(self.environment, now_s)
+        except OSError as fault:
+            post.put_off(now_s)
+            log.error(
+                "a worker could not be started",
+                extra={"executor": post.name, "reason": type(fault).__name__},
+            )

@@ -11,6 +11,7 @@ QUICK = "quick"  # short looks at files: probing, finding faces in a few picture
 RENDER_QUEUES = ("cpu", "gpu")  # heavy work, by what a worker has
 
 FETCH, PROBE, SCAN, JOIN, FINISH = "fetch", "probe", "scan", "join", "finish"
+CHUNK = "chunk"  # by number: chunk/0, chunk/1
 
 
 class Work(Protocol):
@@ -19,7 +20,8 @@ class Work(Protocol):
     def claim(self, job_id: str, run: int, task: str, executor: str) -> int | None:
         """Note down that a task begins; returns which attempt it is, from 1.
 
-        None: nobody wants it any more (cancelled, failed, a newer run).
+        None: nobody wants it any more (cancelled, failed, a newer run). What ``claim``,
+        ``unclaim``, ``fail`` and ``deliver`` raise with ``may_pass`` is waited for, however long.
         """
         ...
 
@@ -33,7 +35,8 @@ class Work(Protocol):
         ``fetch`` returns whether there is more to do than to fetch, ``probe`` whether there is
         more to do than that, ``scan`` the names of the tasks that follow.
         Raises CancelledError where ``is_stopping`` or where nobody wants it any more, and other
-        errors of ``lendface.errors`` where the job cannot be done.
+        errors of ``lendface.errors`` where the job cannot be done. One that ``may_pass`` is tried
+        again for about a minute.
         """
         ...
 

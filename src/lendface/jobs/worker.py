@@ -8,24 +8,31 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import sqlalchemy as sa
 from dbos import DBOS
+from dbos import error as dbos_error
 
 from ..errors import ExecutorTakenError
+from .attempts import Attempts
 from .durable import APP, SCHEMA, SERIALIZER, VERSION, Durable
 from .gate import Gate
 from .locks import Locks
-from .reaper import Reaper, alive
+from .reaper import InHand, Reaper, alive
 from .work import JOBS, Work
 from .workflows import register
 
 log = logging.getLogger("lendface.jobs")
 
+ENDS = (signal.SIGTERM, signal.SIGINT)
 CHORES = "chores"
-UNCLAIM_S = 5.0  # for tasks that are broken off to say so
+FORGET_EVERY = 300  # rounds of the keeper
+LOST_ROUNDS = 5  # in a row, after which our name is somebody else's
+TAKE_STEP_S = 0.2
+GOODBYE_S = 1.0  # for the keeper to end its round
 
 
 class House(Protocol):
@@ -51,6 +58,8 @@ class WorkerOptions:
     polling_s: float = 0.2
     beat_s: float = 2.0
     drain_s: float = 20.0  # how long running tasks may go on after SIGTERM
+    unclaim_s: float = 5.0  # and then, for those that are broken off to say so
+    take_s: float = 2.0  # how long to try for our name: a reaper may look at it just now
     is_supervised: bool = False  # a parent holds our standard input open while it lives
 
 
@@ -62,36 +71,60 @@ def run_worker(
     work: Work,
     house: House,
     on_ready: Callable[[], None] = lambda: None,
-) -> None:
+) -> NoReturn:
     """Work until SIGTERM, SIGINT or the parent's end. Does not return: it ends the process.
 
     ``engine`` is for the durable engine alone. Raises ExecutorTakenError where another process
-    works under the same name.
+    works under the same name, DatabaseError.
     """
-    if not locks.hold(alive(options.executor)):
-        raise ExecutorTakenError(options.executor)
-    gate, stop, reaper = Gate(), Stop(), Reaper(durable, locks)
+    take_name(options, locks)
+    gate, in_hand, stop = Gate(), InHand(), Stop()
+    attempts, reaper = Attempts(work, gate, options.executor), Reaper(durable, locks)
     stop.listen(watch_parent=options.is_supervised)
-    house.beat(options.executor, options.queues)
     reaper.reap_own(options.executor)
-    launch(options, engine, work, gate)
-    keeper = Keeper(options, locks, reaper, house, stop.event)
-    keeper.start()
-    on_ready()
-    stop.event.wait()
-    has_ended = gate.close(0 if stop.is_orphan else options.drain_s)
-    if not has_ended:
-        gate.wait_until_empty(UNCLAIM_S)
-    keeper.say_goodbye()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # What still waits in threads is somebody else's from now on; nothing of it may be written
-    # down as an outcome, so there is no orderly end of the interpreter.
-    os._exit(0)
+    status = 1
+    try:
+        launch(options, engine, lambda: register(work, attempts, gate, in_hand, options.polling_s))
+        keeper = Keeper(options, locks, reaper, durable, house, in_hand, stop)
+        keeper.start()
+        on_ready()
+        stop.wait()
+        if not gate.close(0 if stop.is_orphan else options.drain_s):
+            gate.wait_until_empty(options.unclaim_s)
+        attempts.give_back_all()
+        keeper.say_goodbye()
+        status = 0
+    except Exception:
+        log.exception("the worker broke")
+    finally:
+        leave_now(status)
 
 
-def launch(options: WorkerOptions, engine: sa.Engine, work: Work, gate: Gate) -> None:
+def leave_now(status: int) -> NoReturn:
+    """End the process. What still waits in threads is somebody else's from now on; nothing of it
+    may be written down as an outcome, so there is no orderly end of the interpreter."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # closed, or nobody reads it any more
+            stream.flush()
+    os._exit(status)
+
+
+def take_name(options: WorkerOptions, locks: Locks) -> None:
+    """Raises ExecutorTakenError."""
+    name, tries = alive(options.executor), 1 + round(options.take_s / TAKE_STEP_S)
+    for tries_left in reversed(range(tries)):
+        if locks.hold(name):
+            return
+        if tries_left:
+            threading.Event().wait(TAKE_STEP_S)
+    raise ExecutorTakenError(options.executor)
+
+
+def launch(options: WorkerOptions, engine: sa.Engine, declare: Callable[[], None]) -> None:
     """Start the durable engine in this process."""
+    engine_log = logging.getLogger("dbos")
+    engine_log.addHandler(logging.NullHandler())  # or it brings its own; ours are at the root
+    engine_log.addFilter(_is_worth_a_line)
     config: Any = {
         "name": APP,
         "system_database_engine": engine,
@@ -99,70 +132,134 @@ def launch(options: WorkerOptions, engine: sa.Engine, work: Work, gate: Gate) ->
         "executor_id": options.executor,
         "application_version": VERSION,
         "serializer": SERIALIZER,
-        "log_level": "ERROR",
+        "log_level": "WARNING",
         "run_migrations": False,
-        "use_listen_notify": engine.dialect.name == "postgresql",
+        "use_listen_notify": False,  # we wait for nothing that it would tell
     }
     DBOS(config=config)
-    register(work, gate, options.executor, options.polling_s)
+    declare()
     DBOS.listen_queues(list(options.queues))
     DBOS.launch()
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Not where somebody cancelled a job that was running."""
+    fault = record.exc_info[1] if record.exc_info else None
+    return not isinstance(fault, dbos_error.DBOSAwaitedWorkflowCancelledError)
 
 
 class Stop:
     """The end, however it is announced."""
 
-    def __init__(self) -> None:
+    def __init__(self, parent_file: int = 0) -> None:
+        """``parent_file`` is a file number whose other end the parent holds: standard input."""
         self.event = threading.Event()
         self.is_orphan = False
+        self._parent_file = parent_file
+        # A signal that comes just before we begin to wait for a lock or an event does not end the
+        # wait; what it has written into a pipe by then is there to be read.
+        self._news, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
 
     def listen(self, *, watch_parent: bool) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.event.set())
+        """From the main thread."""
+        signal.set_wakeup_fd(self._writer)
+        for number in ENDS:
+            signal.signal(number, _let_pass)
         if watch_parent:
             threading.Thread(target=self._watch_parent, daemon=True, name="parent").start()
 
-    def _watch_parent(self) -> None:
-        """The parent never writes; the end of our input is its end."""
-        os.read(sys.stdin.fileno(), 1)
-        self.is_orphan = True
+    def announce(self) -> None:
+        """From any thread."""
+        with suppress(BlockingIOError):  # announced thousands of times already
+            os.write(self._writer, b"\0")
+
+    def wait(self) -> None:
+        while os.read(self._news, 1)[0] not in (0, *ENDS):
+            pass
         self.event.set()
+
+    def _watch_parent(self) -> None:
+        """The end of our input is the parent's end; what it may write is nothing to us."""
+        with suppress(OSError):  # no input at all: no parent either
+            while os.read(self._parent_file, 1024):
+                pass
+        self.is_orphan = True
+        self.announce()
+
+
+def _let_pass(_number: int, _frame: object) -> None:
+    """The signal's number is in the pipe; without a handler it would end us at once."""
 
 
 class Keeper(threading.Thread):
-    """Says that this worker lives, finds those that do not, and keeps house."""
+    """Says that this worker lives, finds work that nobody does, and keeps house."""
 
     def __init__(
         self,
         options: WorkerOptions,
         locks: Locks,
         reaper: Reaper,
+        durable: Durable,
         house: House,
-        stop: threading.Event,
+        in_hand: InHand,
+        stop: Stop,
     ) -> None:
         super().__init__(daemon=True, name="keeper")
         self._options, self._locks, self._reaper = options, locks, reaper
-        self._house, self._stop = house, stop
+        self._durable, self._house, self._in_hand, self._end = durable, house, in_hand, stop
+        self._rounds = 0
+        self._lost_rounds = 0  # in a row
 
     def run(self) -> None:
-        while not self._stop.wait(self._options.beat_s):
+        self.round()
+        while not self._end.event.wait(self._options.beat_s):
             self.round()
 
     def round(self) -> None:
-        """One look at everything. A database that is away is asked again in the next round."""
-        try:
-            self._locks.keep()
-            self._house.beat(self._options.executor, self._options.queues)
-            self._reaper.sweep()
-            if JOBS in self._options.queues:
-                with self._locks.borrow(CHORES) as is_mine:
-                    if is_mine:
-                        self._house.tidy()
-        except Exception as fault:
-            log.warning("housekeeping was put off", extra={"reason": type(fault).__name__})
+        """One look at everything. What cannot be done now is done in the next round."""
+        for chore in (self._keep_name, self._beat, self._sweep, self._sweep_own, self._tidy):
+            _try(chore, "housekeeping was put off")
+        self._rounds += 1
 
     def say_goodbye(self) -> None:
-        try:
-            self._house.leave(self._options.executor)
-        except Exception as fault:
-            log.warning("no goodbye", extra={"reason": type(fault).__name__})
+        """The others see at once that we are gone, and that what we had is free."""
+        self.join(GOODBYE_S)
+        executor = self._options.executor
+        _try(lambda: self._house.leave(executor), "no goodbye")
+        if not self._lost_rounds:
+            _try(lambda: self._reaper.reap_own(executor), "no goodbye")
+
+    def _keep_name(self) -> None:
+        """Another process may have taken our name while the database was away: it stays theirs."""
+        self._lost_rounds = 0 if self._locks.keep() else self._lost_rounds + 1
+        if self._lost_rounds == LOST_ROUNDS:
+            log.error("another worker has our name", extra={"executor": self._options.executor})
+            self._end.announce()
+
+    def _beat(self) -> None:
+        self._house.beat(self._options.executor, self._options.queues)
+
+    def _sweep(self) -> None:
+        self._reaper.sweep()
+
+    def _sweep_own(self) -> None:
+        if not self._lost_rounds:  # or it may be another's of our name
+            self._reaper.sweep_own(self._options.executor, self._in_hand.ids())
+
+    def _tidy(self) -> None:
+        if JOBS not in self._options.queues:
+            return
+        with self._locks.borrow(CHORES) as is_ours:
+            if not is_ours:
+                return
+            self._house.tidy()
+            if self._rounds % FORGET_EVERY == 0:
+                self._durable.forget_deliveries()
+
+
+def _try(action: Callable[[], object], what_if_not: str) -> None:
+    try:
+        action()
+    except Exception as fault:
+        log.warning(what_if_not, extra={"reason": type(fault).__name__})

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from dbos import error as dbos_error
 
-from .attempts import Outcome, Task, do
+from ..errors import InternalError, LendfaceError
+from .attempts import Attempts, Outcome, Task
 from .durable import DELIVERY, JOB, TASK, VERSION, task_workflow
 from .gate import Gate
-from .work import FETCH, FINISH, JOIN, PROBE, QUICK, SCAN, Work
+from .reaper import InHand
+from .work import CHUNK, FETCH, FINISH, JOIN, PROBE, QUICK, SCAN, Work
+
+log = logging.getLogger("lendface.jobs")
+
+FIRST = 1
+LATER_STAGES_FIRST = {JOIN: 0, CHUNK: 1, SCAN: 2}
 
 
 class Ended(Exception):
@@ -21,61 +30,96 @@ class Ended(Exception):
         self.error = error
 
 
-def register(work: Work, gate: Gate, executor: str, polling_s: float) -> None:
+def register(work: Work, attempts: Attempts, gate: Gate, in_hand: InHand, polling_s: float) -> None:
     """Declare the workflows; once in a process, before the engine is launched."""
 
     @DBOS.step(name="do_task")
     def do_task(job_id: str, run: int, task: str) -> Outcome:
-        return do(Task(job_id, run, task), work, gate, executor)
+        return attempts.do(Task(job_id, run, task))
 
     @DBOS.step(name="fail_job")
     def fail_job(job_id: str, run: int, code: str, message: str) -> None:
-        with gate.inside():
-            work.fail(job_id, run, code, message)
+        _told(lambda: attempts.surely(lambda: work.fail(job_id, run, code, message)))
 
     @DBOS.step(name="deliver")
     def deliver(delivery_id: str, round_number: int, attempt: int) -> None:
-        with gate.inside():
-            work.deliver(delivery_id, round_number, attempt)
+        _told(lambda: attempts.surely(lambda: work.deliver(delivery_id, round_number, attempt)))
 
-    @DBOS.workflow(name=TASK)
+    # Attempts are counted by ``Attempts``, so the engine's own limit is off for all but messages.
+
+    @DBOS.workflow(name=TASK, max_recovery_attempts=None)
     def run_task(job_id: str, run: int, task: str) -> Outcome:
-        return do_task(job_id, run, task)
+        with held(), gate.inside():
+            return do_task(job_id, run, task)
 
     @DBOS.workflow(name=DELIVERY)
     def run_delivery(delivery_id: str, round_number: int, attempt: int) -> None:
-        deliver(delivery_id, round_number, attempt)
+        with held(), gate.inside():
+            deliver(delivery_id, round_number, attempt)
 
-    @DBOS.workflow(name=JOB)
+    @DBOS.workflow(name=JOB, max_recovery_attempts=None)
     def run_job(job_id: str, run: int, render_queue: str, priority: int) -> str:
         """Fetch, probe, scan and plan, render chunk by chunk, join, tell."""
 
         def here(task: str) -> Any:
-            return _value_of(do_task(job_id, run, task))
+            with gate.inside():
+                return _value_of(do_task(job_id, run, task))
 
-        def there(queue: str, tasks: Sequence[str]) -> list[Any]:
+        def there(tasks: Sequence[str]) -> list[Any]:
             handles = []
             for task in tasks:
                 with (
                     SetWorkflowID(task_workflow(job_id, run, task)),
-                    SetEnqueueOptions(priority=priority, app_version=VERSION),
+                    SetEnqueueOptions(priority=rank(task, priority), app_version=VERSION),
                 ):
-                    handles.append(DBOS.retrieve_queue(queue).enqueue(run_task, job_id, run, task))
+                    queue = QUICK if task == PROBE else render_queue
+                    handles.append(DBOS.enqueue_workflow(queue, run_task, job_id, run, task))
             return [_value_of(_result(handle, polling_s)) for handle in handles]
 
-        try:
-            if here(FETCH) and there(QUICK, [PROBE]) == [True]:
-                [chunks] = there(render_queue, [SCAN])
+        def go() -> None:
+            if here(FETCH) and there([PROBE]) == [True]:
+                [chunks] = there([SCAN])
                 if chunks:
-                    there(render_queue, chunks)
-                    there(render_queue, [JOIN])
+                    there(chunks)
+                    there([JOIN])
             here(FINISH)
-        except Ended as end:
-            if end.error:
-                fail_job(job_id, run, *end.error)
-                return "failed"
-            return "stopped"
-        return "done"
+
+        with held():
+            try:
+                go()
+            except Ended as end:
+                if end.error is None:
+                    return "stopped"
+                error = end.error
+            except Exception:
+                log.exception("a job's story broke off", extra={"job_id": job_id})
+                error = InternalError.code, str(InternalError())
+            else:
+                return "done"
+            with gate.inside():
+                fail_job(job_id, run, *error)
+            return "failed"
+
+    @contextmanager
+    def held() -> Iterator[None]:
+        with in_hand.holding(str(DBOS.workflow_id)):
+            yield
+
+
+def rank(task: str, priority: int) -> int:
+    """A task's place in its queue; 1 goes first.
+
+    A file that will be refused is refused before others are rendered. Of jobs with the same
+    priority the one that is further on goes first: one after the other is done sooner, and none
+    later, than all at the same time.
+
+    >>> [rank(task, 50) for task in ("probe", "scan", "chunk/7", "join")]
+    [1, 202, 201, 200]
+    """
+    stage = task.split("/")[0]
+    if stage == PROBE:
+        return FIRST
+    return priority * (len(LATER_STAGES_FIRST) + 1) + LATER_STAGES_FIRST.get(stage, 0)
 
 
 def _result(handle: Any, polling_s: float) -> Outcome:
@@ -92,3 +136,14 @@ def _value_of(outcome: Outcome) -> Any:
     if outcome.get("stopped"):
         raise Ended
     return outcome["value"]
+
+
+def _told(action: Callable[[], None]) -> None:
+    """What goes wrong here goes to the log: nobody waits for it, and done again it would go
+    wrong again."""
+    try:
+        action()
+    except LendfaceError as error:
+        log.warning("not done", extra={"code": error.code})
+    except Exception:
+        log.exception("not done")

@@ -1,0 +1,62 @@
+"""A file that ends every worker that touches it must not end the others' jobs with it."""
+
+from __future__ import annotations
+
+from jobs.crew import Crew, done_once
+from lendface.jobs.work import CONTROL
+
+DEATHS = 3
+
+
+def test_a_task_that_kills_its_worker_each_time_fails_its_job_alone(crew: Crew) -> None:
+    crew.order("crash", "bad", "chunk/1")
+    _, render = crew.start_both()
+    crew.submit("bad", "good")
+    for _ in range(DEATHS):
+        assert render.wait() == -9
+        render = crew.start("render", "cpu")
+    crew.until_ended("bad", "good")
+    assert crew.end_of("bad") == "worker_died"
+    assert crew.count(None, "begin", "bad", "chunk/1") == DEATHS
+    done_once(crew, "good")
+    assert render.is_alive
+    crew.submit("next")
+    crew.until_ended("next")
+    done_once(crew, "next")
+
+
+def test_tasks_beside_the_one_that_kills_the_worker_do_not_use_up_their_attempts(
+    crew: Crew,
+) -> None:
+    others = ["good", "fine"]
+    for job_id in others:
+        crew.order("hold", job_id, "fetch")
+    crew.order("crash", "bad", "fetch")
+    control, _ = crew.start_both()
+    crew.submit(*others)
+    for job_id in others:
+        crew.until_begun(job_id, "fetch")
+    crew.submit("bad")
+    for life in range(2, DEATHS + 2):  # the others are in the middle of theirs in every life
+        assert control.wait() == -9
+        control = crew.start("control", *CONTROL)
+        if life == DEATHS:
+            crew.until(lambda: sum(crew.attempts(job_id, "fetch") for job_id in others) >= 5
+                       or crew.attempts("bad", "fetch") == DEATHS)  # fmt: skip
+            for job_id in others:
+                crew.lift("hold", job_id, "fetch")
+    crew.until_ended("bad", *others)
+    assert crew.end_of("bad") == "worker_died"
+    assert [crew.end_of(job_id) for job_id in others] == ["done", "done"]
+    assert control.is_alive
+
+
+def test_a_job_that_fails_ends_at_once_and_its_other_tasks_do_not_begin(crew: Crew) -> None:
+    crew.order("fail", "a", "chunk/0")
+    crew.start_both()
+    crew.submit("a", "b")
+    crew.until_ended("a", "b")
+    assert crew.end_of("a") == "no_video"
+    assert "join" not in crew.tasks("begin", "a")
+    assert crew.attempts("a", "chunk/0") == 1
+    done_once(crew, "b")
