@@ -73,6 +73,9 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "link_s": (600, 59),
     "fetch_allow": ("10.0.0.0/8", None),
     "fetch_timeout_s": (30.5, 0),
+    "youcam_limits": (False, "perhaps"),
+    "youcam_keep_days": (1.5, 0),
+    "youcam_poll_window_s": (10.5, -1),
 }
 REFUSED = [(name, bad) for name, (_, bad) in VALUES.items() if bad is not None]
 SECRETS = ("s3_access_key", "s3_secret_key", "secret", "older_secrets")

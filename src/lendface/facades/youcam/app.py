@@ -28,6 +28,8 @@ class Failure(BaseModel):
 
 def youcam_app(office: Office, terms: Terms, limiter: RateLimiter | None = None) -> FastAPI:
     """``limiter`` has a window of ``WINDOW_S``; it is this process's own."""
+    if limiter is None:
+        limiter = RateLimiter(lambda: time.monotonic_ns() // 1_000_000, WINDOW_S * 1000)
     app = FastAPI(
         title="YouCam S2S",
         version=__version__,
@@ -38,7 +40,7 @@ def youcam_app(office: Office, terms: Terms, limiter: RateLimiter | None = None)
         strict_content_type=False,
         responses={"4XX": {"model": Failure}, "5XX": {"model": Failure}},
         middleware=[
-            Middleware(Door, office=office, terms=terms, limiter=limiter or new_limiter()),
+            Middleware(Door, office=office, terms=terms, limiter=limiter),
             Middleware(BodyLimit, refuse=refuse),
         ],
     )
@@ -48,7 +50,3 @@ def youcam_app(office: Office, terms: Terms, limiter: RateLimiter | None = None)
         app.include_router(router)
     add_failures(app)
     return app
-
-
-def new_limiter() -> RateLimiter:
-    return RateLimiter(lambda: time.monotonic_ns() // 1_000_000, WINDOW_S * 1000)
