@@ -36,6 +36,7 @@ class RequestMetrics:
         registry: CollectorRegistry,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.registry = registry
         self._app, self._clock_s = app, clock_s
         names = ("method", "route")
         self._requests = Counter(
