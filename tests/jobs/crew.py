@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from jobs.toy_worker import TASKS, Toys, work
 from lendface.jobs.durable import APP, SCHEMA, Durable
-from lendface.jobs.work import CONTROL
+from lendface.jobs.work import CONTROL, QUICK
 from lendface.jobs.worker import WorkerOptions
 from lendface.storage.database import create_engine, is_sqlite
 
@@ -94,7 +94,8 @@ class Crew:
     # Workers
 
     def start(self, name: str, *queues: str, is_awaited: bool = True, **options: Any) -> Worker:
-        """By default it is ready when this returns."""
+        """By default it is ready when this returns. Who renders also takes quick looks."""
+        queues = (*queues, QUICK) if "cpu" in queues else queues
         had = self.count(name, "ready")
         reader, writer = FORKS.Pipe(duplex=False)
         chosen = replace(

@@ -87,7 +87,7 @@ class ToyWork:
             self.end(job_id, "done")
         self.write("end", job_id, task)
         is_short = self.toys.order("short", job_id).exists()  # only to be scanned
-        return {"scan": [] if is_short else CHUNKS, "fetch": True}.get(task)
+        return {"scan": [] if is_short else CHUNKS, "fetch": True, "probe": True}.get(task)
 
     def hold(self, job_id: str, task: str, is_stopping: Callable[[], bool]) -> None:
         held, unwanted = self.toys.order("hold", job_id, task), self.toys.order("unwanted", job_id)

@@ -20,7 +20,7 @@ from dbos._sys_db import SystemDatabase  # see ``Durable._tables``
 
 from ..errors import DatabaseError
 from .reaper import PendingByQueue
-from .work import CONTROL, JOBS, NOTIFY, RENDER_QUEUES
+from .work import CONTROL, JOBS, NOTIFY, QUICK, RENDER_QUEUES
 
 APP = "lendface"
 VERSION = "1"  # raised only when a running job's story can no longer be gone on with
@@ -28,7 +28,7 @@ SERIALIZER = DBOSPortableJSONSerializer()  # what we write; see also ``_read_no_
 SCHEMA = "dbos"
 
 JOB, TASK, DELIVERY = "job", "task", "delivery"  # workflows
-AT_A_TIME = {JOBS: 32, NOTIFY: 4} | dict.fromkeys(RENDER_QUEUES, 1)  # in one worker
+AT_A_TIME = {JOBS: 32, NOTIFY: 4, QUICK: 1} | dict.fromkeys(RENDER_QUEUES, 1)  # in one worker
 UNENDED = ("PENDING", "ENQUEUED", "DELAYED")
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
@@ -78,7 +78,7 @@ class Durable:
         """Make or renew the engine's tables and its queues. May be called by several at once."""
         with _told_plainly():
             self._tables.run_migrations()
-            for name in (*CONTROL, *RENDER_QUEUES):
+            for name in (*CONTROL, QUICK, *RENDER_QUEUES):
                 self._client.register_queue(
                     name,
                     worker_concurrency=AT_A_TIME[name],
@@ -175,7 +175,7 @@ class Durable:
             waiting = self._client.list_workflows(
                 status="ENQUEUED", load_input=False, load_output=False
             )
-        depths = dict.fromkeys((*CONTROL, *RENDER_QUEUES), 0)
+        depths = dict.fromkeys((*CONTROL, QUICK, *RENDER_QUEUES), 0)
         for workflow in waiting:
             if workflow.queue_name in depths:
                 depths[workflow.queue_name] += 1
