@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import sqlalchemy as sa
 
@@ -24,6 +25,43 @@ AT_A_TIME = 100  # rows of one kind in one round, so that a round stays short
 SETTLED_MS = 10 * SOON_MS  # after which a job's files are nobody's any more
 LOST_MS = 5 * SOON_MS  # without a sign, before the engine is asked whether it knows the job
 MAX_RUNS = 3  # of a job the engine lost
+
+
+@dataclass(frozen=True)
+class Owners:
+    """Whose the blobs are whose keys begin alike."""
+
+    top: str
+    column: sa.Column[str]
+    is_kept: sa.ColumnElement[bool]
+    name_of: Callable[[str], str]  # from a key to a value of the column
+
+    def left(self, connection: sa.Connection, keys: Sequence[str]) -> list[str]:
+        """Those of the keys that nobody owns any more."""
+        names = {self.name_of(key) for key in keys}
+        query = sa.select(self.column).where(self.column.in_(names), self.is_kept)
+        owned = set(connection.execute(query).scalars())
+        return [key for key in keys if self.name_of(key) not in owned]
+
+
+def job_of(key: str) -> str:
+    return key.split("/")[1]
+
+
+def scan_of(key: str) -> str:
+    """
+    >>> scan_of("scans/client/5f1e/face-1.jpg")
+    'scans/client/5f1e'
+    """
+    return key.rpartition("/")[0]
+
+
+ALL_OWNERS = (
+    Owners("work", jobs.c.id, jobs.c.cleaned_ms.is_(None), job_of),
+    Owners("results", jobs.c.id, jobs.c.purged_ms.is_(None), job_of),
+    Owners("scans", jobs.c.scan_key, jobs.c.purged_ms.is_(None), scan_of),
+    Owners("uploads", uploads.c.blob_key, uploads.c.purged_ms.is_(None), str),
+)
 
 
 @dataclass(eq=False)
@@ -158,26 +196,20 @@ class Housekeeping:
             self.office.queue.forget(job["id"], job["run"])
 
     def sweep_orphans(self) -> None:
-        """What no row tells of: halves of writes, chunks written after their job was cleaned."""
-        office, now_ms = self.office, self.office.now_ms()
-        office.blobs.sweep_unfinished(DAY_MS / 1000, office.now_s)
-        old = [
-            blob
-            for blob in office.blobs.list("work/")
-            if blob.modified_ms < now_ms - max(DAY_MS, office.rules.resume_ms)
-        ]
-        scans = [
-            blob
-            for blob in office.blobs.list("scans/")
-            if blob.modified_ms < now_ms - office.rules.keep_ms - DAY_MS
-        ]
-        live = set(self._ids(jobs.c.state.in_(LIVE), limit=None))
-        orphans = [blob.key for blob in old if blob.key.split("/")[1] not in live]
-        office.blobs.delete_many(orphans + [blob.key for blob in scans])
+        """What no row tells of any more: halves of writes, and what a worker that was killed had
+        made when its job's files were gone already."""
+        blobs, before_ms = self.office.blobs, self.office.now_ms() - DAY_MS
+        blobs.sweep_unfinished(DAY_MS / 1000, self.office.now_s)
+        for owners in ALL_OWNERS:
+            old = (blob.key for blob in blobs.list(owners.top) if blob.modified_ms < before_ms)
+            while keys := list(islice(old, AT_A_TIME)):
+                with self.office.database.reading() as connection:
+                    left = owners.left(connection, keys)
+                blobs.delete_many(left)
 
-    def _ids(self, condition: sa.ColumnElement[bool], limit: int | None = AT_A_TIME) -> list[str]:
+    def _ids(self, condition: sa.ColumnElement[bool]) -> list[str]:
         with self.office.database.reading() as connection:
-            query = sa.select(jobs.c.id).where(condition).limit(limit)
+            query = sa.select(jobs.c.id).where(condition).limit(AT_A_TIME)
             return list(connection.execute(query).scalars())
 
     def _is_needed(self, upload_id: str) -> bool:

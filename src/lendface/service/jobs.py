@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -349,9 +349,9 @@ def delete(office: Office, client_id: str, job_id: str) -> None:
         if row["state"] in LIVE:
             end(connection, office, row, CANCELLED)
         now_ms = office.now_ms()
-        connection.execute(
-            jobs.update().where(jobs.c.id == job_id).values(deleted_ms=now_ms, changed_ms=now_ms)
-        )
+        # Expired too, so that its files go later if this process ends before they went.
+        changes = {"deleted_ms": now_ms, "expires_ms": now_ms, "changed_ms": now_ms}
+        connection.execute(jobs.update().where(jobs.c.id == job_id).values(**changes))
         audit.record(connection, "job.deleted", job_id, client_id, {}, now_ms)
     office.queue.cancel(job["id"], job["run"])
     purge_files(office, job)
@@ -359,13 +359,34 @@ def delete(office: Office, client_id: str, job_id: str) -> None:
 
 def purge_files(office: Office, job: Row) -> None:
     """Delete what a job made. Harmless when done again."""
-    office.blobs.delete_many([blob.key for blob in office.blobs.list(f"results/{job['id']}/")])
-    office.blobs.delete_many([blob.key for blob in office.blobs.list(f"work/{job['id']}/")])
+    places = [f"results/{job['id']}", f"work/{job['id']}", *_scan_of_its_own(office, job)]
+    for place in places:
+        office.blobs.delete_many([blob.key for blob in office.blobs.list(place)])
     with office.database.writing() as connection:
         now_ms = office.now_ms()
         connection.execute(
             jobs.update().where(jobs.c.id == job["id"]).values(purged_ms=now_ms, cleaned_ms=now_ms)
         )
+
+
+def _scan_of_its_own(office: Office, job: Row) -> list[str]:
+    """Where its scan lies, unless another job that is kept is made of it too."""
+    with office.database.reading() as connection:
+        key = get_row(connection, job["id"])["scan_key"]
+        is_shared = key is None or scans_in_use(connection, [key], but_for=job["id"])
+    return [] if is_shared else [key]
+
+
+def scans_in_use(
+    connection: sa.Connection, keys: Collection[str], but_for: str | None = None
+) -> set[str]:
+    """Those of which jobs are made whose files are kept."""
+    query = sa.select(jobs.c.scan_key).where(
+        jobs.c.scan_key.in_(keys), jobs.c.purged_ms.is_(None), jobs.c.deleted_ms.is_(None)
+    )
+    if but_for is not None:
+        query = query.where(jobs.c.id != but_for)
+    return set(connection.execute(query.distinct()).scalars())
 
 
 def lock_to_end(connection: sa.Connection, job_id: str) -> Row:

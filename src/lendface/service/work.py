@@ -29,7 +29,7 @@ from ..pipeline.trackfile import load_scan
 from ..storage.scratch import Scratch
 from ..storage.tables import jobs, tasks, uploads
 from . import deliveries, ledger, swapping
-from .jobs import end, get_row, lock_job, lock_to_end
+from .jobs import end, get_row, lock_job, lock_to_end, purge_files
 from .office import Office
 from .prices import units_of
 from .requests import (
@@ -87,7 +87,10 @@ class JobWork:
             job = get_row(connection, job_id)
         follow = Follow(self, job, task, is_stopping)
         request = load_request(job["request"])
-        value = self._do(task, job, request, follow)
+        try:
+            value = self._do(task, job, request, follow)
+        finally:
+            self._drop_if_deleted(job_id)
         self._note(follow.key, state="done", finished_ms=self.office.now_ms())
         return value
 
@@ -159,8 +162,12 @@ class JobWork:
         limit = rules.limits.max_bytes if is_target else rules.max_photo_bytes
         try:
             self._download(row, limit, follow)
+            self._upload(upload_id)
         except FetchError as error:
             mark_failed(self.office, upload_id, error.code)
+            raise
+        except UploadMissingError:  # deleted before its file was there
+            self.office.blobs.delete(row["blob_key"])
             raise
 
     def _download(self, row: Row, limit: int | None, follow: Follow) -> None:
@@ -251,6 +258,8 @@ class JobWork:
     ) -> list[str]:
         """Who is in the target, and who gets whose face. Returns the tasks that follow."""
         place = self._scan_place(job, request)
+        with self.office.database.writing() as connection:  # so that it stays while it is used
+            self._keep_facts(connection, job, {"scan": place}, scan_key=place)
         if not self.office.blobs.exists(f"{place}/cast.json"):
             self._scan_afresh(request, files, place, follow)
         cast = json.loads(b"".join(self.office.blobs.read(f"{place}/cast.json")))
@@ -342,6 +351,13 @@ class JobWork:
     def _note(self, key: tuple[str, int, str], **changes: Any) -> None:
         with self.office.database.writing() as connection:
             connection.execute(tasks.update().where(_is(key)).values(**changes))
+
+    def _drop_if_deleted(self, job_id: str) -> None:
+        """Whoever deleted the job may have looked for its files before this task made one."""
+        with self.office.database.reading() as connection:
+            job = get_row(connection, job_id)
+        if job["deleted_ms"] is not None:
+            purge_files(self.office, job)
 
     def _keep_facts(
         self, connection: sa.Connection, job: Row, facts: Mapping[str, Any], **changes: Any

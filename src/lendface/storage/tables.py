@@ -101,6 +101,7 @@ jobs = sa.Table(
     sa.Column("webhook_url", sa.Text),
     sa.Column("frames_total", sa.BigInteger),
     sa.Column("facts", sa.JSON, nullable=False),  # what the stages found: target, plan, warnings
+    sa.Column("scan_key", sa.String(400)),  # below it lies what was found in its target
     sa.Column("result", sa.JSON(none_as_null=True)),  # blob key, size, hash, type, ...
     sa.Column("error_code", sa.String(64)),
     sa.Column("error_message", sa.Text),
@@ -119,6 +120,7 @@ jobs = sa.Table(
     sa.Index(None, "state", "priority", "created_ms"),
     sa.Index(None, "expires_ms"),
     sa.Index(None, "finished_ms"),
+    sa.Index(None, "scan_key"),
 )
 
 # What a job's workers do: one row for each stage and chunk of a run.

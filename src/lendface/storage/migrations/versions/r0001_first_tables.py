@@ -97,6 +97,7 @@ def upgrade() -> None:
         sa.Column("webhook_url", sa.Text(), nullable=True),
         sa.Column("frames_total", sa.BigInteger(), nullable=True),
         sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("scan_key", sa.String(length=400), nullable=True),
         sa.Column("result", sa.JSON(), nullable=True),
         sa.Column("error_code", sa.String(length=64), nullable=True),
         sa.Column("error_message", sa.Text(), nullable=True),
@@ -122,6 +123,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_jobs_expires_ms"), "jobs", ["expires_ms"], unique=False)
     op.create_index(op.f("ix_jobs_finished_ms"), "jobs", ["finished_ms"], unique=False)
+    op.create_index(op.f("ix_jobs_scan_key"), "jobs", ["scan_key"], unique=False)
     op.create_index(
         op.f("ix_jobs_state_priority_created_ms"),
         "jobs",
