@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,8 @@ from lendface.service.clients import find_client
 from lendface.service.jobs import get_job
 from lendface.service.requests import SwapJob, load_request
 from lendface.service.states import FAILED
+from lendface.service.uploads import list_uploads
+from lendface.storage.folder_blobs import FolderBlobs
 from service.offices import Clock, change_job, end_job, start_job
 
 MIB = 1 << 20
@@ -216,6 +219,26 @@ def stored(live: Live, client: Any, upload_id: str) -> bytes:
     return b"".join(live.office.blobs.read(key))
 
 
+def size_of_partial(live: Live) -> int:
+    """How much has come of the one file that is on its way."""
+    (request,) = uploads_of(live)
+    assert isinstance(live.office.blobs, FolderBlobs)
+    return live.office.blobs.partial_size(request["blob_key"])
+
+
+def uploads_of(live: Live) -> list[Any]:
+    return list_uploads(live.office, find_client(live.office, live.key).id, 10, None)
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """A real server notices a broken line a little later."""
+    for _ in range(1000):
+        if is_so():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it never became so")
+
+
 def request_of(live: Live, job_id: str) -> SwapJob:
     row = get_job(live.office, find_client(live.office, live.key).id, job_id)
     request = load_request(row["request"])
@@ -237,9 +260,10 @@ def test_a_file_is_uploaded_with_word_of_how_far_it_is(client: Any, live: Live, 
 
 
 def test_a_line_that_breaks_is_gone_on_with_where_it_broke(
-    client: Any, live: Live, line: Line, film: Path
+    client: Any, live: Live, line: Line, pauses: Pauses, film: Path
 ) -> None:
     line.cut_sending_at = [MIB, MIB // 2]
+    pauses.happenings = [lambda: until(lambda: size_of_partial(live) > 0)]
     upload = client.upload(film)
     assert stored(live, client, upload.id) == film.read_bytes()
     parts = [r.headers.get("content-range") for r in line.asked("PUT")]

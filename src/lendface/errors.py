@@ -779,6 +779,13 @@ class StillRunningError(ServiceError):
         self.limit_s = limit_s
 
 
+class JobDeletedError(ServiceError):
+    code = "job_deleted"
+
+    def __init__(self) -> None:
+        super().__init__("the job of this Idempotency-Key was deleted; take a new key")
+
+
 class TooManyEndpointsError(ServiceError):
     code = "too_many_endpoints"
 

@@ -111,7 +111,15 @@ def test_json_larger_than_the_limit_is_cut_off_early(live: Live, coding: str) ->
     assert sent < 64 * MIB
 
 
-def test_without_a_key_no_body_is_read_at_all(live: Live) -> None:
+@pytest.mark.parametrize(("path", "status"), [("/v1/swaps", 401), ("/nothing", 404)])
+def test_what_strangers_send_is_not_read(live: Live, path: str, status: int) -> None:
+    head = head_of(live, "POST", live.url + path, "Transfer-Encoding: chunked")
+    refused, _, sent = talk(live, head, chunked(endless()))
+    assert refused == status
+    assert sent < 64 * MIB
+
+
+def test_without_a_key_no_body_is_waited_for(live: Live) -> None:
     head = head_of(live, "POST", f"{live.url}/v1/swaps", "Transfer-Encoding: chunked")
     with socket.create_connection(live.address, timeout=20) as line:
         line.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")

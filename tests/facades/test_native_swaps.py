@@ -127,6 +127,15 @@ def test_the_same_key_gives_the_same_job_and_another_body_none(
     assert me.post("/v1/scans", json=scan_body, headers=key).status_code == 422
 
 
+def test_a_late_copy_of_a_request_brings_no_deleted_job_back(me: TestClient, film: str) -> None:
+    body = {"target": {"upload_id": film}, "pairs": [{"source": {"upload_ids": [film]}}]}
+    key = {"Idempotency-Key": "k"}
+    job = me.post("/v1/swaps", json=body, headers=key).json()["id"]
+    me.delete(f"/v1/jobs/{job}").raise_for_status()
+    late = me.post("/v1/swaps", json=body, headers=key)
+    assert (late.status_code, late.json()["code"]) == (410, "job_deleted")
+
+
 def test_a_swap_that_cannot_be_made_leaves_nothing_behind(me: TestClient, film: str) -> None:
     count = len(me.get("/v1/uploads").json()["items"])
     body = {

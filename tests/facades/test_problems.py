@@ -169,6 +169,16 @@ def test_a_database_that_is_away_is_worth_another_try(
     assert nobody.get("/healthz").status_code == 200
 
 
+def test_the_disk_is_not_asked_as_often_as_strangers_ask(
+    nobody: TestClient, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(type(office.blobs), "check", lambda _: asked.append(1))
+    for _ in range(20):
+        assert nobody.get("/readyz").status_code == 200
+    assert len(asked) <= 2
+
+
 def test_requests_are_logged_by_route_and_never_with_an_address(
     me: TestClient, nobody: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:

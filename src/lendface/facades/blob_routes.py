@@ -31,7 +31,6 @@ from ..storage.folder_blobs import FolderBlobs
 from ..storage.ranges import SentRange, parse_content_range
 from ..storage.signing import Grant, UrlSigner
 from .bodies import declared_bytes
-from .problems import answer
 from .serving import Stored, answer_file
 from .streams import AT_ONCE, STALL_S, Incoming, receive_into
 
@@ -168,8 +167,5 @@ def add_blob_routes(
             return await counter.take_in(request)
         except ClientDisconnect:
             return Response(status_code=CLIENT_LEFT)
-        except LendfaceError as error:
-            # The rest of the body is not read, so the connection cannot be used again.
-            return answer(request.scope, error, headers={"Connection": "close"})
 
     app.include_router(router)

@@ -36,10 +36,7 @@ class BodyLimit:
         try:
             body = await self._read(Headers(scope=scope), receive)
         except LendfaceError as error:
-            # The rest is not read, so the connection cannot be used again.
-            response = self._refuse(scope, error)
-            response.headers["connection"] = "close"
-            return await response(scope, receive, send)
+            return await self._refuse(scope, error)(scope, receive, send)
         if body is None:  # nobody is there any more
             return None
         return await self._app(scope, replay(body, receive), send)

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .bodies import has_body
 from .problems import UnexpectedError, answer
 
 log = logging.getLogger("lendface.http")
@@ -30,9 +31,9 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        visit = Visit(scope, send, self._clock_s())
+        visit = Visit(scope, receive, send, self._clock_s())
         try:
-            await self._app(scope, receive, visit.send)
+            await self._app(scope, visit.receive, visit.send)
         except Exception:
             log.exception("request failed", extra=visit.facts())
             if visit.status is None:
@@ -46,24 +47,35 @@ class Front:
 class Visit:
     """One request on its way."""
 
-    def __init__(self, scope: Scope, send: Send, began_s: float) -> None:
-        given = Headers(scope=scope).get(HEADER, "")
+    def __init__(self, scope: Scope, receive: Receive, send: Send, began_s: float) -> None:
+        headers = Headers(scope=scope)
+        given = headers.get(HEADER, "")
         self.began_s = began_s
         self.status: int | None = None
         self._state = scope.setdefault("state", {})
         self._state["request_id"] = given if GIVEN.fullmatch(given) else str(uuid.uuid4())
         self._scope = scope
-        self._send = send
+        self._receive, self._send = receive, send
+        self._is_read = not has_body(headers)
 
     @property
     def id(self) -> str:
         """An API may write the id in its own way."""
         return self._state["request_id"]
 
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._is_read = self._is_read or not message.get("more_body", False)
+        return message
+
     async def send(self, message: Message) -> None:
+        """A connection on which a body still comes is closed: else we read on for nobody."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)[HEADER] = self.id
+            headers = MutableHeaders(scope=message)
+            headers[HEADER] = self.id
+            if not self._is_read:
+                headers["connection"] = "close"
         await self._send(message)
 
     def facts(self) -> dict[str, Any]:

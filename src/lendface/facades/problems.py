@@ -46,6 +46,7 @@ STATUS_BY_ERROR: Mapping[type[e.LendfaceError], int] = {
     e.UploadDoneError: 409,
     e.TooManyEndpointsError: 409,
     e.ResultGoneError: 410,
+    e.JobDeletedError: 410,
     e.IdempotencyMismatchError: 422,
     e.RequestError: 422,
     e.WrongMethodError: 405,

@@ -28,16 +28,8 @@ ASKED_HEADERS = (
     *("Idempotency-Key", "Last-Event-ID", "X-Request-Id"),
 )
 TOLD_HEADERS = (
-    *(
-        "X-Request-Id",
-        "Retry-After",
-        "Upload-Offset",
-        "Repr-Digest",
-        "ETag",
-        "Accept-Ranges",
-        "Content-Range",
-    ),
-    *("Content-Disposition", "Location"),
+    *("X-Request-Id", "Retry-After", "Upload-Offset", "Repr-Digest", "Location"),
+    *("ETag", "Accept-Ranges", "Content-Range", "Content-Disposition"),
 )
 PREFLIGHT_S = 600
 
@@ -83,7 +75,7 @@ def build_app(
         ],
     )
     add_problem_handlers(app)
-    add_health(app, office)
+    add_health(app, office, time.monotonic)
     if signer:
         add_blob_routes(app, office, signer, patience_s)
     watching = Watching(poll_s, heartbeat_s, is_closing, anyio.CapacityLimiter(AT_ONCE))

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..errors import QuotaExceededError
+from ..errors import JobDeletedError, QuotaExceededError
 from ..net.datauri import read_data_uri
 from ..net.guard import check_url
 from ..storage.database import lock_row
@@ -61,17 +61,24 @@ def submit_new(
     """A job of what ``make`` makes, or none and no files either.
 
     The same idempotency key with the same ``request_hash`` gives the same job again, and nothing
-    is made. Raises what ``jobs.submit`` raises, what ``make`` raises, and QuotaExceededError
-    where no unit is left.
+    is made. Raises what ``jobs.submit`` raises, what ``make`` raises, QuotaExceededError where no
+    unit is left, JobDeletedError.
     """
     with office.database.writing() as connection:
         lock_row(connection, clients, client_id)
         if earlier := find_repeated(connection, client_id, wish.idempotency_key, request_hash):
-            return earlier
+            return check_kept(earlier)
         request = make(Intake(connection, office, client_id))
         if isinstance(request, SwapJob):
             check_units(connection, client_id)
         return submit_in(connection, office, client_id, request, wish, request_hash)
+
+
+def check_kept(job: Row) -> Row:
+    """Raises JobDeletedError: a late copy of a request must not bring a job back."""
+    if job["deleted_ms"] is not None:
+        raise JobDeletedError
+    return job
 
 
 def is_repeated(office: Office, client_id: str, key: str | None, request_hash: str) -> bool:

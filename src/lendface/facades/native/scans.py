@@ -37,7 +37,7 @@ PLAIN = (
 )
 
 
-@router.post("/scans", status_code=202, responses=with_body(404, 409))
+@router.post("/scans", status_code=202, responses=with_body(404, 409, 410))
 def create_scan(
     body: NewScan, office: Desk, client: Caller, idempotency_key: IdempotencyKey = None
 ) -> Scan:

@@ -31,7 +31,7 @@ from .views import link_view, new_upload_view, upload_view
 router = APIRouter(tags=["uploads"])
 
 
-@router.post("/uploads", status_code=201, responses=with_body(404, 409))
+@router.post("/uploads", status_code=201, responses=with_body(404, 409, 410))
 def create_upload(
     body: NewFile | NewFileByUrl,
     office: Desk,
