@@ -21,6 +21,18 @@ VIDEO, IMAGE, FACES = "face-swap-vid", "face-swap", "face-swap/pre-process"
 FILM = b"not a film, but bytes" * 100
 PHOTO = b"nor a photo" * 50
 CONTENT_TYPES = {VIDEO: "video/mp4", IMAGE: "image/jpeg"}
+# The vendor's lists: the page of the film task, its schema, and of the list for all features what
+# fits a film.
+VENDORS_CODES = {
+    *("error_download_video", "error_decode_video", "error_unsupported_video"),
+    *("exceed_max_filesize", "error_nsfw_content_detected", "error_decode_mask"),
+    *("invalid_parameter", "error_exceed_max_image_size", "error_download_image"),
+    *("error_download_mask", "error_decode_image", "error_no_face", "error_pose"),
+    *("error_face_parsing", "error_inference", "exceed_nsfw_retry_limits", "error_upload"),
+    *("unknown_internal_error", "error_multiple_people", "error_large_face_angle"),
+    "error_unexpected_video_duration",
+}
+
 FACE = {"score": 0.9, "points_xy": [], "embedding": [], "crop_key": None, "crop_xywh": None}
 
 

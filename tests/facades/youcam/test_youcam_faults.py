@@ -6,25 +6,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from facades.youcam.customers import FACES, IMAGE, PHOTO, Customer, fail, job_of
+from facades.youcam.customers import (
+    FACES,
+    IMAGE,
+    PHOTO,
+    VENDORS_CODES,
+    Customer,
+    fail,
+    job_of,
+)
 from lendface import errors
 from lendface.errors import LendfaceError
 from lendface.facades.youcam.faults import CODES_BY_KIND, KIND_BY_CODE, MESSAGE_BY_KIND
 from lendface.service.office import Office
 from lendface.service.requests import load_request
 from lendface.service.uploads import mark_failed
-
-# The vendor's lists: the page of the film task, its schema, and of the list for all features what
-# fits a film.
-VENDORS_CODES = {
-    *("error_download_video", "error_decode_video", "error_unsupported_video"),
-    *("exceed_max_filesize", "error_nsfw_content_detected", "error_decode_mask"),
-    *("invalid_parameter", "error_exceed_max_image_size", "error_download_image"),
-    *("error_download_mask", "error_decode_image", "error_no_face", "error_pose"),
-    *("error_face_parsing", "error_inference", "exceed_nsfw_retry_limits", "error_upload"),
-    *("unknown_internal_error", "error_multiple_people", "error_large_face_angle"),
-    "error_unexpected_video_duration",
-}
 
 TARGET, PHOTO_ = "the target is wrong", "the photo is wrong"  # as the workers' sentences begin
 OF_FILMS = [

@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1.{minor:int}", dependencies=[Depends(check_minor)]
 
 @router.post("/task/face-swap-vid")
 def begin_video(body: NewTaskOfOld, office: Desk, client: Caller, terms: Offer) -> Body:
-    """Without ``dst_duration`` the film is taken as long as it may be."""
+    """Begin a film task; without ``dst_duration`` the film is as long as it may be."""
     files, params = body.payload.file_sets, params_of(body)
     asked = {"src_file_id": files.src_ids[0], "ref_file_id": next(iter(files.ref_ids), "")}
     longest = {"dst_duration": int(terms.max_seconds(office))}
@@ -35,12 +35,14 @@ def begin_video(body: NewTaskOfOld, office: Desk, client: Caller, terms: Offer) 
 
 @router.post("/task/face-swap/pre-process")
 def begin_faces(body: NewTaskOfOld, office: Desk, client: Caller, terms: Offer) -> Body:
+    """Begin a look at which faces are in a picture."""
     new = read(NewFacesTask, {"src_file_id": body.payload.file_sets.src_ids[0]})
     return success("result", {"task_id": begin_faces_task(office, client.id, terms, new)})
 
 
 @router.post("/task/face-swap")
 def begin_image(body: NewTaskOfOld, office: Desk, client: Caller, terms: Offer) -> Body:
+    """Begin a picture task; the mapping is among the parameters."""
     files = body.payload.file_sets
     asked = {"src_file_id": files.src_ids[0], "ref_file_ids": files.ref_ids}
     new = read(NewImageTask, {**params_of(body), **asked})
@@ -49,18 +51,21 @@ def begin_image(body: NewTaskOfOld, office: Desk, client: Caller, terms: Offer) 
 
 @router.get("/task/face-swap-vid")
 def poll_video(task_id: TaskId, office: Desk, client: Caller, terms: Offer) -> Body:
+    """Ask after a film task."""
     status = poll(office, client.id, terms, task_id, Feature.VIDEO)
     return success("result", as_of_old(task_id, status))
 
 
 @router.get("/task/face-swap/pre-process")
 def poll_faces(task_id: TaskId, office: Desk, client: Caller, terms: Offer) -> Body:
+    """Ask after a look at a picture."""
     status = poll(office, client.id, terms, task_id, Feature.FACES)
     return success("result", as_of_old(task_id, status))
 
 
 @router.get("/task/face-swap")
 def poll_image(task_id: TaskId, office: Desk, client: Caller, terms: Offer) -> Body:
+    """Ask after a picture task."""
     status = poll(office, client.id, terms, task_id, Feature.IMAGE)
     return success("result", as_of_old(task_id, status))
 

@@ -32,7 +32,7 @@ v2 = APIRouter(prefix="/v2.{minor:int}", dependencies=[Depends(check_minor)])
 
 @v2.post("/file")
 def declare(body: NewFiles, office: Desk, client: Caller, terms: Offer) -> Body:
-    """For every feature."""
+    """Declare files, for every feature."""
     return success("data", {"files": declare_files(office, client.id, terms, body.files)})
 
 
@@ -40,7 +40,7 @@ def declare(body: NewFiles, office: Desk, client: Caller, terms: Offer) -> Body:
 def declare_for_feature(
     feature: Slug, body: NewFiles, office: Desk, client: Caller, terms: Offer
 ) -> Body:
-    """The same; a file is not tied to its feature."""
+    """Declare files; a file is not tied to this feature."""
     return success("data", {"files": declare_files(office, client.id, terms, body.files)})
 
 
@@ -48,6 +48,7 @@ def declare_for_feature(
 def declare_for_feature_of_old(
     feature: Slug, body: NewFiles, office: Desk, client: Caller, terms: Offer
 ) -> Body:
+    """Declare files, as version 1 has it."""
     return success("result", {"files": declare_files(office, client.id, terms, body.files)})
 
 
@@ -56,37 +57,44 @@ def declare_for_feature_of_old(
 
 @v2.post("/task/face-swap-vid")
 def begin_video(body: NewVideoTask, office: Desk, client: Caller, terms: Offer) -> Body:
+    """Begin a film task."""
     return success("data", {"task_id": begin_video_task(office, client.id, terms, body)})
 
 
 @v2.post("/task/face-swap/pre-process")
 def begin_faces(body: NewFacesTask, office: Desk, client: Caller, terms: Offer) -> Body:
+    """Begin a look at which faces are in a picture."""
     return success("data", {"task_id": begin_faces_task(office, client.id, terms, body)})
 
 
 @v2.post("/task/face-swap")
 def begin_image(body: NewImageTask, office: Desk, client: Caller, terms: Offer) -> Body:
+    """Begin a picture task, with a mapping of its faces."""
     return success("data", {"task_id": begin_image_task(office, client.id, terms, body)})
 
 
 @v2.post("/task/delete")
 def delete(body: DeletedTask, office: Desk, client: Caller, terms: Offer) -> Body:
+    """Delete a finished task, its result, and files that no running task needs."""
     tasks.delete(office, client.id, terms, body.task_id)
     return {"status": 200}
 
 
 @v2.get("/task/face-swap-vid/{task_id}")
 def poll_video(task_id: str, office: Desk, client: Caller, terms: Offer) -> Body:
+    """Ask after a film task."""
     return success("data", poll(office, client.id, terms, task_id, Feature.VIDEO))
 
 
 @v2.get("/task/face-swap/pre-process/{task_id}")
 def poll_faces(task_id: str, office: Desk, client: Caller, terms: Offer) -> Body:
+    """Ask after a look at a picture."""
     return success("data", poll(office, client.id, terms, task_id, Feature.FACES))
 
 
 @v2.get("/task/face-swap/{task_id}")
 def poll_image(task_id: str, office: Desk, client: Caller, terms: Offer) -> Body:
+    """Ask after a picture task."""
     return success("data", poll(office, client.id, terms, task_id, Feature.IMAGE))
 
 
@@ -134,6 +142,7 @@ def poll(office: Office, client_id: str, terms: Terms, task_id: str, feature: Fe
 
 @v1.get("/client/credit")
 def read_credit(office: Desk, client: Caller) -> Body:
+    """Read the balance."""
     return success("results", units.describe_credit(office, client.id))
 
 
@@ -144,6 +153,7 @@ def list_history(
     page_size: Annotated[int, Query(ge=1, le=30)] = 20,
     starting_token: Token = None,
 ) -> Body:
+    """List charges and grants, newest first."""
     history = units.describe_history(office, client.id, page_size, starting_token)
     return success("result", history)
 
@@ -154,6 +164,7 @@ def list_costs(
     page_size: Annotated[int, Query(ge=1, le=20)] = 20,
     starting_token: Token = None,
 ) -> Body:
+    """List what tasks cost."""
     return success("result", units.describe_costs(terms, page_size, starting_token))
 
 
@@ -162,7 +173,7 @@ def list_costs(
 
 @v1.post("/client/auth")
 def log_in(body: Login, office: Desk) -> Body:
-    """A token that stands for the client's newest key for two hours."""
+    """Log in by RSA: a token that stands for the client's newest key for two hours."""
     check_login(office, body.client_id, body.id_token)
     try:
         key = key_text_of(office, body.client_id)
