@@ -76,6 +76,10 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "youcam_limits": (False, "perhaps"),
     "youcam_keep_days": (1.5, 0),
     "youcam_poll_window_s": (10.5, -1),
+    "akool_processing_webhooks": (False, "perhaps"),
+    "akool_nested_detect": (True, "perhaps"),
+    "akool_detect_client": ("0123456789abcdef", None),
+    "akool_detect_s": (10.5, 0),
 }
 REFUSED = [(name, bad) for name, (_, bad) in VALUES.items() if bad is not None]
 SECRETS = ("s3_access_key", "s3_secret_key", "secret", "older_secrets")
