@@ -21,9 +21,8 @@ TITLE_BY_FIRST = {
     "max_upload_mb": "Limits",
     "keep_days": "Keeping",
     "fetch_allow": "Fetching what users name",
-    "youcam_limits": "YouCam's API",
-    "akool_processing_webhooks": "Akool's API",
     "youcam_limits": "The YouCam API",
+    "akool_processing_webhooks": "The Akool API",
 }
 HEAD = """# Settings
 
