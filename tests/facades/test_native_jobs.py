@@ -60,6 +60,14 @@ def test_a_running_job_says_how_far_it_is(
     assert told["started_at"] is not None
 
 
+def test_a_scan_that_was_there_already_counts_as_done(
+    me: TestClient, office: Office, job: str
+) -> None:
+    start_job(office, job, "render", frames_total=100)
+    note_frames(office, job, "chunk/0", 50, 100)
+    assert me.get(f"/v1/jobs/{job}").json()["share"] == 0.625
+
+
 def test_a_failed_job_says_why_and_can_be_tried_again(
     me: TestClient, office: Office, job: str
 ) -> None:

@@ -227,6 +227,7 @@ class JobProgress:
 
 
 SCAN_SHARE = 0.25  # of a swap's time, roughly, on a processor
+AFTER_SCAN = ("render", "join", "finish")
 
 
 def progress_of(office: Office, job: Row) -> JobProgress:
@@ -241,6 +242,8 @@ def progress_of(office: Office, job: Row) -> JobProgress:
     stage = job["stage"]
     total = job["frames_total"]
     scanned = sum(done for name, done, _ in rows if name == "scan")
+    if stage in AFTER_SCAN:  # also where an earlier job's scan was taken
+        scanned = total or 0
     rendered = sum(done for name, done, _ in rows if name.startswith("chunk"))
     share = 1.0 if job["state"] == SUCCEEDED else _share(job["kind"], scanned, rendered, total)
     return JobProgress(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -31,8 +32,6 @@ def check_notes(notes: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
     (JSON can name halves of characters, and numbers that no JSON can say again.)
     """
-    import json
-
     try:
         text = json.dumps(notes, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
