@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 SUPPORTED, IGNORED, NOT_OFFERED = "supported", "accepted and ignored", "not offered"
+ADDED = "added"  # by us, to what the vendor tells
 OFF = frozenset({"", "0", "0.0", "false", "no", "off", "none", "null"})
 
 
@@ -37,6 +38,10 @@ def nothing(value: Any) -> Any:
 
 def ignored(description: str) -> Any:
     return Field(None, description=description, json_schema_extra={"support": IGNORED})
+
+
+def added(description: str, default: Any = ...) -> Any:
+    return Field(default, description=description, json_schema_extra={"support": ADDED})
 
 
 class Asked(BaseModel):
@@ -80,14 +85,14 @@ class GetToken(Asked):
 
 class TokenData(Told):
     token: str
-    expire: int = Field(description="seconds for which it is good")
+    expire: int = added("seconds for which it is good")
 
 
 class TokenReply(Told):
     code: int
     msg: str
     token: str
-    data: TokenData = Field(description="the same once more, for clients that look here")
+    data: TokenData = added("the same once more, for clients that look here")
 
 
 # Submitting
@@ -205,20 +210,20 @@ class ResultItem(Told):
     image: int = Field(description="1 picture, 0 video (the vendor does not say)")
     video_duration: float = Field(description="seconds; 0 for pictures and before it was looked at")
     deduction_duration: int = Field(description="seconds charged; 0 for pictures")
-    deduction_credit: int = Field(description="credits charged (ours)")
+    deduction_credit: int = added("credits charged")
     update_time: int = Field(description="ms since 1970; 0 before it is begun")
     user_id: str = Field(alias="userId")
     uid: int
     url: str = Field(description="the result; of V3 jobs from the start; empty when failed")
     created_at: str = Field(alias="createdAt", description="ISO 8601 with ms and Z")
-    progress: int = Field(description="percent (ours)")
-    error_msg: str = Field("", description="of a failed job: why (ours, where clients look)")
-    faceswap_fail_reason: str = Field("", description="the same")
-    fail_reason: str = Field("", description="the same")
-    alg_msg: str = Field("", description="the same")
-    msg: str = Field("", description="the same")
-    error_reason: str = Field("", description="our own code of it, the same in all our APIs")
-    error_code: int = Field(0, description="one of the codes below")
+    progress: int = added("percent")
+    error_msg: str = added("of a failed job: why, here and in all fields where clients look", "")
+    faceswap_fail_reason: str = added("the same", "")
+    fail_reason: str = added("the same", "")
+    alg_msg: str = added("the same", "")
+    msg: str = added("the same", "")
+    error_reason: str = added("our own code of it, the same in all our APIs", "")
+    error_code: int = added("one of the codes below", 0)
 
 
 class ResultList(Told):
