@@ -40,7 +40,7 @@ def serve(settings: Settings, *, with_workers: bool, say: Callable[[str], None])
     supervisor = Supervisor(posts_of(settings) if with_workers else [], environment_of(settings))
     server = uvicorn.Server(
         uvicorn.Config(
-            build_app(built),
+            build_app(built, is_closing=lambda: server.should_exit),
             host=settings.host,
             port=settings.port,
             log_config=None,
