@@ -25,6 +25,7 @@ from lendface.service.deliveries import attempt, list_deliveries
 from lendface.service.endpoints import MAX_ENDPOINTS
 from lendface.service.office import Letter, Office
 from lendface.service.states import CANCELLED, FAILED
+from net.loopback import reply, serving
 from service.offices import RecordingQueue, end_job, start_job
 
 URL = "http://127.0.0.1:9/told"
@@ -195,3 +196,33 @@ def test_usage_tells_units_and_their_history(me: TestClient, office: Office, fil
         ("grant", 5, None), ("charge", -3, job),
     ]  # fmt: skip
     assert second["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "endpoint_state"),
+    [
+        ("204 No Content", "delivered", "enabled"),
+        ("302 Found", "waiting", "enabled"),
+        ("500 Oops", "waiting", "enabled"),
+        ("410 Gone", "failed", "disabled"),
+    ],
+)
+def test_what_a_receiver_answers_counts(
+    me: TestClient, office: Office, film: str, status: str, state: str, endpoint_state: str
+) -> None:
+    with serving(reply(b"", status=status)) as receiver:
+        add_endpoint(me, f"http://127.0.0.1:{receiver.port}/told")
+        finish_swap(office, submit_swap(me, film))
+        (delivery,) = told(me)
+        attempt(office, delivery["id"], 1, 1)
+    (head,) = receiver.heads
+    assert head.startswith(b"POST /told HTTP/1.1\r\n")
+    assert f"webhook-id: {delivery['id']}".encode() in head
+    (after,) = told(me)
+    assert (after["state"], after["attempts"], after["last_error"]) == (state, 1, None)
+    assert after["last_status"] == int(status.split()[0])
+    (endpoint,) = me.get("/v1/webhooks/endpoints").json()["items"]
+    assert endpoint["state"] == endpoint_state
+    if endpoint_state == "disabled":  # and is told no more
+        finish_swap(office, submit_swap(me, film))
+        assert len(told(me)) == 1
