@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from .clients import Client, Desk, find_client, read_key
 
 HEADER = {"alg": "HS256", "typ": "JWT"}  # no other is ever read
 MAX_LENGTH = 1024
+KEY_ID = re.compile("[0-9a-f]{24}")
 
 
 def issue_token(desk: Desk, client_id: str, key: str, life_s: int) -> str:
@@ -39,10 +41,12 @@ def find_client_by_token(desk: Desk, token: str) -> Client:
     signed, _, signature = token.rpartition(".")
     header, _, claims_part = signed.partition(".")
     claims = _decoded(claims_part) if len(token) <= MAX_LENGTH and token.isascii() else {}
-    if header != _encoded(HEADER):
+    key_id = claims.get("kid")
+    is_ours = header == _encoded(HEADER) and isinstance(key_id, str) and KEY_ID.fullmatch(key_id)
+    if not is_ours:
         raise KeyUnknownError
     try:
-        key = read_key(desk, str(claims.get("kid", "")))
+        key = read_key(desk, str(key_id))
     except NotFoundError:
         raise KeyUnknownError from None
     if not hmac.compare_digest(_signature(signed, key), signature):

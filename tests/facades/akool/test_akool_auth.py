@@ -153,7 +153,9 @@ def test_nobody_makes_a_token_without_the_key(
     other = new_client(office, "other")
     forged = signed(f"{header}.{claims}", other.key)
     none = base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
-    for token in (forged, f"{none}.{claims}.", f"{header}.{claims}.", f"{header}..{claims}"):
+    nul = base64.urlsafe_b64encode(b'{"kid":"\\u0000"}').decode().rstrip("=")
+    tokens = (forged, f"{none}.{claims}.", f"{header}.{claims}.", f"{header}..{claims}")
+    for token in (*tokens, f"{header}.{nul}.x"):
         assert ask(nobody, Authorization=f"Bearer {token}")["code"] == 1101
 
 

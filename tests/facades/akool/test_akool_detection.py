@@ -380,6 +380,7 @@ def test_nobody_in_any_frame_is_no_error(me: TestClient, detector: Detector) -> 
         {"frame_urls": []},
         {"frame_urls": [PHOTO], "timestamps": [1, 2]},
         {"frame_urls": [PHOTO], "timestamps": ["soon"]},
+        {"frame_urls": [PHOTO], "timestamps": ["nan"]},
         {"frame_urls": ["nonsense"]},
         {"frame_urls": [PHOTO] * 201},
     ],

@@ -48,11 +48,19 @@ def somebody(job: Mapping[str, Any]) -> dict[str, Any]:
     return {"targets": [found((0, None, [seen(number)])) for number in range(count)]}
 
 
-@pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FastAPI, dict[str, str]]]:
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)]
+)
+def door(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[FastAPI, dict[str, str]]]:
     """The application, and headers that open it."""
     folder: Path = tmp_path_factory.mktemp("schema")
-    with open_office(folder, forms={API: AkoolForm()}) as office, Detector(office) as detector:
+    url = None
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").new_database()
+    opened = open_office(folder, database_url=url, forms={API: AkoolForm()})
+    with opened as office, Detector(office) as detector:
         detector.answer = somebody
         app = akool_app(office, RateLimiter(office.now_ms), AkoolOptions(BASE_URL, detect_s=20))
         app.add_api_route(SCHEMA, lambda: app.openapi(), include_in_schema=False)

@@ -281,6 +281,28 @@ def test_a_body_that_is_no_object_is_a_wrong_parameter(me: TestClient, body: byt
         assert (response.status_code, response.json()["code"]) == (200, 1003)
 
 
+@pytest.mark.parametrize(
+    "opts",
+    [
+        r'"\ud800"',
+        r'"\u0000"',
+        "[" * 400 + "]" * 400,
+        '{"a":' * 400 + "1" + "}" * 400,
+        "9" * 400,
+        "NaN",
+        "[[1e999,1],[2,3],[4,5]]",
+    ],
+)
+def test_opts_may_hold_whatever_json_can(me: TestClient, opts: str) -> None:
+    body = (
+        '{"sourceImage":[{"path":"https://a.example/n","opts":OPTS}],"targetImage":[{"path":'
+        '"https://a.example/o","opts":OPTS}],"face_enhance":OPTS,"modifyVideo":'
+        '"https://a.example/v.mp4","more":OPTS}'
+    ).replace("OPTS", opts)
+    headers = {"content-type": "application/json"}
+    assert me.post(V3_VIDEO, content=body.encode(), headers=headers).json()["code"] == 1000
+
+
 def test_a_body_that_is_too_large_is_refused(me: TestClient) -> None:
     uri = "data:image/png;base64," + "A" * (13 << 20)
     response = me.post(V3_IMAGE, json=image(modifyImage=uri))

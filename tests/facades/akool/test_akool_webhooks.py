@@ -18,11 +18,12 @@ from lendface.facades.akool.app import akool_app
 from lendface.facades.akool.incoming import AkoolOptions
 from lendface.facades.akool.webhooks import AkoolForm, plaintext_of
 from lendface.service.clients import NewClient, list_clients, revoke_key, rotate_key
-from lendface.service.deliveries import announce_start, attempt
+from lendface.service.deliveries import attempt
 from lendface.service.jobs import get_row
 from lendface.service.office import Office
 from lendface.service.rates import RateLimiter
 from lendface.service.states import CANCELLED, FAILED
+from lendface.service.work import JobWork
 from lendface.storage.tables import deliveries
 from service.offices import BASE_URL, Clock, RecordingQueue, end_job
 
@@ -33,9 +34,10 @@ def submit(me: TestClient, url: str) -> dict[str, Any]:
 
 def begin(office: Office, job_id: str) -> None:
     """As a worker does it."""
+    nothing: Any = None
+    assert JobWork(office, nothing, nothing).claim(job_id, 1, "fetch", "a worker") == 1
+    assert JobWork(office, nothing, nothing).claim(job_id, 1, "probe", "a worker") == 1
     start_film(office, job_id)
-    with office.database.writing() as connection:
-        announce_start(connection, office, get_row(connection, job_id))
 
 
 def deliver(office: Office) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
 
+from lendface.errors import NotFoundError
 from lendface.service.jobs import get_row
 from lendface.service.office import Office
 from lendface.service.states import FAILED, SUCCEEDED
@@ -48,12 +50,17 @@ class Detector:
         self._submitted.put(None)
         self._thread.join(20)
 
+    def _read(self, job_id: str) -> Mapping[str, Any]:
+        """As soon as the transaction that submits it has ended."""
+        for _ in range(1000):
+            with suppress(NotFoundError), self.office.database.reading() as connection:
+                return get_row(connection, job_id)
+            threading.Event().wait(0.01)
+        raise AssertionError("the job was never there")
+
     def _work(self) -> None:
         while (job_id := self._submitted.get()) is not None:
-            with self.office.database.writing():  # the submission has ended after this
-                pass
-            with self.office.database.reading() as connection:
-                job = get_row(connection, job_id)
+            job = self._read(job_id)
             if job["kind"] != "detect":
                 continue
             self.seen.append(job)

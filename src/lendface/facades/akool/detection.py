@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
 from anyio.to_thread import run_sync
@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from ... import errors as e
 from ...service import jobs
 from ...service.jobs import Wish
-from ...service.requests import DetectJob, digest
+from ...service.requests import DetectJob
 from ...service.shares import new_token
 from ...service.states import SUCCEEDED
 from ...service.submissions import submit_new
@@ -31,7 +31,7 @@ from .schemas import (
     PersonsReply,
 )
 from .translate import Inbox
-from .webhooks import API
+from .webhooks import API, NOT_REPEATED
 
 FIRST = 1  # priority: somebody waits for the answer
 MAX_FRAMES = 200
@@ -54,7 +54,7 @@ async def detect_faces(body: DetectFaces, visit: Visitor) -> Body:
             largest_only=body.single_face,
         )
 
-    job = await find(visit, make, [address])
+    job = await find(visit, make)
     found = faces_obj(job, body.return_face_url)
     return {"error_code": 0, "error_msg": FOUND, "faces_obj": found}
 
@@ -68,7 +68,7 @@ async def detect_older(body: DetectOlder, visit: Visitor) -> Body:
     def make(inbox: Inbox) -> DetectJob:
         return DetectJob((inbox.take(address),), frames=1, largest_only=body.single_face)
 
-    job = await find(visit, make, [address])
+    job = await find(visit, make)
     is_flat = body.single_face and not visit.options.nested_detect
     return {
         "error_code": 0,
@@ -97,7 +97,7 @@ async def analyze_frames(body: AnalyzeFrames, visit: Visitor) -> Body:
             crop_margin=body.expand_ratio,
         )
 
-    job = await find(visit, make, body.frame_urls)
+    job = await find(visit, make)
     return {"success": True, "frame_count": count, "persons": persons(job, times)}
 
 
@@ -113,9 +113,9 @@ def address_of(url: str | None, img: str | None) -> str:
     return text if text[:5].lower() == "data:" else f"data:image/jpeg;base64,{text}"
 
 
-async def find(visit: Visit, make: Callable[[Inbox], DetectJob], addresses: Sequence[str]) -> Row:
+async def find(visit: Visit, make: Callable[[Inbox], DetectJob]) -> Row:
     """The finished job. Raises what the job failed of, StillRunningError and what ``make`` does."""
-    job = await run_sync(submit, visit, make, addresses)
+    job = await run_sync(submit, visit, make)
     try:
         ended = await wait_for_end(
             visit.office, job["id"], visit.options.detect_s, limiter=visit.looks
@@ -128,15 +128,14 @@ async def find(visit: Visit, make: Callable[[Inbox], DetectJob], addresses: Sequ
     return ended
 
 
-def submit(visit: Visit, make: Callable[[Inbox], DetectJob], addresses: Sequence[str]) -> Row:
-    wish = Wish(
-        api=API,
-        priority=FIRST,
-        notes=Reserved(visit.options.base_url, new_token(), None).notes,
-    )
-    request_hash = digest(["detect", *addresses])
+def submit(visit: Visit, make: Callable[[Inbox], DetectJob]) -> Row:
+    notes = Reserved(visit.options.base_url, new_token(), None).notes
     return submit_new(
-        visit.office, visit.client.id, request_hash, lambda intake: make(Inbox(intake)), wish
+        visit.office,
+        visit.client.id,
+        NOT_REPEATED,
+        lambda intake: make(Inbox(intake)),
+        Wish(api=API, priority=FIRST, notes=notes),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from .webhooks import API
 router = APIRouter(prefix="/api/open/v3/faceswap", tags=["results"])
 files = APIRouter(include_in_schema=False)
 
+ID = re.compile("[0-9a-f]{24}")
 MAX_IDS = 500
 ENDLESS = 1_000_000_000  # the vendor's clients want a number
 
@@ -73,14 +75,14 @@ def may_fetch(token: str, name: str) -> Response:
 
 
 def read_ids(text: str) -> list[str]:
-    """Each once, in order. Raises RequestError.
+    """Each once, in order; what is no id names nothing. Raises RequestError.
 
-    >>> read_ids(" a, b ,a,,")
-    ['a', 'b']
+    >>> read_ids(" 65f7d2a1c4b8e90012ab34cd, 20240318053529123-0417 ,")
+    ['65f7d2a1c4b8e90012ab34cd']
     """
     ids = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not ids:
         raise RequestError("_ids must name at least one result")
     if len(ids) > MAX_IDS:
         raise RequestError(f"_ids names {len(ids)} results; ask for at most {MAX_IDS} at once")
-    return ids
+    return [job_id for job_id in ids if ID.fullmatch(job_id)]

@@ -334,7 +334,10 @@ class OlderReply(Told):
 
 class AnalyzeFrames(Asked):
     frame_urls: Annotated[list[Address], BeforeValidator(as_list), Field(min_length=1)]
-    timestamps: Annotated[list[float] | None, Field(description="default: 0.0, 1.0, ...")] = None
+    timestamps: Annotated[
+        list[Annotated[float, Field(allow_inf_nan=False)]] | None,
+        Field(description="default: 0.0, 1.0, ..."),
+    ] = None
     expand_ratio: Share = Field(0.3, description="of a box, around it on each side, for face_url")
 
 

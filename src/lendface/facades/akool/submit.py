@@ -9,7 +9,7 @@ from fastapi import APIRouter
 
 from ...net.guard import check_url
 from ...service.jobs import Wish
-from ...service.requests import SwapJob, digest
+from ...service.requests import SwapJob
 from ...service.shares import new_token
 from ...service.submissions import submit_new
 from .codes import SUCCESS
@@ -26,7 +26,7 @@ from .schemas import (
 )
 from .translate import Inbox, image_ending, image_job, plus_job, pro_job, video_job
 from .views import KIND_NOTE, ids_of
-from .webhooks import API, KEY_NOTE, START_NOTE
+from .webhooks import API, KEY_NOTE, NOT_REPEATED, START_NOTE
 
 router = APIRouter(prefix="/api/open", tags=["submit"])
 AnyBody = TypeVar("AnyBody", SpecifyImage, SpecifyVideo, ProImage, PlusImage)
@@ -84,7 +84,7 @@ def accept(
     return submit_new(
         office,
         visit.client.id,
-        digest([type(body).__name__, body.model_dump(mode="json")]),
+        NOT_REPEATED,
         lambda intake: translate(body, Inbox(intake)),
         Wish(api=API, webhook_url=body.webhook_url, notes=notes),
     )

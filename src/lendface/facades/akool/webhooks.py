@@ -20,6 +20,7 @@ from .views import STATUS_BY_STATE, failure_of
 API = "akool"
 KEY_NOTE = "key"  # the id of the key that a job came with
 START_NOTE = "tells_start"
+NOT_REPEATED = ""  # for want of idempotency keys, no two requests are ever the same
 STARTED, ENDED = "faceswap.processing", "faceswap.ended"
 
 Row = Mapping[str, Any]
