@@ -76,6 +76,7 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "youcam_limits": (False, "perhaps"),
     "youcam_keep_days": (1.5, 0),
     "youcam_poll_window_s": (10.5, -1),
+    "youcam_max_requests": (1000, 0),
     "akool_processing_webhooks": (False, "perhaps"),
     "akool_nested_detect": (True, "perhaps"),
     "akool_detect_client": ("0123456789abcdef", None),

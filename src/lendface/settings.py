@@ -126,6 +126,9 @@ class Settings(BaseSettings):
     youcam_poll_window_s: float = Field(
         0, ge=0, description="a running task not polled for so long is lost to its client; 0: never"
     )
+    youcam_max_requests: int = Field(
+        250, ge=1, description="requests in 300 s, of one key and of one address"
+    )
 
     # Akool
     akool_processing_webhooks: bool = Field(

@@ -73,6 +73,7 @@ def youcam_terms(settings: Settings) -> Terms:
         holds_limits=settings.youcam_limits,
         poll_window_s=settings.youcam_poll_window_s,
         keep_ms=round(settings.youcam_keep_days * DAY_MS),
+        max_requests=settings.youcam_max_requests,
     )
 
 

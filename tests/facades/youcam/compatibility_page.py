@@ -128,6 +128,9 @@ CHOICES = f"""## Where the vendor's pages leave a choice
 * **Lost tasks.** A task nobody polls is not lost, unless the operator sets
   `LENDFACE_YOUCAM_POLL_WINDOW_S`. With it a task that ran for longer than that between two polls is
   `InvalidTaskId` for good, and may still be charged; leave it off where clients wait for webhooks.
+* **The rate** of a key is the vendor's, or five times what `keys create --rate` says, or what
+  `LENDFACE_YOUCAM_MAX_REQUESTS` says. Behind a proxy set `LENDFACE_TRUSTED_PROXIES`, or all clients
+  come from one address. Each process of a server counts for itself.
 * **Webhooks** go to all endpoints of the account for every kind of task.
 
 ## Where we differ

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-from starlette.testclient import TestClient
 
 from lendface.facades.youcam.terms import PREFIX
 from lendface.service.jobs import get_row
@@ -40,7 +39,7 @@ FACE = {"score": 0.9, "points_xy": [], "embedding": [], "crop_key": None, "crop_
 class Customer:
     """Knows the base URL and a key, and nothing of the server behind them."""
 
-    http: TestClient
+    http: httpx2.Client
 
     def declare(self, data: bytes = FILM, content_type: str = "video/mp4") -> dict[str, Any]:
         """One entry of ``files``."""

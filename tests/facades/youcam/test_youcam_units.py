@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from facades.belongings import send_upload, submit_swap
 from facades.youcam.conftest import NewCustomer
@@ -234,8 +235,8 @@ def test_what_is_taken_back_has_expired(me: Customer, office: Office) -> None:
 
 
 def test_charges_of_other_apis_are_in_the_history_too(me: Customer, office: Office) -> None:
-    film = send_upload(me.http)
-    job_id = submit_swap(me.http, film)
+    assert isinstance(me.http, TestClient)
+    job_id = submit_swap(me.http, send_upload(me.http))
     client_id = client_of(office, me)
     with office.database.writing() as connection:
         ledger.hold(connection, client_id, job_id, 2, office.now_ms())
