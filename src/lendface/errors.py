@@ -421,15 +421,6 @@ class NotFoundError(ServiceError):
         self.what = what
 
 
-class TracksDamagedError(ServiceError):
-    """The file that a scan left for the rendering is not whole."""
-
-    code = "tracks_damaged"
-
-    def __init__(self) -> None:
-        super().__init__("what the scan found cannot be read back; run the job again")
-
-
 class UploadMissingError(ServiceError):
     """The id is known but its bytes never came."""
 
@@ -667,6 +658,15 @@ class RateLimitedError(ServiceError):
         self.limit, self.window_s, self.retry_after_s = limit, window_s, retry_after_s
 
 
+# What is wrong with an HTTP request
+
+
+class RequestError(ServiceError):
+    """A request that cannot be used as it came; the sentence says where."""
+
+    code = "bad_request"
+
+
 class TooManyFacesError(RequestError):
     code = "too_many_faces"
 
@@ -682,15 +682,6 @@ class NotOfferedError(RequestError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is not offered by this server")
-
-
-# What is wrong with an HTTP request
-
-
-class RequestError(ServiceError):
-    """A request that cannot be used as it came; the sentence says where."""
-
-    code = "bad_request"
 
 
 class KeyMissingError(KeyRefusedError):
