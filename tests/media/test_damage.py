@@ -7,7 +7,6 @@ from pathlib import Path
 
 import av
 import pytest
-from make_media import Sound, make_video
 
 from lendface.errors import (
     BadOptionError,
@@ -19,6 +18,7 @@ from lendface.errors import (
     UnreadableMediaError,
 )
 from lendface.media import VideoReader, open_video, open_writer, probe
+from make_media import Sound, make_video
 
 
 def read_all(path: Path) -> tuple[VideoReader, list[Fraction]]:

@@ -9,14 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from make_media import (
-    SHARED_CLIPS,
-    Sound,
-    decoded_planes,
-    make_video,
-    packets_by_stream,
-    video_times,
-)
 
 from lendface.engine.types import Box, Patch
 from lendface.media import (
@@ -27,6 +19,14 @@ from lendface.media import (
     open_writer,
     prefetch,
     probe,
+)
+from make_media import (
+    SHARED_CLIPS,
+    Sound,
+    decoded_planes,
+    make_video,
+    packets_by_stream,
+    video_times,
 )
 
 LOSSLESS = EncodeOptions(is_lossless=True, preset="ultrafast")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from make_media import Sound, make_video
 
 COPY = """

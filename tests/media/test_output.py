@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from make_media import Sound, make_video
 
 from full_disk import largest_file
 from lendface.errors import (
@@ -23,6 +22,7 @@ from lendface.errors import (
 from lendface.media import EncodeOptions, open_video, open_writer, write_image
 from lendface.media.encode import HARDWARE, choose_encoder, works
 from lendface.media.failures import write_error
+from make_media import Sound, make_video
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from make_media import make_video, picture
 
 from lendface.engine.types import Box, Patch
 from lendface.media import PlanesPicture, open_video, open_writer
 from lendface.media.colour import BT709, HLG, PQ, SMPTE170M, Colour, get_curve
 from lendface.media.placement import Placement
 from lendface.media.planes import Carrier, Layout, whole
+from make_media import make_video, picture
 
 QUIET = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

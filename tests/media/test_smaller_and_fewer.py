@@ -11,7 +11,6 @@ import av
 import cv2
 import numpy as np
 import pytest
-from make_media import Sound, decoded_planes, make_video, packets_by_stream, video_times
 
 from lendface.errors import BadOptionError
 from lendface.media import (
@@ -27,6 +26,7 @@ from lendface.media import (
 )
 from lendface.media.encode import fitted_size
 from lendface.media.thinning import ends_of_kept, kept_frames
+from make_media import Sound, decoded_planes, make_video, packets_by_stream, video_times
 
 
 def write(source: Path, target: Path, options: EncodeOptions) -> Path:

@@ -8,9 +8,9 @@ from typing import Any
 
 import av
 import pytest
-from make_media import Line, Parcel, Sound, make_video, packets_by_stream
 
 from lendface.media import EncodeOptions, open_video, open_writer, probe
+from make_media import Line, Parcel, Sound, make_video, packets_by_stream
 
 LINES = [Line(100, 300, "bonjour"), Line(350, 420, "salut\nà tous")]
 FAST = EncodeOptions(preset="ultrafast")
