@@ -24,12 +24,15 @@ from lendface.errors import (
     UnreadableMediaError,
     UrlStatusError,
 )
+from lendface.facades.akool.app import akool_app
 from lendface.facades.akool.codes import code_of_failure
+from lendface.facades.akool.incoming import AkoolOptions
 from lendface.service.clients import NewClient
 from lendface.service.office import DAY_MS, Office
+from lendface.service.rates import RateLimiter
 from lendface.service.shares import get_shared
 from lendface.service.states import CANCELLED, FAILED
-from service.offices import Clock, change_job, end_job, new_client
+from service.offices import BASE_URL, Clock, change_job, end_job, new_client
 
 LIST = "/api/open/v3/faceswap/result/listbyids"
 DELETE = "/api/open/v3/faceswap/result/delbyids"
@@ -299,3 +302,18 @@ def test_a_result_expires_after_seven_days(
 def test_an_image_is_told_as_one_from_the_start(me: TestClient, made: NewClient) -> None:
     item = look_at(me, submit(me, V3_IMAGE, image())["_id"])
     assert (item["image"], item["faceswap_type"], item["deduction_duration"]) == (1, 1, 0)
+
+
+def test_a_result_in_a_bucket_is_fetched_from_there(
+    office: Office, made: NewClient, clock: Clock
+) -> None:
+    options = AkoolOptions(BASE_URL, streams_results=False)
+    app = akool_app(office, RateLimiter(clock), options)
+    with TestClient(app, headers={"x-api-key": made.key}, follow_redirects=False) as me:
+        data = submit(me)
+        finish_film(office, data["_id"])
+        response = me.get(data["url"])
+        assert (response.status_code, response.headers["cache-control"]) == (307, "no-store")
+        assert response.headers["location"].startswith(f"{BASE_URL}/blobs/")
+        assert response.headers["access-control-allow-origin"] == "*"
+        assert me.head(data["url"]).headers["content-length"] == str(len(FILM))
