@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lendface.service.house import Housekeeping
-from lendface.service.jobs import delete, submit
+from lendface.service.jobs import delete, get_row, submit
 from lendface.service.office import DAY_MS, Office
-from lendface.service.requests import ScanJob
+from lendface.service.requests import DetectJob, ScanJob
 from lendface.service.states import SUCCEEDED
 from lendface.service.uploads import Declared, declare, delete_upload, mark_received
 from service.offices import BEGAN_MS, Clock, change_job, end_job, new_client, open_office
@@ -129,3 +129,18 @@ def test_what_is_still_somebodys_stays_however_old(
     grow_old(folder)
     keep_house(office)
     assert names(office) == {"work", "results", "scans", "uploads"}
+
+
+def test_a_row_whose_files_are_gone_tells_nothing_of_faces(
+    office: Office, client: str, upload: str
+) -> None:
+    """Embeddings and boxes are of a person as much as the pictures are."""
+    job = submit(office, client, DetectJob((upload,)))["id"]
+    face = {"embedding": [0.1] * 128, "box_xywh": [1, 2, 3, 4]}
+    change_job(office, job, facts={"result": {"targets": [face]}})
+    end_job(office, job, SUCCEEDED, result={"targets": [face]})
+    delete(office, client, job)
+    with office.database.reading() as connection:
+        row = get_row(connection, job)
+    assert (row["facts"], row["result"]) == ({}, None)
+    assert row["kind"] == "detect"

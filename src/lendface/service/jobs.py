@@ -19,6 +19,7 @@ from .states import CANCELLED, LIVE, QUEUED, RUNNING, SUCCEEDED, check_move
 from .uploads import check_usable
 
 Row = Mapping[str, Any]
+SHORT = ("detect", "fetch")  # kinds that are over in a moment
 MIDDLE = 50  # priority of a job that asks for none
 
 
@@ -113,27 +114,26 @@ def _check_room(connection: sa.Connection, office: Office) -> None:
 def admit(connection: sa.Connection, office: Office, client_id: str) -> int:
     """Give a client's next waiting jobs to the queue, as many as it may have running.
 
-    Whoever ends a job calls this in the same transaction, so a place never stays empty.
-    Returns how many.
+    Short looks at files take nobody's place: somebody waits for them. Whoever ends a job calls
+    this in the same transaction, so a place never stays empty. Returns how many.
     """
     client = lock_row(connection, clients, client_id)
     limit = (client and client.max_running) or office.rules.max_running
+    is_own, is_short = jobs.c.client_id == client_id, jobs.c.kind.in_(SHORT)
     busy = (
         sa.select(sa.func.count())
         .select_from(jobs)
-        .where(
-            jobs.c.client_id == client_id, jobs.c.state.in_(LIVE), jobs.c.admitted_ms.is_not(None)
-        )
+        .where(is_own, ~is_short, jobs.c.state.in_(LIVE), jobs.c.admitted_ms.is_not(None))
     )
-    free = limit - connection.execute(busy).scalar_one()
-    if free <= 0:
-        return 0
-    waiting = connection.execute(
+    free = max(0, limit - connection.execute(busy).scalar_one())
+    next_jobs = (
         sa.select(jobs.c.id, jobs.c.run, jobs.c.priority)
-        .where(jobs.c.client_id == client_id, jobs.c.state == QUEUED, jobs.c.admitted_ms.is_(None))
+        .where(is_own, jobs.c.state == QUEUED, jobs.c.admitted_ms.is_(None))
         .order_by(jobs.c.priority, jobs.c.created_ms)
-        .limit(free)
-    ).all()
+    )
+    waiting = connection.execute(next_jobs.where(is_short)).all()
+    if free:
+        waiting += connection.execute(next_jobs.where(~is_short).limit(free)).all()
     for job_id, run, priority in waiting:
         connection.execute(
             jobs.update().where(jobs.c.id == job_id).values(admitted_ms=office.now_ms())
@@ -361,15 +361,16 @@ def delete(office: Office, client_id: str, job_id: str) -> None:
 
 
 def purge_files(office: Office, job: Row) -> None:
-    """Delete what a job made. Harmless when done again."""
+    """Delete what a job made, and what its row tells of faces. Harmless when done again."""
     places = [f"results/{job['id']}", f"work/{job['id']}", *_scan_of_its_own(office, job)]
     for place in places:
         office.blobs.delete_many([blob.key for blob in office.blobs.list(place)])
     with office.database.writing() as connection:
         now_ms = office.now_ms()
-        connection.execute(
-            jobs.update().where(jobs.c.id == job["id"]).values(purged_ms=now_ms, cleaned_ms=now_ms)
-        )
+        changes: dict[str, Any] = {"purged_ms": now_ms, "cleaned_ms": now_ms, "facts": {}}
+        if job["kind"] != "swap":  # embeddings, boxes and landmarks of people
+            changes["result"] = sa.null()
+        connection.execute(jobs.update().where(jobs.c.id == job["id"]).values(**changes))
 
 
 def _scan_of_its_own(office: Office, job: Row) -> list[str]:
