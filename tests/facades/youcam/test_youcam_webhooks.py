@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -80,6 +81,11 @@ def test_signatures_are_the_references(timestamp_s: int, body: bytes, signature:
         "webhook-timestamp": str(timestamp_s),
         "webhook-signature": signature,
     }
+
+
+def test_the_public_library_signs_alike() -> None:
+    when = datetime.fromtimestamp(1790000007, UTC)
+    assert Webhook(SECRET).sign(MESSAGE, when, BODY.decode()) == OF_SUCCESS
 
 
 @pytest.mark.parametrize(
