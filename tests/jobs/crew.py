@@ -22,7 +22,7 @@ from lendface.jobs.worker import WorkerOptions
 from lendface.storage.database import create_engine, is_sqlite
 
 POLLING_S = 0.05
-DEADLINE_S = 30.0  # never waited for where all is well
+DEADLINE_S = 60.0  # never waited for where all is well
 STEP_S = 0.01
 INTERNAL_QUEUE = "_dbos_internal_queue"
 

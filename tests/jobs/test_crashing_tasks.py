@@ -6,6 +6,7 @@ from jobs.crew import Crew, done_once
 from lendface.jobs.work import CONTROL
 
 DEATHS = 3
+LAST = "workflow_uuid = 'task/a/1/chunk/2'"
 
 
 def test_a_task_that_kills_its_worker_each_time_fails_its_job_alone(crew: Crew) -> None:
@@ -51,12 +52,16 @@ def test_tasks_beside_the_one_that_kills_the_worker_do_not_use_up_their_attempts
     assert control.is_alive
 
 
-def test_a_job_that_fails_ends_at_once_and_its_other_tasks_do_not_begin(crew: Crew) -> None:
+def test_a_job_that_fails_ends_at_once_and_its_other_tasks_leave_the_queue(crew: Crew) -> None:
     crew.order("fail", "a", "chunk/0")
+    crew.order("stubborn", "a", "chunk/1")
     crew.start_both()
     crew.submit("a", "b")
+    crew.until(lambda: crew.end_of("a"))
+    crew.until(lambda: crew.rows("status", LAST) == [("CANCELLED",)])
+    crew.lift("stubborn", "a", "chunk/1")
     crew.until_ended("a", "b")
     assert crew.end_of("a") == "no_video"
-    assert "join" not in crew.tasks("begin", "a")
     assert crew.attempts("a", "chunk/0") == 1
+    assert not {"chunk/2", "join"} & set(crew.tasks("begin", "a"))
     done_once(crew, "b")

@@ -114,13 +114,14 @@ def test_one_worker_for_everything_does_all_of_a_job(crew: Crew) -> None:
     done_once(crew, "b")
 
 
-def test_more_jobs_wait_at_once_than_a_worker_takes_and_none_blocks_another(crew: Crew) -> None:
+def test_many_jobs_wait_at_once_in_one_worker_and_none_blocks_another(crew: Crew) -> None:
+    """More than the light tasks that it does, and the connections that it has, at a time."""
     job_ids = [f"j{number}" for number in range(40)]
     for job_id in job_ids:
         crew.order("short", job_id)
     crew.start("control", *CONTROL)
     crew.submit(*job_ids)
-    crew.until(lambda: len(crew.rows("1", "name = 'task'")) == 32)  # as many as it takes
+    crew.until(lambda: len(crew.rows("1", "name = 'task'")) == len(job_ids))
     crew.start("one", "cpu", is_awaited=False)
     crew.start("two", "cpu", is_awaited=False)
     crew.until_ended(*job_ids)

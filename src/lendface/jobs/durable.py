@@ -8,7 +8,7 @@ job's row and its place in the queue are written in one transaction.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,7 +28,8 @@ SERIALIZER = DBOSPortableJSONSerializer()  # what we write; see also ``_read_no_
 SCHEMA = "dbos"
 
 JOB, TASK, DELIVERY = "job", "task", "delivery"  # workflows
-AT_A_TIME = {JOBS: 32, NOTIFY: 4, QUICK: 1} | dict.fromkeys(RENDER_QUEUES, 1)  # in one worker
+# In one worker. Jobs mostly wait for tasks elsewhere, and one that is not in hand cannot overtake.
+AT_A_TIME = {JOBS: 256, NOTIFY: 4, QUICK: 1} | dict.fromkeys(RENDER_QUEUES, 1)
 UNENDED = ("PENDING", "ENQUEUED", "DELAYED")
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
@@ -140,6 +141,17 @@ class Durable:
             except dbos_error.DBOSNonExistentWorkflowError:
                 return
 
+    def cancel_tasks(self, job_id: str, run: int) -> None:
+        """Take the tasks of a run that failed out of the queues."""
+        with _told_plainly():
+            waiting = self._client.list_workflows(
+                parent_workflow_id=job_workflow(job_id, run),
+                status="ENQUEUED",
+                load_input=False,
+                load_output=False,
+            )
+            self._client.cancel_workflows([workflow.workflow_id for workflow in waiting])
+
     def forget(self, job_id: str, run: int) -> None:
         """Delete what the engine knows of a job whose last run, this one, has ended."""
         runs = [job_workflow(job_id, number) for number in range(1, run + 1)]
@@ -168,6 +180,17 @@ class Durable:
                 workflow_ids=[job_workflow(job_id, run)], load_input=False, load_output=False
             )
         return any(workflow.status in UNENDED for workflow in found)
+
+    def find_ended(self, workflow_ids: Collection[str]) -> list[str]:
+        """Which of them have ended, in whatever way."""
+        with _told_plainly():
+            ended = self._client.list_workflows(
+                workflow_ids=list(workflow_ids),
+                status=list(ENDED),
+                load_input=False,
+                load_output=False,
+            )
+        return [workflow.workflow_id for workflow in ended]
 
     def depth_by_queue(self) -> dict[str, int]:
         """How many workflows wait in each queue."""

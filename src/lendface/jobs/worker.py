@@ -84,7 +84,11 @@ def run_worker(
     reaper.reap_own(options.executor)
     status = 1
     try:
-        launch(options, engine, lambda: register(work, attempts, gate, in_hand, options.polling_s))
+        launch(
+            options,
+            engine,
+            lambda: register(work, attempts, gate, in_hand, durable, options.polling_s),
+        )
         keeper = Keeper(options, locks, reaper, durable, house, in_hand, stop)
         keeper.start()
         on_ready()
@@ -209,6 +213,7 @@ class Keeper(threading.Thread):
         self._options, self._locks, self._reaper = options, locks, reaper
         self._durable, self._house, self._in_hand, self._end = durable, house, in_hand, stop
         self._rounds = 0
+        self._has_name = True
         self._lost_rounds = 0  # in a row
 
     def run(self) -> None:
@@ -227,12 +232,14 @@ class Keeper(threading.Thread):
         self.join(GOODBYE_S)
         executor = self._options.executor
         _try(lambda: self._house.leave(executor), "no goodbye")
-        if not self._lost_rounds:
+        if self._has_name:
             _try(lambda: self._reaper.reap_own(executor), "no goodbye")
 
     def _keep_name(self) -> None:
         """Another process may have taken our name while the database was away: it stays theirs."""
-        self._lost_rounds = 0 if self._locks.keep() else self._lost_rounds + 1
+        self._has_name = False
+        self._has_name = self._locks.keep()
+        self._lost_rounds = 0 if self._has_name else self._lost_rounds + 1
         if self._lost_rounds == LOST_ROUNDS:
             log.error("another worker has our name", extra={"executor": self._options.executor})
             self._end.announce()
@@ -244,7 +251,7 @@ class Keeper(threading.Thread):
         self._reaper.sweep()
 
     def _sweep_own(self) -> None:
-        if not self._lost_rounds:  # or it may be another's of our name
+        if self._has_name:  # or it may be another's of our name
             self._reaper.sweep_own(self._options.executor, self._in_hand.ids())
 
     def _tidy(self) -> None:

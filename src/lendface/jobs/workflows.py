@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Semaphore
 from typing import Any
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
@@ -12,15 +13,16 @@ from dbos import error as dbos_error
 
 from ..errors import InternalError, LendfaceError
 from .attempts import Attempts, Outcome, Task
-from .durable import DELIVERY, JOB, TASK, VERSION, task_workflow
+from .durable import DELIVERY, JOB, TASK, VERSION, Durable, task_workflow
 from .gate import Gate
 from .reaper import InHand
+from .waiting import Waiting
 from .work import CHUNK, FETCH, FINISH, JOIN, PROBE, QUICK, SCAN, Work
 
 log = logging.getLogger("lendface.jobs")
 
-FIRST = 1
-LATER_STAGES_FIRST = {JOIN: 0, CHUNK: 1, SCAN: 2}
+HERE_AT_A_TIME = 32  # light tasks in one worker; the other jobs in hand wait
+LATER_STAGES_FIRST = {JOIN: 0, CHUNK: 1, SCAN: 2, PROBE: 3}
 
 
 class Ended(Exception):
@@ -30,8 +32,16 @@ class Ended(Exception):
         self.error = error
 
 
-def register(work: Work, attempts: Attempts, gate: Gate, in_hand: InHand, polling_s: float) -> None:
+def register(
+    work: Work,
+    attempts: Attempts,
+    gate: Gate,
+    in_hand: InHand,
+    durable: Durable,
+    polling_s: float,
+) -> None:
     """Declare the workflows; once in a process, before the engine is launched."""
+    waiting, here_at_a_time = Waiting(durable.find_ended, polling_s), Semaphore(HERE_AT_A_TIME)
 
     @DBOS.step(name="do_task")
     def do_task(job_id: str, run: int, task: str) -> Outcome:
@@ -40,6 +50,7 @@ def register(work: Work, attempts: Attempts, gate: Gate, in_hand: InHand, pollin
     @DBOS.step(name="fail_job")
     def fail_job(job_id: str, run: int, code: str, message: str) -> None:
         _told(lambda: attempts.surely(lambda: work.fail(job_id, run, code, message)))
+        _told(lambda: attempts.surely(lambda: durable.cancel_tasks(job_id, run)))
 
     @DBOS.step(name="deliver")
     def deliver(delivery_id: str, round_number: int, attempt: int) -> None:
@@ -62,7 +73,7 @@ def register(work: Work, attempts: Attempts, gate: Gate, in_hand: InHand, pollin
         """Fetch, probe, scan and plan, render chunk by chunk, join, tell."""
 
         def here(task: str) -> Any:
-            with gate.inside():
+            with here_at_a_time, gate.inside():
                 return _value_of(do_task(job_id, run, task))
 
         def there(tasks: Sequence[str]) -> list[Any]:
@@ -74,7 +85,7 @@ def register(work: Work, attempts: Attempts, gate: Gate, in_hand: InHand, pollin
                 ):
                     queue = QUICK if task == PROBE else render_queue
                     handles.append(DBOS.enqueue_workflow(queue, run_task, job_id, run, task))
-            return [_value_of(_result(handle, polling_s)) for handle in handles]
+            return [_value_of(result(handle)) for handle in handles]
 
         def go() -> None:
             if here(FETCH) and there([PROBE]) == [True]:
@@ -100,6 +111,13 @@ def register(work: Work, attempts: Attempts, gate: Gate, in_hand: InHand, pollin
                 fail_job(job_id, run, *error)
             return "failed"
 
+    def result(handle: Any) -> Outcome:
+        waiting.wait(handle.get_workflow_id())
+        try:
+            return handle.get_result(polling_interval_sec=polling_s)
+        except dbos_error.DBOSAwaitedWorkflowCancelledError:
+            return Outcome(stopped=True)
+
     @contextmanager
     def held() -> Iterator[None]:
         with in_hand.holding(str(DBOS.workflow_id)):
@@ -107,26 +125,15 @@ def register(work: Work, attempts: Attempts, gate: Gate, in_hand: InHand, pollin
 
 
 def rank(task: str, priority: int) -> int:
-    """A task's place in its queue; 1 goes first.
+    """A task's place in its queue; the lowest goes first.
 
-    A file that will be refused is refused before others are rendered. Of jobs with the same
-    priority the one that is further on goes first: one after the other is done sooner, and none
-    later, than all at the same time.
+    Of jobs with the same priority the one that is further on goes first: one after the other is
+    done sooner, and none later, than all at the same time.
 
     >>> [rank(task, 50) for task in ("probe", "scan", "chunk/7", "join")]
-    [1, 202, 201, 200]
+    [203, 202, 201, 200]
     """
-    stage = task.split("/")[0]
-    if stage == PROBE:
-        return FIRST
-    return priority * (len(LATER_STAGES_FIRST) + 1) + LATER_STAGES_FIRST.get(stage, 0)
-
-
-def _result(handle: Any, polling_s: float) -> Outcome:
-    try:
-        return handle.get_result(polling_interval_sec=polling_s)
-    except dbos_error.DBOSAwaitedWorkflowCancelledError:
-        return Outcome(stopped=True)
+    return priority * len(LATER_STAGES_FIRST) + LATER_STAGES_FIRST[task.split("/")[0]]
 
 
 def _value_of(outcome: Outcome) -> Any:
