@@ -159,13 +159,13 @@ def test_a_full_disk_leaves_nothing(root: Path, blobs: FolderBlobs) -> None:
         blobs.check()
 
 
-def test_an_upload_goes_on_when_the_disk_has_room_again(blobs: FolderBlobs) -> None:
+def test_an_upload_that_fills_the_disk_gives_back_the_room_it_took(blobs: FolderBlobs) -> None:
     data = bytes(range(250)) * 20
+    assert blobs.append("a", 0, [data[:1000]], total_size=len(data)) is None
     with pytest.raises(DiskFullError), largest_file(2000):
-        blobs.append("a", 0, [data[:1500], data[1500:]], total_size=len(data))
-    here = blobs.partial_size("a")
-    assert here == 2000
-    assert blobs.append("a", here, [data[here:]], total_size=len(data))
+        blobs.append("a", 1000, [data[1000:1500], data[1500:]], total_size=len(data))
+    assert blobs.partial_size("a") == 1000
+    assert blobs.append("a", 1000, [data[1000:]], total_size=len(data))
     assert content(blobs, "a") == data
 
 

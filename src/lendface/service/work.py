@@ -51,6 +51,7 @@ log = logging.getLogger("lendface.work")
 
 TICK_MS = 500  # between two notes of progress, and two looks at whether the job is still wanted
 STAGE = {"chunk": "render"}
+DONE = "done"
 
 Row = Mapping[str, Any]
 
@@ -91,7 +92,7 @@ class JobWork:
             value = self._do(task, job, request, follow)
         finally:
             self._drop_if_deleted(job_id)
-        self._note(follow.key, state="done", finished_ms=self.office.now_ms())
+        self._note(follow.key, state=DONE, finished_ms=self.office.now_ms())
         return value
 
     def fail(self, job_id: str, run: int, code: str, message: str) -> None:
@@ -494,7 +495,7 @@ def _count_attempt(
     connection: sa.Connection, key: tuple[str, int, str], executor: str, now_ms: int
 ) -> int:
     """The job's row is locked, so nobody else counts at the same time."""
-    row = connection.execute(sa.select(tasks.c.attempts).where(_is(key))).first()
+    row = connection.execute(sa.select(tasks.c.attempts, tasks.c.state).where(_is(key))).first()
     changes = {"executor": executor, "started_ms": now_ms, "state": "running"}
     if row is None:
         connection.execute(
@@ -509,5 +510,7 @@ def _count_attempt(
             )
         )
         return 1
-    connection.execute(tasks.update().where(_is(key)).values(attempts=row.attempts + 1, **changes))
-    return row.attempts + 1
+    # One that was done did not end its worker: that one died before the engine was told.
+    attempts = row.attempts + (row.state != DONE)
+    connection.execute(tasks.update().where(_is(key)).values(attempts=attempts, **changes))
+    return attempts

@@ -15,6 +15,7 @@ from ..errors import (
     BlobKeyError,
     BlobMissingError,
     BlobTooLargeError,
+    DiskFullError,
     StorageUnavailableError,
     UploadBusyError,
     UploadOffsetError,
@@ -133,10 +134,10 @@ class FolderBlobs:
     ) -> BlobInfo | None:
         """Take the bytes from ``offset`` on; with byte ``total_size`` the file becomes the blob.
 
-        Returns None while some are missing. What came stays when ``chunks`` raises. Raises
-        UploadOffsetError unless exactly ``offset`` bytes are here, UploadBusyError while another
-        request sends, BlobTooLargeError for more than ``total_size`` bytes, BlobMissingError where
-        the upload was deleted meanwhile.
+        Returns None while some are missing. What came stays when ``chunks`` raises; not at
+        DiskFullError. Raises UploadOffsetError unless exactly ``offset`` bytes are here,
+        UploadBusyError while another request sends, BlobTooLargeError for more than ``total_size``
+        bytes, BlobMissingError where the upload was deleted meanwhile.
         """
         place, path = self._place(key), self._part(key)
         with opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND) as descriptor:
@@ -147,6 +148,11 @@ class FolderBlobs:
                 raise UploadOffsetError(size)
             try:
                 size += _write_at_most(descriptor, chunks, size, total_size)
+            except DiskFullError:  # others need room too, first of all the database
+                os.ftruncate(descriptor, offset)
+                if not offset:
+                    path.unlink(missing_ok=True)
+                raise
             finally:
                 settle(descriptor)
             if size < total_size:
