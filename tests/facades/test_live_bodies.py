@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import tracemalloc
 from collections.abc import Iterator
@@ -41,6 +42,9 @@ def talk(live: Live, head: str, body: Iterator[bytes]) -> tuple[int, dict[str, A
         line.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
         try:
             for piece in body:
+                # Who goes on sending to a closed line may lose the answer that is on its way.
+                if select.select([line], [], [], 0)[0]:
+                    break
                 line.sendall(piece)
                 sent += len(piece)
         except (BrokenPipeError, ConnectionResetError):
