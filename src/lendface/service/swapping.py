@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import NoTargetFaceError
+from ..errors import NoTargetFaceError, OutputFormatError
 from ..media import EncodeOptions
 from ..pipeline.limits import Limits, TargetFacts
 from ..pipeline.parts import Parts, Watch
@@ -70,10 +70,20 @@ def frames_in(request: SwapJob | ScanJob, facts: TargetFacts) -> int:
     return max(1, round((end_s - (request.start_s or 0)) * facts.fps))
 
 
+WAYS = {"image": ("a picture", "jpg, png or webp"), "video": ("a film", "mp4, mov, mkv or webm")}
+
+
 def suffix_of(output: OutputRef, facts: TargetFacts) -> str:
-    """How the result's name ends: as asked for, or like the target where we can write that."""
+    """How the result's name ends: as asked for, or like the target where we can write that.
+
+    Raises OutputFormatError for a film as a picture, or the other way round.
+    """
     if output.container:
-        return f".{output.container}"
+        suffix = f".{output.container}"
+        if (suffix in IMAGE_SUFFIX.values()) != (facts.kind == "image"):
+            what, ways = WAYS[facts.kind]
+            raise OutputFormatError(f"the target is {what}, which is written as {ways}")
+        return suffix
     if facts.kind == "image":
         return IMAGE_SUFFIX.get(facts.container, ".png")
     return next((s for name, s in KEPT_CONTAINERS.items() if name == facts.container), ".mp4")

@@ -22,7 +22,7 @@ from ..net.datauri import is_data_uri, read_data_uri
 from ..net.fetch import fetch
 from ..pipeline import steps
 from ..pipeline.detect import Detected, FoundFace, LookedAt, cut_out, describe_face, detect, xywh
-from ..pipeline.limits import check_photo, check_target
+from ..pipeline.limits import check_photo, check_target, told_as
 from ..pipeline.parts import Parts, Progress, Watch
 from ..pipeline.steps import Rendition
 from ..pipeline.trackfile import load_scan
@@ -262,7 +262,8 @@ class JobWork:
         with self.office.database.writing() as connection:  # so that it stays while it is used
             self._keep_facts(connection, job, {"scan": place}, scan_key=place)
         if not self.office.blobs.exists(f"{place}/cast.json"):
-            self._scan_afresh(request, files, place, follow)
+            with told_as(TARGET_NAME):
+                self._scan_afresh(request, files, place, follow)
         cast = json.loads(b"".join(self.office.blobs.read(f"{place}/cast.json")))
         facts: dict[str, Any] = {"scan": place, "cast": cast}
         names: list[str] = []
