@@ -13,7 +13,7 @@ from ..errors import InternalError, JobTimeoutError
 from ..storage.tables import jobs, uploads, workers
 from ..version import __version__
 from . import uploads as files
-from .jobs import admit, end, lock_to_end, purge_files
+from .jobs import admit, admit_new, end, lock_to_end, purge_files
 from .office import DAY_MS, Office
 from .states import CANCELLED, FAILED, FINAL, LIVE, QUEUED, RUNNING, SUCCEEDED
 
@@ -239,4 +239,4 @@ class Housekeeping:
                 "changed_ms": self.office.now_ms(),
             }
             connection.execute(jobs.update().where(jobs.c.id == job_id).values(**changes))
-            admit(connection, self.office, job["client_id"])
+            admit_new(connection, self.office, job)

@@ -20,6 +20,7 @@ from .uploads import check_usable
 
 Row = Mapping[str, Any]
 SHORT = ("detect", "fetch")  # kinds that are over in a moment
+FAR = 1000  # places
 MIDDLE = 50  # priority of a job that asks for none
 
 
@@ -88,7 +89,7 @@ def submit_in(
     if wish.units:
         ledger.hold(connection, client_id, row["id"], wish.units, now_ms)
     audit.record(connection, "job.submitted", row["id"], client_id, {"kind": request.kind}, now_ms)
-    admit(connection, office, client_id)
+    admit_new(connection, office, row)
     return get_row(connection, row["id"])
 
 
@@ -114,34 +115,53 @@ def _check_room(connection: sa.Connection, office: Office) -> None:
 def admit(connection: sa.Connection, office: Office, client_id: str) -> int:
     """Give a client's next waiting jobs to the queue, as many as it may have running.
 
-    Short looks at files take nobody's place: somebody waits for them. Whoever ends a job calls
-    this in the same transaction, so a place never stays empty. Returns how many.
+    Short looks at files take nobody's place and need none, since somebody waits for them. Whoever
+    ends a job calls this in the same transaction, so a place never stays empty. Returns how many.
     """
     client = lock_row(connection, clients, client_id)
     limit = (client and client.max_running) or office.rules.max_running
-    is_own, is_short = jobs.c.client_id == client_id, jobs.c.kind.in_(SHORT)
+    is_own, is_long = jobs.c.client_id == client_id, jobs.c.kind.not_in(SHORT)
     busy = (
         sa.select(sa.func.count())
         .select_from(jobs)
-        .where(is_own, ~is_short, jobs.c.state.in_(LIVE), jobs.c.admitted_ms.is_not(None))
+        .where(is_own, is_long, jobs.c.state.in_(LIVE), jobs.c.admitted_ms.is_not(None))
     )
-    free = max(0, limit - connection.execute(busy).scalar_one())
-    next_jobs = (
+    free = limit - connection.execute(busy).scalar_one()
+    if free <= 0:  # which is so for nearly every job of a crowd
+        return 0
+    waiting = connection.execute(
         sa.select(jobs.c.id, jobs.c.run, jobs.c.priority)
-        .where(is_own, jobs.c.state == QUEUED, jobs.c.admitted_ms.is_(None))
+        .where(is_own, is_long, jobs.c.state == QUEUED, jobs.c.admitted_ms.is_(None))
         .order_by(jobs.c.priority, jobs.c.created_ms)
-    )
-    waiting = connection.execute(next_jobs.where(is_short)).all()
-    if free:
-        waiting += connection.execute(next_jobs.where(~is_short).limit(free)).all()
-    for job_id, run, priority in waiting:
-        connection.execute(
-            jobs.update().where(jobs.c.id == job_id).values(admitted_ms=office.now_ms())
-        )
-        office.queue.submit(
-            connection, job_id, run, priority=priority, render_queue=office.rules.render_queue
-        )
+        .limit(free)
+    ).all()
+    for job in waiting:
+        _give(connection, office, job)
     return len(waiting)
+
+
+def admit_new(connection: sa.Connection, office: Office, job: Row) -> None:
+    """A job that has just come to wait."""
+    if job["kind"] in SHORT:
+        row = connection.execute(
+            sa.select(jobs.c.id, jobs.c.run, jobs.c.priority).where(jobs.c.id == job["id"])
+        ).one()
+        _give(connection, office, row)
+    else:
+        admit(connection, office, job["client_id"])
+
+
+def _give(connection: sa.Connection, office: Office, job: sa.Row[Any]) -> None:
+    """To the queue."""
+    update = jobs.update().where(jobs.c.id == job.id)
+    connection.execute(update.values(admitted_ms=office.now_ms()))
+    office.queue.submit(
+        connection,
+        job.id,
+        job.run,
+        priority=job.priority,
+        render_queue=office.rules.render_queue,
+    )
 
 
 # Looking
@@ -272,16 +292,19 @@ def _eta_s(office: Office, job: Row, share: float) -> float | None:
 
 
 def _position(connection: sa.Connection, job: Row) -> int:
+    """Its place in the queue; beyond ``FAR`` nobody counts."""
     ahead = (
-        sa.select(sa.func.count())
+        sa.select(sa.literal(1))
         .select_from(jobs)
         .where(
             jobs.c.state == QUEUED,
             sa.tuple_(jobs.c.priority, jobs.c.created_ms, jobs.c.id)
             < (job["priority"], job["created_ms"], job["id"]),
         )
+        .limit(FAR)
     )
-    return connection.execute(ahead).scalar_one() + 1
+    count = sa.select(sa.func.count()).select_from(ahead.subquery())
+    return connection.execute(count).scalar_one() + 1
 
 
 def chunk_facts(office: Office, job: Row) -> list[Row]:
@@ -337,7 +360,7 @@ def retry(office: Office, client_id: str, job_id: str) -> Row:
             )
         )
         audit.record(connection, "job.retried", job_id, client_id, {}, now_ms)
-        admit(connection, office, client_id)
+        admit_new(connection, office, row)
     return get_job(office, client_id, job_id)
 
 

@@ -118,6 +118,7 @@ jobs = sa.Table(
     sa.UniqueConstraint("client_id", "idempotency_key"),
     sa.Index(None, "client_id", "created_ms"),
     sa.Index(None, "state", "priority", "created_ms"),
+    sa.Index(None, "client_id", "state", "admitted_ms"),
     sa.Index(None, "expires_ms"),
     sa.Index(None, "finished_ms"),
     sa.Index(None, "scan_key"),

@@ -121,6 +121,12 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_jobs_client_id_created_ms"), "jobs", ["client_id", "created_ms"], unique=False
     )
+    op.create_index(
+        op.f("ix_jobs_client_id_state_admitted_ms"),
+        "jobs",
+        ["client_id", "state", "admitted_ms"],
+        unique=False,
+    )
     op.create_index(op.f("ix_jobs_expires_ms"), "jobs", ["expires_ms"], unique=False)
     op.create_index(op.f("ix_jobs_finished_ms"), "jobs", ["finished_ms"], unique=False)
     op.create_index(op.f("ix_jobs_scan_key"), "jobs", ["scan_key"], unique=False)
