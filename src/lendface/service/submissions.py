@@ -83,6 +83,8 @@ def check_kept(job: Row) -> Row:
 
 def is_repeated(office: Office, client_id: str, key: str | None, request_hash: str) -> bool:
     """Whether there is such a job already. Raises IdempotencyMismatchError."""
+    if key is None:
+        return False
     with office.database.reading() as connection:
         return find_repeated(connection, client_id, key, request_hash) is not None
 

@@ -8,8 +8,9 @@ the library has the fix for lost pages (3.51.3, https://www.sqlite.org/changes.h
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import sqlalchemy as sa
@@ -148,6 +149,9 @@ class Database:
         if self.is_sqlite:
             _make_folder(Path(str(sa.make_url(self.url).database)).parent)
         self.engine = create_engine(self.url, pool_size=pool_size)
+        # SQLite lets whoever waits for its one lock sleep ever longer between looks. So the threads
+        # of a process queue here, and only processes wait for each other there.
+        self._one_writer = Lock() if self.is_sqlite else nullcontext()
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -156,7 +160,7 @@ class Database:
         Raises DatabaseError where the database cannot be reached, DiskFullError. A broken rule of
         a table stays SQLAlchemy's IntegrityError, for the caller to answer.
         """
-        with told_plainly(), self.engine.begin() as connection:
+        with told_plainly(), self._one_writer, self.engine.begin() as connection:
             yield connection
 
     @contextmanager
