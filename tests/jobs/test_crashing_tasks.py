@@ -29,24 +29,28 @@ def test_a_task_that_kills_its_worker_each_time_fails_its_job_alone(crew: Crew) 
 def test_tasks_beside_the_one_that_kills_the_worker_do_not_use_up_their_attempts(
     crew: Crew,
 ) -> None:
-    others = ["good", "fine"]
-    for job_id in others:
-        crew.order("hold", job_id, "fetch")
+    """Of the three lives the last is each one's own."""
+    others, everybody = ["good", "fine"], ["good", "fine", "bad"]
     crew.order("crash", "bad", "fetch")
-    control, _ = crew.start_both()
-    crew.submit(*others)
-    for job_id in others:
-        crew.until_begun(job_id, "fetch")
-    crew.submit("bad")
-    for life in range(2, DEATHS + 2):  # the others are in the middle of theirs in every life
-        assert control.wait() == -9
+    for job_id in everybody:
+        crew.order("hold", job_id, "fetch")
+    crew.submit(*everybody)
+    crew.start("render", "cpu")
+    for life in range(1, DEATHS):
         control = crew.start("control", *CONTROL)
-        if life == DEATHS:
-            crew.until(lambda: sum(crew.attempts(job_id, "fetch") for job_id in others) >= 5
-                       or crew.attempts("bad", "fetch") == DEATHS)  # fmt: skip
-            for job_id in others:
-                crew.lift("hold", job_id, "fetch")
-    crew.until_ended("bad", *others)
+        for job_id in everybody:
+            crew.until_begun(job_id, "fetch", times=life)
+        crew.lift("hold", "bad", "fetch")
+        assert control.wait() == -9
+        crew.order("hold", "bad", "fetch")
+    crew.lift("hold", "bad", "fetch")
+    control = crew.start("control", *CONTROL)
+    crew.until(lambda: any(crew.attempts(job_id, "fetch") == DEATHS for job_id in everybody))
+    for job_id in others:
+        crew.lift("hold", job_id, "fetch")
+    assert control.wait() == -9
+    control = crew.start("control", *CONTROL)
+    crew.until_ended(*everybody)
     assert crew.end_of("bad") == "worker_died"
     assert [crew.end_of(job_id) for job_id in others] == ["done", "done"]
     assert control.is_alive

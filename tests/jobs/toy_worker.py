@@ -76,13 +76,13 @@ class ToyWork:
 
     def perform(self, job_id: str, run: int, task: str, is_stopping: Callable[[], bool]) -> Any:
         self.write("begin", job_id, task)
+        self.hold(job_id, task, is_stopping)
         if self.toys.order("crash", job_id, task).exists():
             os.kill(os.getpid(), signal.SIGKILL)
         if self.toys.order("fail", job_id, task).exists():
             raise NoVideoError("clip.mp4")
         if self.toys.order("away", job_id, task).exists():
             raise StorageUnavailableError
-        self.hold(job_id, task, is_stopping)
         if task == "finish":
             self.end(job_id, "done")
         self.write("end", job_id, task)
