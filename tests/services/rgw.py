@@ -75,15 +75,24 @@ class Ceph:
         values = {"fsid": self._fsid, "root": root, "port": self._port, "mon_port": self._mon_port}
         (root / "ceph.conf").write_text(CONF.format(**values), encoding="utf-8")
 
-    def start(self) -> S3Server:
+        self.server = S3Server(f"http://127.0.0.1:{self._port}", *KEYS)
+
+    def start(self) -> None:
         self._start_monitor()
         self._start_object_daemon()
-        gateway = self._start("radosgw", "-f", "-n", "client.rgw")
-        endpoint = f"http://127.0.0.1:{self._port}"
-        self._wait_for(endpoint, gateway)
+        self.start_gateway()
         keys = (f"--access-key={KEYS[0]}", f"--secret={KEYS[1]}")
         self._run("radosgw-admin", "user", "create", "--uid=t", "--display-name=t", *keys)
-        return S3Server(endpoint, *KEYS)
+
+    def start_gateway(self) -> None:
+        """Waits until it answers. What was kept before is still there."""
+        self._gateway = self._start("radosgw", "-f", "-n", "client.rgw")
+        self._wait_for(self.server.endpoint, self._gateway)
+
+    def stop_gateway(self) -> None:
+        """Nobody answers there any more."""
+        self._gateway.kill()
+        self._gateway.wait()
 
     def stop(self) -> None:
         """At once: the object daemon does not end when asked, and nothing is worth keeping."""
@@ -154,20 +163,26 @@ def free_port() -> int:
 
 
 @contextmanager
-def run_rgw() -> Iterator[S3Server]:
+def run_ceph() -> Iterator[Ceph]:
     with tempfile.TemporaryDirectory(prefix="rgw-") as folder:
         ceph = Ceph(Path(folder))
         try:
-            yield ceph.start()
+            ceph.start()
+            yield ceph
         finally:
             ceph.stop()
 
 
 @pytest.fixture(scope="session")
-def rgw() -> Iterator[S3Server]:
+def ceph() -> Iterator[Ceph]:
     """Started once per test process. Without Ceph the test is skipped, but never in CI."""
     if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
         refuse = pytest.fail if os.environ.get("CI") else pytest.skip
         refuse(f"not installed: {', '.join(missing)} (Debian: radosgw ceph-mon ceph-osd)")
-    with run_rgw() as server:
-        yield server
+    with run_ceph() as ceph:
+        yield ceph
+
+
+@pytest.fixture(scope="session")
+def rgw(ceph: Ceph) -> S3Server:
+    return ceph.server

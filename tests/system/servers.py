@@ -196,7 +196,7 @@ def serving(
 def run_lendface(*words: str, told: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as said:
         return subprocess.Popen(
-            [sys.executable, "-m", "lendface", *words],
+            [sys.executable, "-m", "lendface.__main__", *words],
             env=dict(told),
             stdin=subprocess.DEVNULL,
             stdout=said,
