@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import anyio
 from fastapi import FastAPI
@@ -32,6 +33,14 @@ TOLD_HEADERS = (
     *("ETag", "Accept-Ranges", "Content-Range", "Content-Disposition"),
 )
 PREFLIGHT_S = 600
+THREADS = 6
+
+
+@asynccontextmanager
+async def few_threads(_app: FastAPI) -> AsyncIterator[None]:
+    """More threads than this would only keep each other from ending their transactions."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    yield
 
 
 def build_app(
@@ -56,6 +65,7 @@ def build_app(
     these under a path of ours, those at their vendor's.
     """
     app = FastAPI(
+        lifespan=few_threads,
         title="lendface",
         version=__version__,
         docs_url=None,

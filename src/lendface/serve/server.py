@@ -24,6 +24,8 @@ from .logs import set_up_logs
 
 log = logging.getLogger("lendface.server")
 
+SWITCH_S = 0.0005
+
 
 def serve(settings: Settings, *, with_workers: bool, say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; then let requests and running chunks end.
@@ -52,6 +54,9 @@ def serve(settings: Settings, *, with_workers: bool, say: Callable[[str], None])
         )
     )
     supervisor.start()
+    # A transaction is many short calls, and between them a thread waits for its turn: the default
+    # of 5 ms would make one of half a second where many requests come at once.
+    sys.setswitchinterval(SWITCH_S)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _already_heard)
     try:
