@@ -11,10 +11,11 @@ def test_a_cancelled_jobs_tasks_leave_the_queue_and_the_running_one_ends(crew: C
     crew.start_both()
     crew.submit("a")
     crew.until_begun("a", "chunk/0")
-    crew.order("unwanted", "a")
+    waits(crew, "a", "chunk/2")
     crew.durable.cancel("a", 1)
     waiting = "workflow_uuid IN ('task/a/1/chunk/1', 'task/a/1/chunk/2')"
     assert crew.rows("status", waiting) == [("CANCELLED",)] * 2
+    crew.order("unwanted", "a")
     crew.until(lambda: crew.count("render", "stopped", "a", "chunk/0"))
     assert not crew.durable.is_at("a", 1)
     crew.submit("b")
