@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from make_media import Sound, make_video
+from peak_memory import PEAK_MIB
 
-COPY = """
-import resource, sys
+COPY = (
+    PEAK_MIB
+    + """
+import sys
 from pathlib import Path
 import numpy as np
 from lendface.engine.types import Box, Patch
 from lendface.media import EncodeOptions, open_video, open_writer, prefetch
-
-def peak_mib():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 patch = Patch(Box(700, 300, 1200, 800), np.full((500, 500, 3), 99, "f4"), np.ones((500, 500), "f4"))
 source, target = map(Path, sys.argv[1:])
@@ -30,6 +30,7 @@ with open_video(source) as reader, open_writer(target, reader, EncodeOptions()) 
             early = peak_mib()
 print(early, peak_mib())
 """
+)
 
 
 @pytest.mark.slow

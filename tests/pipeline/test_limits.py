@@ -38,6 +38,7 @@ from lendface.media.inspection import Bounds, inspect_film
 from lendface.media.picture_size import read_picture_size
 from lendface.pipeline.limits import Limits, check_photo, check_target
 from make_media import Sound, make_video
+from peak_memory import PEAK_MIB
 from people import read_person, write_photo, write_sound
 
 USUAL = Limits(
@@ -265,13 +266,15 @@ def giant_film(path: Path, size_wh: tuple[int, int] = (8192, 4608)) -> Path:
     return path
 
 
-MEASURE = """
+MEASURE = (
+    PEAK_MIB
+    + """
 import json, resource, sys
 from pathlib import Path
 from lendface.errors import MediaError
 from lendface.pipeline.limits import Limits, check_target
 limits = Limits(max_pixels=1920 * 1080, max_frames=100_000, max_duration_s=3600)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_mib()
 told = []
 for path in sys.argv[1:]:
     try:
@@ -281,9 +284,9 @@ for path in sys.argv[1:]:
         told.append(error.code)
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     told.append(child // 1024)
-grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(json.dumps([told, grown // 1024]))
+print(json.dumps([told, peak_mib() - before]))
 """
+)
 
 
 def test_memory_bombs_stay_small(tmp_path: Path) -> None:
