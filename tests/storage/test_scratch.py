@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from full_disk import largest_file
-from lendface.errors import DiskFullError, ScratchFullError
+from lendface.errors import DiskFullError, ExecutorTakenError, ScratchFullError
 from lendface.storage.disk import opened, write_all
 from lendface.storage.scratch import Scratch
 
@@ -70,10 +70,21 @@ def test_what_a_dead_worker_left_goes_at_the_start(scratch: Scratch, root: Path)
             pass
         (root / "of the operator").touch()
         never_closed.pop_all()
-    Scratch(root, 30)
+    scratch.close()
+    Scratch(root, 30).close()
     assert sorted(path.name for path in root.iterdir()) == ["copies", "files", "of the operator"]
     assert list((root / "files").iterdir()) == []
     assert kept(root) == 0
+
+
+def test_a_second_worker_of_the_name_is_refused_and_takes_nothing_away(
+    scratch: Scratch, root: Path
+) -> None:
+    with scratch.new_file() as path, scratch.copy("a", 10, Filler()) as copy:
+        with pytest.raises(ExecutorTakenError, match="a worker named worker-1 is already running"):
+            Scratch(root, 30)
+        assert path.exists()
+        assert copy.exists()
 
 
 # Copies

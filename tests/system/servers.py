@@ -22,8 +22,8 @@ from lendface.serve.server import posts_of
 from lendface.settings import Settings
 
 STEP_S = 0.02
-READY_S = 60.0  # deadlines, for a machine that others use; never waited for where all is well
-DONE_S = 120.0
+READY_S = 180.0  # deadlines, for a machine that others use; never waited for where all is well
+DONE_S = 300.0
 QUICK = {
     "LENDFACE_WORKERS": "1",
     "LENDFACE_POLL_S": "0.1",

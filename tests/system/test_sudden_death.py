@@ -16,7 +16,15 @@ import pytest
 from system.backstage import Backstage, backstage
 from system.conftest import Admit
 from system.receivers import Receiver, receiving
-from system.servers import Server, children, open_files, serving, until
+from system.servers import (
+    READY_S,
+    Server,
+    children,
+    open_files,
+    run_lendface,
+    serving,
+    until,
+)
 from system.visitors import Visitor, new_visitor
 
 pytestmark = pytest.mark.services
@@ -104,6 +112,34 @@ def test_a_job_survives(site: Site, admit: Admit, stage: str, victim: str) -> No
     job = kill_at(site, visitor, stage, victim)
     revive(site.server, victim)
     visitor.succeeded(job)
+    ended_right(site.back, site.receiver, visitor, {job: site.right})
+
+
+def test_a_server_that_is_told_to_stop_ends_what_it_began(site: Site, admit: Admit) -> None:
+    """The chunk that runs is rendered to its end, and none is begun twice."""
+    visitor = admit(site.back)
+    job = site.submit(visitor)
+    site.back.until_task(job, "chunk/1")
+    assert site.server.stop() == 0
+    assert not site.server.workers()
+    rows = site.back.tasks(job)
+    assert {row["state"] for row in rows.values()} == {"done"}
+    site.server.start()
+    visitor.succeeded(job)
+    assert {row["attempts"] for row in site.back.tasks(job).values()} == {1}
+    ended_right(site.back, site.receiver, visitor, {job: site.right})
+
+
+def test_a_second_worker_of_a_name_is_refused_and_disturbs_nobody(site: Site, admit: Admit) -> None:
+    visitor = admit(site.back)
+    job = site.submit(visitor)
+    site.back.until_task(job, "chunk/0")
+    words = ("work", "--queue", "cpu", "--executor", "local-cpu-0")
+    second = run_lendface(*words, told=site.server.environment, log=site.server.log)
+    assert second.wait(READY_S) != 0
+    assert "[executor_taken]" in site.server.story()
+    visitor.succeeded(job)
+    assert {row["attempts"] for row in site.back.tasks(job).values()} == {1}
     ended_right(site.back, site.receiver, visitor, {job: site.right})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ScratchFullError
+from ..errors import ExecutorTakenError, ScratchFullError
 from .disk import make_folder, opened, storing
 
 
@@ -28,14 +29,17 @@ class Copy:
 
 
 class Scratch:
-    """Temporary files below ``root``, which belongs to this process alone.
+    """Temporary files below ``root``, which belongs to this process alone until it ends.
 
     What an earlier process left in it goes at once. ``max_bytes`` is how much the kept copies may
     take; those not used for longest go first, those in use never. For many threads at once.
     """
 
     def __init__(self, root: Path, max_bytes: int) -> None:
+        """``root`` is named after the worker. Raises ExecutorTakenError while another process uses
+        it, DiskFullError, StorageUnavailableError."""
         self._max_bytes = max_bytes
+        self._held = _hold(root)
         self._files, self._kept = root / "files", root / "copies"
         self._changed = threading.Condition()
         self._copies: OrderedDict[str, Copy] = OrderedDict()  # the one used last is at the end
@@ -44,6 +48,10 @@ class Scratch:
                 if folder.exists():
                     shutil.rmtree(folder)
                 make_folder(folder)
+
+    def close(self) -> None:
+        """Leave the folder to others; what is in it stays."""
+        os.close(self._held)
 
     @contextmanager
     def new_file(self, suffix: str = "") -> Iterator[Path]:
@@ -109,6 +117,19 @@ class Scratch:
             copy = self._copies.pop(name)
             copy.path.unlink(missing_ok=True)
             over -= copy.size
+
+
+def _hold(root: Path) -> int:
+    """A descriptor by which the folder is ours."""
+    with storing():
+        make_folder(root)
+        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise ExecutorTakenError(root.name) from None
+    return descriptor
 
 
 def _file_name(name: str) -> str:
