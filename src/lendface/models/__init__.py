@@ -5,6 +5,7 @@ from .blendshapes import Blendshapes
 from .canonical import load_topology
 from .catalog import CATALOG, ModelSpec, get_spec, licence_text, load_bytes
 from .facemesh import FaceMesh
+from .faceres import Faceres
 from .hands import Hands
 from .kit import ModelKit, load_kit
 from .session import RuntimeOptions, Session, offered_providers, open_session
@@ -18,6 +19,7 @@ __all__ = [
     "BlazeFace",
     "Blendshapes",
     "FaceMesh",
+    "Faceres",
     "Hands",
     "ModelKit",
     "ModelSpec",

