@@ -1,0 +1,75 @@
+"""Expression weights compared: how far off, and when."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lendface.engine.types import Floats
+from lendface.models.blendshapes import NAMES
+from lendface.quality.expression import (
+    ACTS,
+    Series,
+    act,
+    correlation,
+    expression_error,
+    is_acted,
+    lag_frames,
+)
+
+
+def weights(**shown: float) -> Floats:
+    return np.float32([shown.get(name, 0.0) for name in NAMES])
+
+
+def talking(count: int = 60) -> Series:
+    """An opening and closing mouth without a steady beat."""
+    steps = np.random.default_rng(3).normal(size=count + 10)
+    return np.convolve(steps, np.ones(4) / 4, "valid")[:count] * 0.1 + 0.3
+
+
+def test_every_act_names_weights_that_the_net_has() -> None:
+    for parts, least in ACTS.values():
+        assert set(parts) <= set(NAMES)
+        assert 0 < least < 0.2
+
+
+def test_the_error_is_the_mean_over_the_expressions_without_the_neutral_one() -> None:
+    assert expression_error(weights(), weights(jawOpen=0.51)) == pytest.approx(0.01)
+    assert expression_error(weights(), weights(_neutral=1.0)) == 0
+
+
+def test_a_blink_is_the_mean_of_both_eyes() -> None:
+    assert act(weights(eyeBlinkLeft=0.8, eyeBlinkRight=0.4), "blink") == pytest.approx(0.6)
+
+
+def test_a_weaker_copy_of_a_motion_correlates_fully() -> None:
+    assert correlation(talking(), 0.2 + 0.5 * talking()) == pytest.approx(1)
+
+
+def test_frames_without_a_face_are_left_out() -> None:
+    output = talking()
+    output[10:20] = np.nan
+    assert correlation(talking(), output) == pytest.approx(1)
+
+
+def test_a_still_output_has_no_correlation() -> None:
+    assert correlation(talking(), np.full(60, 0.2)) is None
+    assert correlation(talking()[:5], talking()[:5]) is None
+
+
+@pytest.mark.parametrize("late", [-3, -1, 0, 2, 5])
+def test_the_lag_is_how_many_frames_the_output_is_late(late: int) -> None:
+    film = talking(80)
+    target, output = film[10:70], film[10 - late : 70 - late]
+    assert lag_frames(target, output) == late
+
+
+def test_a_closed_mouth_has_no_lag() -> None:
+    assert lag_frames(np.zeros(40), np.zeros(40)) is None
+
+
+def test_only_a_target_that_acts_is_followed() -> None:
+    assert is_acted(talking(), "jaw")
+    assert not is_acted(np.full(60, 0.1), "jaw")
+    assert not is_acted(np.full(60, np.nan), "jaw")
