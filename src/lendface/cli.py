@@ -6,8 +6,6 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -17,12 +15,13 @@ import typer
 from typer.exceptions import TyperException
 
 from . import cli_keys, cli_server, cli_webhooks
+from .cli_engine import JsonOption, Provider, ProviderOption, following, load
 from .cli_errors import print_json, reporting, tell_error
 from .errors import BadOptionError, OutputExistsError
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .app import Pair, Parts, Scan, SwapReport, Trim, Watch, Who
+    from .app import Pair, Scan, SwapReport, Trim, Who
 
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
@@ -48,22 +47,6 @@ class Codec(StrEnum):
     av1 = "av1"
 
 
-class Provider(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    openvino = "openvino"
-    cuda = "cuda"
-    tensorrt = "tensorrt"
-    coreml = "coreml"
-
-
-ProviderOption = Annotated[
-    Provider,
-    typer.Option(help="What the networks run on; an error if it does not load, never a fallback."),
-]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object; no progress, errors as JSON too.")
-]
 StartOption = Annotated[
     str | None, typer.Option("--start", help="Begin here: seconds, or [HH:]MM:SS[.fff].")
 ]
@@ -112,6 +95,13 @@ PresetOption = Annotated[str | None, typer.Option(help="The encoder's speed pres
 ShapeOption = Annotated[
     float, typer.Option(min=0, max=1, help="How far the face takes the source's shape.")
 ]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        help="Tell what was swapped and show the worst seconds: a page (.html) or a new folder.",
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite the output.")]
 
 
@@ -131,6 +121,7 @@ def swap(
     quality: QualityOption = None,
     preset: PresetOption = None,
     shape: ShapeOption = 0.8,
+    report_to: ReportOption = None,
     provider: ProviderOption = Provider.cpu,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -158,13 +149,19 @@ def swap(
         )
         if request.output.exists() and not force:
             raise OutputExistsError(request.output.name)
+        if report_to:
+            from .pipeline.swap_report import check_report, write_report
+
+            check_report(report_to, force)
         parts = load(provider, shape)
         with following(as_json) as watch:
             report = swap_files(request, parts, watch)
+        if report_to:
+            write_report(report_to, request, report, parts.scanner.topology)
         if as_json:
-            print_json(describe_report(report))
+            print_json(describe_report(report, report_to))
         else:
-            tell_report(report)
+            tell_report(report, report_to)
 
 
 @app.command(no_args_is_help=True)
@@ -363,33 +360,13 @@ def default_output(target: Path) -> Path:
     return Path(f"{target.stem}.swapped{kept}")
 
 
-def load(provider: Provider, shape: float = 0.8) -> Parts:
-    from .app import RuntimeOptions, build
-
-    return build(RuntimeOptions(provider=provider.value), shape)
-
-
 # What is told
 
 
-@contextmanager
-def following(as_json: bool) -> Iterator[Watch]:
-    """Shows progress: a bar with ETA on a terminal, plain lines elsewhere, nothing with JSON."""
-    from .app import Watch
-    from .progress import Bars, Lines
-
-    if as_json:
-        yield Watch()
-    elif sys.stderr.isatty():
-        with Bars() as bars:
-            yield Watch(bars.show)
-    else:
-        yield Watch(Lines().show)
-
-
-def describe_report(report: SwapReport) -> dict[str, Any]:
+def describe_report(report: SwapReport, report_to: Path | None) -> dict[str, Any]:
     return {
         "output": str(report.output),
+        **({"report": str(report_to)} if report_to else {}),
         "frames": report.frames,
         "cast_size": report.cast_size,
         "faces": [
@@ -402,7 +379,7 @@ def describe_report(report: SwapReport) -> dict[str, Any]:
     }
 
 
-def tell_report(report: SwapReport) -> None:
+def tell_report(report: SwapReport, report_to: Path | None) -> None:
     for warning in report.warnings:
         typer.echo(f"warning: {warning}", err=True)
     for person in report.people:
@@ -414,6 +391,8 @@ def tell_report(report: SwapReport) -> None:
     rate = report.frames / max(total, 1e-9)
     typer.echo(f"{report.frames} frames in {total:.1f} s ({rate:.1f} frames/s, {report.provider})")
     typer.echo(str(report.output))
+    if report_to:
+        typer.echo(str(report_to))
 
 
 def tell_cast(found: Scan) -> None:
