@@ -219,6 +219,12 @@ class MediaBadCodecError(MediaError):
 # What is kept between the steps of a job
 
 
+class BadMeasurementsError(MediaError):
+    """A file of measurements, or a list of pairs to measure, cannot be used."""
+
+    code = "bad_measurements"
+
+
 class ScanFileError(LendfaceError):
     """A kept scan is not whole, or not one of ours; nothing of it was used."""
 
