@@ -12,7 +12,7 @@ from .sheet import Sheet
 from .surface import EYE_DISTANCE_UV
 from .texture import Texture
 
-CHROMA_KEPT = 0.7  # of the skin's own colour detail; features keep all of theirs
+PALEST = 0.2  # of the colour of what is told against skin that stays under the palest light
 BRIGHT_LIMIT = (2.0, 0.25)  # times the target's own bright detail; never less than, log
 DARK_LIMIT = 4.0  # times the bright limit
 RIM_DEPTH = (0.06, 0.26)  # eye distances from the rim that are compared with the target
@@ -32,10 +32,11 @@ def paint_skin(
     ``depth`` (h, w) eye distances from the rim.
     """
     texels = _sample(texture, sheet, eye_px)
-    is_feature, is_lip = np.clip(2 * texels[..., 3:], 0, 1), np.clip(2 * texels[..., 3:] - 1, 0, 1)
+    is_feature = np.clip(2 * texels[..., 3:], 0, 1)
     inside = sheet.is_inner & (depth > 0.1)
     limit = _bright_limit(luma_of(own - slow), inside)
-    painted = slow + _calmed(texels[..., :3], limit, is_feature, is_lip)
+    saturation = _saturation(slow[inside], texture.tone)
+    painted = slow + _calmed(texels[..., :3], limit, is_feature, saturation)
     painted += _rim_tone(own - painted, sheet, depth, eye_px)
     return from_log(painted - _burnt(painted, _brightest(own, inside)))
 
@@ -68,18 +69,30 @@ def _bright_limit(luma_detail: Floats, where: Array) -> float:
     )
 
 
-def _calmed(detail: Floats, limit: float, is_feature: Floats, is_lip: Floats) -> Floats:
+def _saturation(slow: Floats, tone: Floats) -> float:
+    """How much of the detail's colour, which is told against skin, is left in this film.
+
+    Where skin itself has lost its colour, in a graded or dim picture, a brow as far from it in
+    colour as in the photo would be blue, lips magenta and a blush orange. ``slow`` (n, 3) and
+    ``tone`` (3,) are log colours.
+    """
+    if not len(slow):
+        return 1.0
+    now, then = (float(np.ptp(colour)) for colour in (slow.mean(0), tone))
+    return float(np.clip(now / max(then, 1e-3), PALEST, 1))
+
+
+def _calmed(detail: Floats, limit: float, is_feature: Floats, saturation: float) -> Floats:
     """Highlights and shadows of the source's own light pressed to what the target shows.
 
-    Features stay as dark as they are, and lips as red; a highlight is pressed everywhere.
+    Features stay as dark as they are; a highlight is pressed everywhere.
     """
     luma = luma_of(detail)[..., None]
     shade = np.minimum(luma, 0)
     bright = limit * np.tanh(np.maximum(luma, 0) / limit)
     dark = DARK_LIMIT * limit * np.tanh(shade / (DARK_LIMIT * limit))
     dark += is_feature * (shade - dark)
-    chroma = CHROMA_KEPT + (1 - CHROMA_KEPT) * is_lip
-    return bright + dark + chroma * (detail - luma)
+    return bright + dark + saturation * (detail - luma)
 
 
 def _brightest(own: Floats, where: Array) -> float:

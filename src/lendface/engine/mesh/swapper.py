@@ -14,6 +14,7 @@ import numpy as np
 
 from ..geometry import eye_distance_px
 from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
+from .adapt import adapt_texture
 from .light import spread_light, to_log
 from .occlusion import hair_cover, hands_cover
 from .pixelwise import luma_of, smoothstep
@@ -54,6 +55,7 @@ class MeshSwapper:
 
     def prepare(self, source: SourceFace, person: Track) -> Look:
         texture = build_texture(self.topology, source.portraits)
+        texture = adapt_texture(self.topology, texture, None)
         own = neutral_shape(self.topology, [p.mesh.landmarks_xyz for p in source.portraits])
         shift = ShapeShift(self.topology).between(person.shape, own)
         openings = np.mean([eye_openings(p.mesh.landmarks_xyz) for p in source.portraits], axis=0)

@@ -35,6 +35,7 @@ class Texture:
 
     mips: tuple[Floats, ...]  # (side, side, 4), each half as large as the one before; the fourth
     # says what a texel is: 0 skin, 0.5 brow, lash or beard, 1 lip, soft between
+    tone: Floats  # (3,) mean log colour of the light that was taken out: skin in its own light
 
     @property
     def side(self) -> int:
@@ -47,6 +48,7 @@ class _Layer:
 
     detail: Floats  # (side, side, 3)
     weight: Floats  # (side, side) 0 where it shows no skin of this person
+    tone: Floats  # (3,) mean log colour of its light
 
 
 def build_texture(topology: Topology, portraits: tuple[Portrait, ...]) -> Texture:
@@ -58,7 +60,8 @@ def build_texture(topology: Topology, portraits: tuple[Portrait, ...]) -> Textur
     detail = sum(layer.detail * layer.weight[..., None] for layer in layers)
     detail = detail / np.maximum(total, 1e-6)[..., None]
     filled = _fill(surface, detail.astype(np.float32), np.clip(total, 0, 1))
-    return Texture(_mips(np.dstack([filled, _features(surface, filled)])))
+    tone = np.mean([layer.tone for layer in layers], axis=0).astype(np.float32)
+    return Texture(make_mips(np.dstack([filled, _features(surface, filled)])), tone)
 
 
 @lru_cache(maxsize=4)
@@ -77,7 +80,7 @@ def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
     own = surface.is_face & ~_foreign(surface, detail) & ~_teeth(surface, detail)
     near = cv2.GaussianBlur(own.astype(np.float32), (0, 0), surface.sigma_px(0.06))
     sure = smoothstep(near, 0.5, 1.0) * own * seen
-    return _Layer(detail, sure.astype(np.float32))
+    return _Layer(detail, sure.astype(np.float32), light.mean((0, 1)))
 
 
 def _unwrap(surface: Surface, picture: Picture, landmarks_xyz: Floats) -> Floats:
@@ -180,7 +183,8 @@ def _push_pull(values: Floats, weight: Floats) -> Floats:
     return values * weight[..., None] + behind * (1 - weight[..., None])
 
 
-def _mips(detail: Floats) -> tuple[Floats, ...]:
+def make_mips(detail: Floats) -> tuple[Floats, ...]:
+    """Each half as large as the one before, down to 32 texels."""
     mips = [np.ascontiguousarray(detail, np.float32)]
     while mips[-1].shape[0] > 32:
         mips.append(cv2.pyrDown(mips[-1]))

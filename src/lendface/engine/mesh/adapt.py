@@ -1,0 +1,110 @@
+"""The source's detail held to what the target's own skin shows.
+
+Light on dark or old skin, on hard-lit or glossy skin, leaves far more contrast and colour in the
+detail than the target's face has under its light: painted on as it is it looks like make-up. So
+each band of the detail is weakened, never strengthened, until skin is about as uneven as the
+target's. Brows, lashes, beard and lips keep theirs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from ..types import Array, Floats
+from .pixelwise import luma_of
+from .surface import Surface
+from .texture import Texture, make_mips, surface_of
+from .topology import Topology
+
+MEASURED_SIDE = 128
+BAND_EDGES = (0.06, 0.16)  # sigmas in eye distances that part pores, creases and slow shading
+BEARD = 0.3  # log luma off plain skin, from which on it is none
+SLACK = 1.2  # times the target's own unevenness that looks natural
+LEAST_LUMA = (0.6, 0.4, 0.35)  # of a band that always stays: what makes the person
+LEAST_COLOUR = (0.4, 0.25, 0.2)
+USUAL = ((0.019, 0.037, 0.060), (0.0045, 0.0065, 0.011))  # median over people; luma, colour
+
+
+@dataclass(frozen=True)
+class Unevenness:
+    """How far skin is from plain, for each band from fine to slow: mean sizes, log units."""
+
+    luma: tuple[float, ...]
+    colour: tuple[float, ...]
+
+
+def adapt_texture(topology: Topology, texture: Texture, own: Floats | None) -> Texture:
+    """The texture as the target's skin can bear it.
+
+    ``own`` (side, side, 3): the target's own log detail over the texture square, or None where
+    nothing of it is known; then the source's stays as it is.
+    """
+    if own is None:
+        return texture
+    surface = surface_of(topology, texture.side)
+    detail, marks = texture.mips[0][..., :3], texture.mips[0][..., 3]
+    is_feature = np.clip(2 * marks, 0, 1)
+    wanted = unevenness_of(topology, own)
+    given = unevenness_of(topology, detail, is_feature)
+    luma = luma_of(detail)
+    new_luma, new_colour = np.zeros_like(luma), np.zeros_like(detail)
+    bands = zip(_bands(surface, luma), _bands(surface, detail - luma[..., None]), strict=True)
+    for k, (band, colour) in enumerate(bands):
+        share = _share(wanted.luma[k], given.luma[k], LEAST_LUMA[k])
+        colour_share = min(_share(wanted.colour[k], given.colour[k], LEAST_COLOUR[k]), share)
+        new_luma += band * (share + (1 - share) * is_feature)
+        new_colour += colour * (colour_share + (1 - colour_share) * is_feature)[..., None]
+    return Texture(make_mips(np.dstack([new_luma[..., None] + new_colour, marks])), texture.tone)
+
+
+def unevenness_of(
+    topology: Topology, detail: Floats, is_feature: Floats | None = None
+) -> Unevenness:
+    """Of a log detail (side, side, 3); ``is_feature`` (side, side) 0..1 is left out."""
+    size = (MEASURED_SIDE, MEASURED_SIDE)
+    small = cv2.resize(detail.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    surface, luma = surface_of(topology, MEASURED_SIDE), luma_of(small)
+    if is_feature is None:
+        skin = surface.skin & (np.abs(luma) < BEARD)
+    else:
+        skin = surface.skin & (cv2.resize(is_feature, size, interpolation=cv2.INTER_AREA) < 0.2)
+    if not skin.any():
+        return Unevenness(*USUAL)
+    colour = small - luma[..., None]
+    return Unevenness(
+        tuple(_mean_size(band, skin) for band in _bands(surface, luma)),
+        tuple(_mean_size(band, skin) for band in _bands(surface, colour)),
+    )
+
+
+def _mean_size(band: Floats, where: Array) -> float:
+    return float(np.mean(np.abs(band[where])))
+
+
+def _share(wanted: float, given: float, least: float) -> float:
+    return float(np.clip(SLACK * wanted / max(given, 1e-4), least, 1))
+
+
+def _bands(surface: Surface, values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Fine, middle and slow part of (side, side) or (side, side, k), which add up to it."""
+    fine, slow = (_soft(surface, values, edge) for edge in BAND_EDGES)
+    return values - fine, fine - slow, slow
+
+
+def _soft(surface: Surface, values: Floats, eye_distances: float) -> Floats:
+    """A mean over the face alone: what lies outside of it is no skin."""
+    sigma = surface.sigma_px(eye_distances)
+    face, support = _support(surface, sigma)
+    if values.ndim == 3:
+        face, support = face[..., None], support[..., None]
+    return cv2.GaussianBlur(values * face, (0, 0), sigma) / support
+
+
+@lru_cache(maxsize=8)
+def _support(surface: Surface, sigma: float) -> tuple[Floats, Floats]:
+    face = surface.is_face.astype(np.float32)
+    return face, np.maximum(cv2.GaussianBlur(face, (0, 0), sigma), 1e-3)
