@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 from ..storage.tables import audit
 
+ADD = audit.insert()
+
 
 def record(
     connection: sa.Connection,
@@ -23,12 +25,5 @@ def record(
     ``action`` is a thing and what befell it, such as ``key.revoked``; ``subject`` is that thing's
     id, ``client_id`` whose it is. ``detail`` is neither secret nor personal.
     """
-    connection.execute(
-        audit.insert().values(
-            at_ms=now_ms,
-            client_id=client_id,
-            action=action,
-            subject=subject,
-            detail=dict(detail),
-        )
-    )
+    row = {"at_ms": now_ms, "client_id": client_id, "action": action, "subject": subject}
+    connection.execute(ADD, {**row, "detail": dict(detail)})

@@ -23,6 +23,28 @@ SHORT = ("detect", "fetch")  # kinds that are over in a moment
 FAR = 1000  # places
 MIDDLE = 50  # priority of a job that asks for none
 
+NEW: Row = {column.name: None for column in jobs.columns}
+
+# Statements of every submission, made once: to make one takes longer than to carry it out.
+_is_own = jobs.c.client_id == sa.bindparam("client_id")
+_is_long = jobs.c.kind.not_in(SHORT)
+_is_meant = jobs.c.id == sa.bindparam("job_id")
+_at_the_door = sa.select(jobs.c.id, jobs.c.run, jobs.c.priority)
+REPEATED = sa.select(jobs).where(_is_own, jobs.c.idempotency_key == sa.bindparam("key"))
+COUNT_WAITING = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state == QUEUED)
+COUNT_BUSY = (
+    sa.select(sa.func.count())
+    .select_from(jobs)
+    .where(_is_own, _is_long, jobs.c.state.in_(LIVE), jobs.c.admitted_ms.is_not(None))
+)
+NEXT = (
+    _at_the_door.where(_is_own, _is_long, jobs.c.state == QUEUED, jobs.c.admitted_ms.is_(None))
+    .order_by(jobs.c.priority, jobs.c.created_ms)
+    .limit(sa.bindparam("free"))
+)
+WAITING = _at_the_door.where(_is_meant)
+ADMIT = jobs.update().where(_is_meant).values(admitted_ms=sa.bindparam("now_ms"))
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -44,28 +66,36 @@ def submit(office: Office, client_id: str, request: JobRequest, wish: Wish = Wis
     The same idempotency key gives the same job again. Raises NotFoundError, UploadMissingError,
     IdempotencyMismatchError, ServerBusyError, and QuotaExceededError for a wish with units.
     """
+    request_hash = digest(dump_request(request))
     with office.database.writing() as connection:
-        return submit_in(connection, office, client_id, request, wish)
+        client = lock_client(connection, client_id)
+        if earlier := find_repeated(connection, client_id, wish.idempotency_key, request_hash):
+            return earlier
+        return add_job(connection, office, client, request, wish, request_hash)
 
 
-def submit_in(
+def lock_client(connection: sa.Connection, client_id: str) -> sa.Row[Any]:
+    """Raises NotFoundError."""
+    client = lock_row(connection, clients, client_id)
+    if client is None:
+        raise NotFoundError("client")
+    return client
+
+
+def add_job(
     connection: sa.Connection,
     office: Office,
-    client_id: str,
+    client: sa.Row[Any],
     request: JobRequest,
     wish: Wish,
-    request_hash: str | None = None,
+    request_hash: str,
 ) -> Row:
-    """``submit`` in the caller's transaction. ``request_hash`` is of the request as it came."""
-    values = dump_request(request)
-    request_hash = request_hash or digest(values)
-    lock_row(connection, clients, client_id)
-    if earlier := find_repeated(connection, client_id, wish.idempotency_key, request_hash):
-        return earlier
+    """A new job of a client who is locked. ``request_hash`` is of the request as it came."""
+    client_id = client.id
     check_usable(connection, office, client_id, request.uploads)
     _check_room(connection, office)
     now_ms = office.now_ms()
-    row = {
+    row = NEW | {
         "id": new_id(now_ms),
         "client_id": client_id,
         "api": wish.api,
@@ -74,7 +104,7 @@ def submit_in(
         "state": QUEUED.value,
         "stage": QUEUED.value,
         "run": 1,
-        "request": values,
+        "request": dump_request(request),
         "notes": dict(wish.notes),
         "priority": wish.priority,
         "idempotency_key": wish.idempotency_key,
@@ -85,12 +115,13 @@ def submit_in(
         "changed_ms": now_ms,
         "expires_ms": now_ms + (wish.keep_ms or office.rules.keep_ms),
     }
-    connection.execute(jobs.insert().values(**row))
+    connection.execute(jobs.insert(), row)
     if wish.units:
         ledger.hold(connection, client_id, row["id"], wish.units, now_ms)
     audit.record(connection, "job.submitted", row["id"], client_id, {"kind": request.kind}, now_ms)
-    admit_new(connection, office, row)
-    return get_row(connection, row["id"])
+    if row["id"] in _admit_new(connection, office, client, row):
+        row["admitted_ms"] = now_ms
+    return row
 
 
 def find_repeated(
@@ -99,16 +130,17 @@ def find_repeated(
     """The job an idempotency key was used for. Raises IdempotencyMismatchError."""
     if key is None:
         return None
-    query = sa.select(jobs).where(jobs.c.client_id == client_id, jobs.c.idempotency_key == key)
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(REPEATED, {"client_id": client_id, "key": key}).mappings().first()
     if row is not None and row["request_hash"] != request_hash:
         raise IdempotencyMismatchError
     return row
 
 
 def _check_room(connection: sa.Connection, office: Office) -> None:
-    waiting = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state == QUEUED)
-    if connection.execute(waiting).scalar_one() >= office.rules.max_queued:
+    def count_free() -> int:
+        return office.rules.max_queued - connection.execute(COUNT_WAITING).scalar_one()
+
+    if not office.crowd.take(office.now_ms(), count_free):
         raise ServerBusyError
 
 
@@ -118,43 +150,39 @@ def admit(connection: sa.Connection, office: Office, client_id: str) -> int:
     Short looks at files take nobody's place and need none, since somebody waits for them. Whoever
     ends a job calls this in the same transaction, so a place never stays empty. Returns how many.
     """
-    client = lock_row(connection, clients, client_id)
-    limit = (client and client.max_running) or office.rules.max_running
-    is_own, is_long = jobs.c.client_id == client_id, jobs.c.kind.not_in(SHORT)
-    busy = (
-        sa.select(sa.func.count())
-        .select_from(jobs)
-        .where(is_own, is_long, jobs.c.state.in_(LIVE), jobs.c.admitted_ms.is_not(None))
-    )
-    free = limit - connection.execute(busy).scalar_one()
+    return len(_admit(connection, office, lock_client(connection, client_id)))
+
+
+def _admit(connection: sa.Connection, office: Office, client: sa.Row[Any]) -> set[str]:
+    limit = client.max_running or office.rules.max_running
+    whose = {"client_id": client.id}
+    free = limit - connection.execute(COUNT_BUSY, whose).scalar_one()
     if free <= 0:  # which is so for nearly every job of a crowd
-        return 0
-    waiting = connection.execute(
-        sa.select(jobs.c.id, jobs.c.run, jobs.c.priority)
-        .where(is_own, is_long, jobs.c.state == QUEUED, jobs.c.admitted_ms.is_(None))
-        .order_by(jobs.c.priority, jobs.c.created_ms)
-        .limit(free)
-    ).all()
+        return set()
+    waiting = connection.execute(NEXT, whose | {"free": free}).all()
     for job in waiting:
         _give(connection, office, job)
-    return len(waiting)
+    return {job.id for job in waiting}
 
 
 def admit_new(connection: sa.Connection, office: Office, job: Row) -> None:
-    """A job that has just come to wait."""
-    if job["kind"] in SHORT:
-        row = connection.execute(
-            sa.select(jobs.c.id, jobs.c.run, jobs.c.priority).where(jobs.c.id == job["id"])
-        ).one()
-        _give(connection, office, row)
-    else:
-        admit(connection, office, job["client_id"])
+    """A job that has come to wait again."""
+    _admit_new(connection, office, lock_client(connection, job["client_id"]), job)
+
+
+def _admit_new(
+    connection: sa.Connection, office: Office, client: sa.Row[Any], job: Row
+) -> set[str]:
+    """The ids of those that were given to the queue."""
+    if job["kind"] not in SHORT:
+        return _admit(connection, office, client)
+    _give(connection, office, connection.execute(WAITING, {"job_id": job["id"]}).one())
+    return {job["id"]}
 
 
 def _give(connection: sa.Connection, office: Office, job: sa.Row[Any]) -> None:
     """To the queue."""
-    update = jobs.update().where(jobs.c.id == job.id)
-    connection.execute(update.values(admitted_ms=office.now_ms()))
+    connection.execute(ADMIT, {"job_id": job.id, "now_ms": office.now_ms()})
     office.queue.submit(
         connection,
         job.id,
@@ -248,17 +276,27 @@ class JobProgress:
 
 SCAN_SHARE = 0.25  # of a swap's time, roughly, on a processor
 AFTER_SCAN = ("render", "join", "finish")
+DONE_OF = sa.select(tasks.c.name, tasks.c.frames_done, tasks.c.frames_total).where(
+    tasks.c.job_id == sa.bindparam("job_id"), tasks.c.run == sa.bindparam("run")
+)
+_place = [jobs.c[name] for name in ("priority", "created_ms", "id")]
+_is_ahead = sa.tuple_(*_place) < sa.tuple_(*(sa.bindparam(c.name, type_=c.type) for c in _place))
+_ahead = sa.select(sa.literal(1)).where(jobs.c.state == QUEUED, _is_ahead).limit(FAR)
+COUNT_AHEAD = sa.select(sa.func.count()).select_from(_ahead.subquery())
 
 
 def progress_of(office: Office, job: Row) -> JobProgress:
     """From the notes its workers make."""
     with office.database.reading() as connection:
-        rows = connection.execute(
-            sa.select(tasks.c.name, tasks.c.frames_done, tasks.c.frames_total).where(
-                tasks.c.job_id == job["id"], tasks.c.run == job["run"]
-            )
-        ).all()
-        position = _position(connection, job) if job["state"] == QUEUED else None
+        return progress_in(connection, office, job)
+
+
+def progress_in(connection: sa.Connection, office: Office, job: Row) -> JobProgress:
+    """``progress_of`` in the caller's transaction."""
+    if job["state"] == QUEUED:  # the first task that begins makes it run
+        position = _position(connection, job)
+        return JobProgress(job["stage"], 0, job["frames_total"], 0.0, None, position)
+    rows = connection.execute(DONE_OF, {"job_id": job["id"], "run": job["run"]}).all()
     stage = job["stage"]
     total = job["frames_total"]
     scanned = sum(done for name, done, _ in rows if name == "scan")
@@ -272,7 +310,7 @@ def progress_of(office: Office, job: Row) -> JobProgress:
         frames_total=total,
         share=share,
         eta_s=_eta_s(office, job, share),
-        queue_position=position,
+        queue_position=None,
     )
 
 
@@ -293,18 +331,8 @@ def _eta_s(office: Office, job: Row, share: float) -> float | None:
 
 def _position(connection: sa.Connection, job: Row) -> int:
     """Its place in the queue; beyond ``FAR`` nobody counts."""
-    ahead = (
-        sa.select(sa.literal(1))
-        .select_from(jobs)
-        .where(
-            jobs.c.state == QUEUED,
-            sa.tuple_(jobs.c.priority, jobs.c.created_ms, jobs.c.id)
-            < (job["priority"], job["created_ms"], job["id"]),
-        )
-        .limit(FAR)
-    )
-    count = sa.select(sa.func.count()).select_from(ahead.subquery())
-    return connection.execute(count).scalar_one() + 1
+    place = {name: job[name] for name in ("priority", "created_ms", "id")}
+    return connection.execute(COUNT_AHEAD, place).scalar_one() + 1
 
 
 def chunk_facts(office: Office, job: Row) -> list[Row]:

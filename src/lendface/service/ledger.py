@@ -19,6 +19,12 @@ from ..storage.tables import clients, ledger
 
 HOLD, CHARGE, GRANT = "hold", "charge", "grant"
 
+SUMS = (
+    sa.select(ledger.c.reason, sa.func.sum(ledger.c.units))
+    .where(ledger.c.client_id == sa.bindparam("client_id"))
+    .group_by(ledger.c.reason)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Balance:
@@ -66,7 +72,7 @@ def hold(connection: sa.Connection, client_id: str, job_id: str, units: int, now
     if earlier is not None and (earlier.reason != HOLD or -earlier.units == units):
         return
     held = 0 if earlier is None else -earlier.units
-    left = _balance(connection, client).left
+    left = left_of(connection, client)
     if left is not None and units > max(0, left + held):
         raise QuotaExceededError(units, max(0, left + held))
     if earlier is None:
@@ -105,6 +111,11 @@ def balance(connection: sa.Connection, client_id: str) -> Balance:
     return _balance(connection, _get_client(connection, client_id))
 
 
+def left_of(connection: sa.Connection, client: sa.Row[Any]) -> int | None:
+    """What a client whose row is at hand may still use; None where there is no end of it."""
+    return None if client.quota_units is None else _balance(connection, client).left
+
+
 def history(
     connection: sa.Connection, client_id: str, limit: int = 20, before: int | None = None
 ) -> Page:
@@ -130,11 +141,7 @@ def _get_client(connection: sa.Connection, client_id: str) -> sa.Row[Any]:
 
 
 def _balance(connection: sa.Connection, client: sa.Row[Any]) -> Balance:
-    sums = connection.execute(
-        sa.select(ledger.c.reason, sa.func.sum(ledger.c.units))
-        .where(ledger.c.client_id == client.id)
-        .group_by(ledger.c.reason)
-    ).all()
+    sums = connection.execute(SUMS, {"client_id": client.id}).all()
     units_by_reason = {reason: int(units) for reason, units in sums}
     grants = units_by_reason.get(GRANT, 0)
     return Balance(

@@ -17,6 +17,7 @@ from ..pipeline.limits import Limits
 from ..storage.blobs import Blobs
 from ..storage.database import Database
 from ..storage.signing import SignedRequest
+from .crowd import Crowd
 from .sealing import Sealer
 
 DAY_MS = 24 * 3600 * 1000
@@ -147,6 +148,7 @@ class Office:
     rules: Rules
     now_ms: Callable[[], int]
     forms: Mapping[str, MessageForm] = field(default_factory=dict)  # by api
+    crowd: Crowd = field(default_factory=Crowd)
 
     @property
     def now_s(self) -> float:

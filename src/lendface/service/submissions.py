@@ -11,10 +11,8 @@ import sqlalchemy as sa
 from ..errors import JobDeletedError, QuotaExceededError
 from ..net.datauri import read_data_uri
 from ..net.guard import check_url
-from ..storage.database import lock_row
-from ..storage.tables import clients
 from . import ledger
-from .jobs import Wish, find_repeated, submit_in
+from .jobs import JobProgress, Wish, add_job, find_repeated, lock_client, progress_in
 from .office import Office
 from .requests import JobRequest, SwapJob
 from .uploads import declare_copy, declare_url
@@ -64,21 +62,45 @@ def submit_new(
     is made. Raises what ``jobs.submit`` raises, what ``make`` raises, QuotaExceededError where no
     unit is left, JobDeletedError.
     """
-    with office.database.writing() as connection:
-        lock_row(connection, clients, client_id)
-        if earlier := find_repeated(connection, client_id, wish.idempotency_key, request_hash):
-            return check_kept(earlier)
-        request = make(Intake(connection, office, client_id))
-        if isinstance(request, SwapJob):
-            check_units(connection, client_id)
-        return submit_in(connection, office, client_id, request, wish, request_hash)
+    return submit_placed(office, client_id, request_hash, make, wish).job
 
 
-def check_kept(job: Row) -> Row:
+@dataclass(frozen=True)
+class Placed:
+    """A job, and where it stands."""
+
+    job: Row
+    progress: JobProgress
+
+
+def submit_placed(
+    office: Office,
+    client_id: str,
+    request_hash: str,
+    make: Callable[[Intake], JobRequest],
+    wish: Wish,
+) -> Placed:
+    """``submit_new``, and what it would take another transaction to ask."""
+
+    def submit(connection: sa.Connection) -> Placed:
+        client = lock_client(connection, client_id)
+        job = find_repeated(connection, client_id, wish.idempotency_key, request_hash)
+        if job is not None:
+            check_kept(job)
+        else:
+            request = make(Intake(connection, office, client_id))
+            if isinstance(request, SwapJob):
+                check_units(connection, client)
+            job = add_job(connection, office, client, request, wish, request_hash)
+        return Placed(job, progress_in(connection, office, job))
+
+    return office.database.write_together(submit)
+
+
+def check_kept(job: Row) -> None:
     """Raises JobDeletedError: a late copy of a request must not bring a job back."""
     if job["deleted_ms"] is not None:
         raise JobDeletedError
-    return job
 
 
 def is_repeated(office: Office, client_id: str, key: str | None, request_hash: str) -> bool:
@@ -89,8 +111,8 @@ def is_repeated(office: Office, client_id: str, key: str | None, request_hash: s
         return find_repeated(connection, client_id, key, request_hash) is not None
 
 
-def check_units(connection: sa.Connection, client_id: str) -> None:
+def check_units(connection: sa.Connection, client: sa.Row[Any]) -> None:
     """A job that certainly cannot be paid is not begun. Raises QuotaExceededError."""
-    left = ledger.balance(connection, client_id).left
+    left = ledger.left_of(connection, client)
     if left is not None and left < 1:
         raise QuotaExceededError(1, max(0, left))

@@ -25,6 +25,13 @@ TYPES = ("image/", "video/", "application/octet-stream")
 
 Row = Mapping[str, Any]
 
+THEIRS = sa.select(
+    *(uploads.c[name] for name in ("id", "state", "expires_ms", "url", "blob_key"))
+).where(
+    uploads.c.id.in_(sa.bindparam("ids", expanding=True)),
+    uploads.c.client_id == sa.bindparam("client_id"),
+)
+
 
 @dataclass(frozen=True)
 class Declared:
@@ -120,8 +127,10 @@ def check_usable(
     connection: sa.Connection, office: Office, client_id: str, upload_ids: tuple[str, ...]
 ) -> None:
     """Whether a job may be made of these. Raises NotFoundError, UploadMissingError."""
+    wanted = {"ids": upload_ids, "client_id": client_id}
+    row_by_id = {row["id"]: row for row in connection.execute(THEIRS, wanted).mappings()}
     for upload_id in upload_ids:
-        row = find_upload(connection, client_id, upload_id)
+        row = row_by_id.get(upload_id)
         if row is None or row["state"] == DELETED or row["expires_ms"] <= office.now_ms():
             raise NotFoundError("upload")
         if row["state"] == FAILED:

@@ -7,20 +7,24 @@ the library has the fix for lost pages (3.51.3, https://www.sqlite.org/changes.h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from ..errors import BadOptionError, DatabaseError, DiskFullError
+from .together import Together
 
 WAL_IS_SAFE = (3, 51, 3)
 BUSY_MS = 30_000
 SWITCH_TRIES = 100
+
+T = TypeVar("T")
 
 
 def sqlite_module() -> Any:
@@ -152,6 +156,8 @@ class Database:
         # SQLite lets whoever waits for its one lock sleep ever longer between looks. So the threads
         # of a process queue here, and only processes wait for each other there.
         self._one_writer = Lock() if self.is_sqlite else nullcontext()
+        self._readers = self.engine.execution_options(**self._reading)
+        self._together = Together(self.engine)
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -166,8 +172,27 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One consistent look; it never waits for writers. Raises DatabaseError."""
-        with told_plainly(), self.engine.connect() as connection:
-            yield connection.execution_options(**self._reading)
+        with told_plainly(), self._readers.connect() as connection:
+            yield connection
+
+    def write_together(self, work: Callable[[sa.Connection], T]) -> T:
+        """Do ``work`` in a transaction that others who want to write at this moment may share.
+
+        On SQLite, where they would wait for each other, and each for the disk. Whoever comes first
+        does the work of all who wait, each in a savepoint: what one fails at is undone for that one
+        alone. Nobody is answered before everything is on the disk.
+
+        Raises what ``work`` raises, and what ``writing`` does.
+        """
+        if not self.is_sqlite:
+            with self.writing() as connection:
+                return work(connection)
+        with told_plainly():
+            turn = self._together.join(work)
+            with self._one_writer:
+                if not turn.is_over:
+                    self._together.take_turns()
+            return turn.outcome()
 
     @property
     def _reading(self) -> dict[str, Any]:
@@ -218,6 +243,10 @@ def lock_row(connection: sa.Connection, table: sa.Table, row_id: str) -> sa.Row[
     without that, two transactions that each add one and then ask for the lock would wait for
     each other for ever.
     """
-    return connection.execute(
-        sa.select(table).where(table.c.id == row_id).with_for_update(key_share=True)
-    ).first()
+    return connection.execute(_locking(table), {"row_id": row_id}).first()
+
+
+@cache
+def _locking(table: sa.Table) -> sa.Select[Any]:
+    is_meant = table.c.id == sa.bindparam("row_id")
+    return sa.select(table).where(is_meant).with_for_update(key_share=True)

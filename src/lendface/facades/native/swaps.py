@@ -12,7 +12,7 @@ from ...service import jobs
 from ...service.office import Office
 from ...service.requests import JobRequest, digest, load_request
 from ...service.scans import take_portrait
-from ...service.submissions import Intake, is_repeated, submit_new
+from ...service.submissions import Intake, is_repeated, submit_placed
 from .documented import problems, with_body
 from .incoming import Caller, Desk, IdempotencyKey, PathId
 from .orders import wish_of
@@ -46,13 +46,13 @@ def create_swap(
     """
     wish = wish_of(office, body, idempotency_key)
     request_hash = digest(["swap", body.model_dump(mode="json")])
-    portraits: Portraits = {}
-    if not is_repeated(office, client.id, idempotency_key, request_hash):
-        portraits = take_portraits(office, client.id, body)
-    job = submit_new(
+    wanted, portraits = portraits_of(body), {}
+    if wanted and not is_repeated(office, client.id, idempotency_key, request_hash):
+        portraits = take_portraits(office, client.id, wanted)
+    placed = submit_placed(
         office, client.id, request_hash, lambda intake: to_request(body, intake, portraits), wish
     )
-    return swap_view(job, progress_for(office, job))
+    return swap_view(placed.job, placed.progress)
 
 
 @router.get("/swaps/{swap_id}", responses=problems(404))
@@ -63,13 +63,17 @@ def get_swap(swap_id: PathId, office: Desk, client: Caller) -> Swap:
     return swap_view(job, progress_for(office, job))
 
 
-def take_portraits(office: Office, client_id: str, body: NewSwap) -> Portraits:
-    """Copies of the portraits which the pairs take from scans; each once."""
-    wanted = {
+def portraits_of(body: NewSwap) -> set[tuple[str, int]]:
+    """Which the pairs take from scans; each once."""
+    return {
         (pair.source.scan_id, pair.source.face)
         for pair in body.pairs
         if isinstance(pair.source, ByScan)
     }
+
+
+def take_portraits(office: Office, client_id: str, wanted: set[tuple[str, int]]) -> Portraits:
+    """Copies of them."""
     return {(scan, face): take_portrait(office, client_id, scan, face) for scan, face in wanted}
 
 
