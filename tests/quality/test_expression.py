@@ -40,7 +40,14 @@ def test_the_error_is_the_mean_over_the_expressions_without_the_neutral_one() ->
 
 
 def test_a_blink_is_the_mean_of_both_eyes() -> None:
-    assert act(weights(eyeBlinkLeft=0.8, eyeBlinkRight=0.4), "blink") == pytest.approx(0.6)
+    shown = weights(eyeBlinkLeft=0.8, eyeBlinkRight=0.4)
+    assert act("blink", shown, np.zeros((478, 3), np.float32)) == pytest.approx(0.6)
+
+
+def test_the_gap_of_the_lips_is_told_in_heights_of_the_face() -> None:
+    face = np.zeros((478, 3), np.float32)
+    face[[10, 13, 14, 152], 1] = [0, 70, 80, 100]
+    assert act("lips", weights(), face) == pytest.approx(0.1)
 
 
 def test_a_weaker_copy_of_a_motion_correlates_fully() -> None:

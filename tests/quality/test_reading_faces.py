@@ -15,10 +15,12 @@ from lendface.engine.types import Floats, Pixels
 from lendface.pipeline.parts import Parts
 from lendface.quality.faces import (
     IRISES,
+    angle_deg,
     face_height_px,
     gaze_error,
     landmark_error,
-    pose_error_deg,
+    pose_errors_deg,
+    rotation_between,
     turn_deg,
 )
 from lendface.quality.reading import FaceReader, FaceReading
@@ -64,7 +66,7 @@ def test_a_face_is_like_itself_in_everything(straight: FaceReading) -> None:
     points = straight.landmarks_xyz
     assert gaze_error(points, points) == 0
     assert landmark_error(points, points) == 0
-    assert pose_error_deg(straight.pose, straight.pose) == pytest.approx(0, abs=0.05)
+    assert angle_deg(rotation_between(straight.pose, straight.pose)) == pytest.approx(0, abs=0.05)
 
 
 def test_a_gaze_moved_by_a_tenth_of_the_eye_is_an_error_of_a_tenth(straight: FaceReading) -> None:
@@ -85,9 +87,16 @@ def test_closed_eyes_have_no_gaze(straight: FaceReading) -> None:
     assert gaze_error(shut, straight.landmarks_xyz) is None
 
 
-def test_the_pose_error_is_the_angle_between_two_heads() -> None:
-    assert pose_error_deg(rotated(10), rotated(-5)) == pytest.approx(15, abs=0.01)
+def test_the_angle_between_two_heads_is_told_in_degrees() -> None:
+    assert angle_deg(rotation_between(rotated(10), rotated(-5))) == pytest.approx(15, abs=0.01)
     assert turn_deg(rotated(-40)) == pytest.approx(40, abs=0.01)
+
+
+def test_what_all_frames_have_in_common_is_no_pose_error() -> None:
+    turns = [rotation_between(rotated(a), rotated(a + 6 + e)) for a, e in ((0, 1), (9, -1))]
+    errors, constant = pose_errors_deg(turns)
+    assert errors == pytest.approx([1, 1], abs=0.02)
+    assert constant == pytest.approx(6, abs=0.02)
 
 
 def test_a_portrait_looks_into_the_camera(straight: FaceReading) -> None:
@@ -105,11 +114,12 @@ def test_a_tilted_picture_reads_as_the_same_person_and_face(
 ) -> None:
     pixels = read_person("P003")
     middle = (pixels.shape[1] / 2, pixels.shape[0] / 2)
-    turn = cv2.getRotationMatrix2D(middle, 4, 1)
-    tilted = read(reader, parts, "P003", cv2.warpAffine(pixels, turn, pixels.shape[1::-1]))
+    by_four = cv2.getRotationMatrix2D(middle, 4, 1)
+    tilted = read(reader, parts, "P003", cv2.warpAffine(pixels, by_four, pixels.shape[1::-1]))
     assert straight.embedding @ tilted.embedding > 0.9
     assert np.linalg.norm(straight.descriptor - tilted.descriptor) < 0.25
-    assert pose_error_deg(straight.pose, tilted.pose) == pytest.approx(4, abs=0.7)
+    turn = rotation_between(straight.pose, tilted.pose)
+    assert angle_deg(turn) == pytest.approx(4, abs=0.7)
     assert gaze_error(straight.landmarks_xyz, tilted.landmarks_xyz) == pytest.approx(0, abs=0.03)
 
 

@@ -17,13 +17,14 @@ MOST_LAG = 5  # frames
 LEAST_PAIRS = 8  # frames below which a correlation says nothing
 CERTAIN = 0.002  # of correlation by which another lag must be better to count
 
-# What is followed in time: the weights whose mean it is, and how much it must vary in the target
-# (standard deviation) to be an act and not the net's own unrest.
+# What is followed in time: the weights whose mean it is (none: the gap of the lips), and how much
+# it must vary in the target (standard deviation) to be an act and not the net's own unrest.
 ACTS: Mapping[str, tuple[tuple[str, ...], float]] = MappingProxyType(
     {
         "jaw": (("jawOpen",), 0.02),
         "blink": (("eyeBlinkLeft", "eyeBlinkRight"), 0.05),
         "smile": (("mouthSmileLeft", "mouthSmileRight"), 0.03),
+        "lips": ((), 0.006),
     }
 )
 _INDEX = {name: index for index, name in enumerate(NAMES)}
@@ -34,9 +35,22 @@ def expression_error(target: Floats, output: Floats) -> float:
     return float(np.abs(output[1:] - target[1:]).mean())
 
 
-def act(blendshapes: Floats, name: str) -> float:
-    """How much of an act of ``ACTS`` a face shows, 0..1, from its weights (52,)."""
-    return float(np.mean([blendshapes[_INDEX[part]] for part in ACTS[name][0]]))
+def act(name: str, blendshapes: Floats, landmarks_xyz: Floats) -> float:
+    """How much of an act of ``ACTS`` a face shows, from its weights (52,) or its landmarks."""
+    parts, _ = ACTS[name]
+    if not parts:
+        return lip_gap(landmarks_xyz)
+    return float(np.mean([blendshapes[_INDEX[part]] for part in parts]))
+
+
+def lip_gap(landmarks_xyz: Floats) -> float:
+    """The way between the inner lips over the height of the face, from landmarks (478, 3).
+
+    The weights tell an opening mouth from its shape too, which a swap may change for good
+    reason; this is the opening itself.
+    """
+    upper, lower, top, chin = landmarks_xyz[[13, 14, 10, 152]]
+    return float(np.linalg.norm(upper - lower) / max(float(np.linalg.norm(top - chin)), 1e-6))
 
 
 def is_acted(target: Series, name: str) -> bool:

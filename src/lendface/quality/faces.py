@@ -56,13 +56,39 @@ def _gaze(landmarks_xyz: Floats, eye: int) -> Floats:
     return np.float32([place @ along, place @ np.float32([-along[1], along[0]])])
 
 
-def pose_error_deg(target: Pose, output: Pose) -> float:
-    """The angle of the rotation that takes one head to the other, degrees 0..180.
+def rotation_between(target: Pose, output: Pose) -> Floats:
+    """(3, 3) the rotation that takes the target's head to the output's, in the picture's axes."""
+    return output.rotation.astype(np.float64) @ target.rotation.T
 
-    Huynh, "Metrics for 3D rotations", 2009, the sixth.
+
+def angle_deg(rotation: Floats) -> float:
+    """How far a rotation (3, 3) turns, degrees 0..180.
+
+    Huynh, "Metrics for 3D rotations: comparison and analysis", 2009, the sixth.
     """
-    between = output.rotation.astype(np.float64) @ target.rotation.T
-    return math.degrees(math.acos(float(np.clip((np.trace(between) - 1) / 2, -1, 1))))
+    return math.degrees(math.acos(float(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))
+
+
+def mean_rotation(rotations: Sequence[Floats]) -> Floats:
+    """(3, 3) the rotation that is nearest to all of them in the mean square of their entries.
+
+    Hartley, Trumpf, Dai and Li, "Rotation averaging", 2013, the chordal mean.
+    """
+    u, _, vt = np.linalg.svd(np.sum(rotations, axis=0))
+    return u * [1, 1, np.sign(np.linalg.det(u @ vt))] @ vt
+
+
+def pose_errors_deg(rotations: Sequence[Floats]) -> tuple[list[float], float]:
+    """Head pose error in each frame of one person, and the constant that was taken out of it.
+
+    ``rotations`` (3, 3) each take the target's head to the output's. The net tells pose from
+    depth, and depth from the looks of a face: another beard or nose reads a few degrees up or
+    down, in each frame the same, though every landmark stays (a plain paste of the source's
+    photo shows it too). So the mean rotation over the film is taken out as the new identity's,
+    and told beside.
+    """
+    constant = mean_rotation(rotations)
+    return [angle_deg(rotation @ constant.T) for rotation in rotations], angle_deg(constant)
 
 
 def turn_deg(pose: Pose) -> float:

@@ -143,6 +143,15 @@ _ALL = (
         "how many frames the output's mouth is early or late",
     ),
     Figure(
+        "lips_correlation",
+        "lip opening",
+        "correlation",
+        "higher",
+        "film",
+        None,
+        "correlation in time of the gap between the lips themselves, whatever their shape",
+    ),
+    Figure(
         "blink_correlation",
         "blinks",
         "correlation",
@@ -185,7 +194,17 @@ _ALL = (
         "lower",
         "mean",
         (None, 1.5),
-        "angle between the head's rotation in the output and in the target",
+        "angle between the head's rotation in the output and in the target, without the constant "
+        "part that the new identity has",
+    ),
+    Figure(
+        "pose_offset",
+        "head pose offset",
+        "degrees",
+        "lower",
+        "film",
+        None,
+        "that constant part: another beard or nose reads a few degrees up or down",
     ),
     Figure(
         "landmark_error",

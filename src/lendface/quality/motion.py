@@ -22,18 +22,20 @@ class Motion:
 
     def see(self, index: int, track_id: int, target: FaceReading, output: FaceReading) -> None:
         for name in ACTS:
-            pair = act(target.blendshapes, name), act(output.blendshapes, name)
-            self._acts[track_id, name][index] = pair
+            own, new = (act(name, r.blendshapes, r.landmarks_xyz) for r in (target, output))
+            self._acts[track_id, name][index] = own, new
 
     def figures(self) -> dict[str, float]:
         """Correlations (of several people their mean, by frames) and the largest lags."""
         found: dict[str, float] = {}
         for name in ACTS:
             acted = [pair for pair in self._series(name) if is_acted(pair[0], name)]
-            told = [(correlation(*pair), len(pair[0])) for pair in acted]
-            values = [(value, weight) for value, weight in told if value is not None]
-            if values:
-                found[f"{name}_correlation"] = float(np.average(*zip(*values, strict=True)))
+            told = [
+                (value, len(pair[0])) for pair in acted if (value := correlation(*pair)) is not None
+            ]
+            if told:
+                values, weights = zip(*told, strict=True)
+                found[f"{name}_correlation"] = float(np.average(values, weights=weights))
             if name in LAGS and self._stride == 1:
                 lags = [lag for pair in acted if (lag := lag_frames(*pair)) is not None]
                 if lags:
