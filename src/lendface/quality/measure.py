@@ -86,7 +86,7 @@ def measure_files(
     opened = open_target(target, Trim()).as_target()
     scan = scan_target(opened, judge.parts, watch)
     timing = timing_of(target, output)
-    chosen = faces or changed_people(opened, scan, output, timing)
+    chosen = faces or changed_people(opened, target, scan, output, timing)
     case = open_case(target, [pair_of(sources, chosen)], judge, people=people, scan=scan)
     return measure(case, output, judge, options, watch, timing)
 
@@ -117,9 +117,13 @@ def measure(
 
 
 def changed_people(
-    target: Target, scan: Scan, output: Path, timing: Timing | None
+    target: Target, path: Path, scan: Scan, output: Path, timing: Timing | None = None
 ) -> tuple[int, ...]:
-    """Whose faces differ in most of a few frames; nobody where the output is the target."""
+    """Whose faces differ in most of a few frames; nobody where the output is the target.
+
+    ``path`` is the target's file; ``timing`` is worked out where it is not given.
+    """
+    timing = timing or timing_of(path, output)
     frames = sorted(scan.tracks.places)
     places = np.linspace(0, len(frames) - 1, min(CHANGE_LOOKS, len(frames))).astype(int)
     wanted = {frames[place] for place in places}
