@@ -13,6 +13,7 @@ from lendface.engine.types import Array, Floats
 
 SIDE_PX = 160  # of the square that is compared: 1.5 times the face
 SOFT_SIGMA = 1.0  # pixels of that square; grain is not flicker
+EDGE_PX = 2  # of it that are left out at the outline, where the blur brings in the outside
 RESIDUAL_FLOOR = 0.25  # Lab; less is rounding
 LOST_FROM = 12.0  # Lab: where the target itself differs this much, the flow has lost its way
 LEAST_SHARE = 0.5  # of the face that the flow has to explain
@@ -123,6 +124,7 @@ def _inside(oval_xy: Floats, crop_to_picture: Floats, shape: tuple[int, ...]) ->
     """(SIDE_PX, SIDE_PX) bool: inside the face and inside the picture."""
     mask = np.zeros((SIDE_PX, SIDE_PX), np.uint8)
     cv2.fillPoly(mask, [np.rint(oval_xy).astype(np.int32)], 1)
+    mask = cv2.erode(mask, np.ones((3, 3), np.uint8), iterations=EDGE_PX)
     picture = np.ones(shape[:2], np.uint8)
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     return (mask & cv2.warpAffine(picture, crop_to_picture, (SIDE_PX, SIDE_PX), flags=flags)) > 0

@@ -35,9 +35,9 @@ def sharpness_ratio(
     (468 or more, 2 or 3) are the target's in their pixels. Sharpness is the share of the
     differences between neighbours that a blur of 9 pixels takes away (one minus the blur metric
     of Crete, Dolmiere, Ladret and Nicolas, 2007). As a share it does not ask how much there is to
-    see: a smooth cheek in place of a beard is not less sharp. A blur by a Gaussian of 0.7 pixels
-    gives about 0.85, of 1 pixel 0.76. Strong noise raises it; read ``grain_ratio`` beside it.
-    None where less than 64 pixels can be judged.
+    see: a smooth cheek in place of a beard is not less sharp. On film, a blur by a Gaussian of 0.7
+    pixels gives about 0.85, of 1 pixel 0.76. Noise raises it; read ``grain_ratio`` beside it. None
+    where less than 64 pixels can be judged.
     """
     inner = inner_face(landmarks, target.shape[:2], eye_px)
     if int(inner.sum()) < LEAST_PIXELS:

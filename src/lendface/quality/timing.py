@@ -174,8 +174,9 @@ def read_sound(path: Path, start_s: Fraction) -> Array | None:
 
 def _unlikeness(target: FrameTimes, output: FrameTimes, shift: Fraction) -> float:
     """Mean difference of the pictures at the start when the output is shifted; may be endless."""
-    pairs = match_times(target.times_s, [time + shift for time in output.times_s[:HEAD]])
-    seen = [(own, new) for own, new in pairs if own < HEAD]
+    few = 2 * HEAD  # so that the last of the head is not matched for want of a nearer one
+    pairs = match_times(target.times_s[:few], [time + shift for time in output.times_s[:few]])
+    seen = [(own, new) for own, new in pairs if max(own, new) < HEAD]
     differences = [_unlike(target.heads[own], output.heads[new]) for own, new in seen]
     return float(np.mean(differences)) if differences else np.inf
 
