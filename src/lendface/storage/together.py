@@ -20,6 +20,10 @@ class Turn(Generic[T]):
         self._fault: BaseException | None = None
         self.is_over = False  # for good or bad, and on the disk
 
+    def take_alone(self, connection: sa.Connection) -> None:
+        """In a transaction of its own. Raises what the work raises."""
+        self._value = self._work(connection)
+
     def take(self, connection: sa.Connection) -> None:
         """In a savepoint: where the work fails it is undone, and nothing else.
 
@@ -75,8 +79,11 @@ class Together:
             turns, self._waiting = self._waiting, []
         try:
             with self._engine.begin() as connection:
-                for turn in turns:
-                    turn.take(connection)
+                if len(turns) == 1:
+                    turns[0].take_alone(connection)
+                else:
+                    for turn in turns:
+                        turn.take(connection)
         except BaseException as fault:
             for turn in turns:
                 turn.fail(fault)

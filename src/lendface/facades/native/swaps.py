@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from ...errors import BadOptionError, NotFoundError
 from ...service import jobs
@@ -29,17 +29,19 @@ from .schemas import (
     Reference,
     Swap,
 )
-from .views import progress_for, swap_view
+from .views import as_json, progress_for, swap_view
 
 router = APIRouter(tags=["swaps"])
 
 Portraits = Mapping[tuple[str, int], str]  # upload ids by scan and face
 
 
-@router.post("/swaps", status_code=202, responses=with_body(402, 404, 409, 410))
+@router.post(
+    "/swaps", status_code=202, response_model=Swap, responses=with_body(402, 404, 409, 410)
+)
 def create_swap(
     body: NewSwap, office: Desk, client: Caller, idempotency_key: IdempotencyKey = None
-) -> Swap:
+) -> Response:
     """Queue a swap. Files by URL are fetched by the job itself.
 
     402: no unit is left. It is not 429, for waiting brings no more of them.
@@ -52,7 +54,7 @@ def create_swap(
     placed = submit_placed(
         office, client.id, request_hash, lambda intake: to_request(body, intake, portraits), wish
     )
-    return swap_view(placed.job, placed.progress)
+    return as_json(swap_view(placed.job, placed.progress), 202)
 
 
 @router.get("/swaps/{swap_id}", responses=problems(404))
