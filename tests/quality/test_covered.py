@@ -49,6 +49,12 @@ def test_the_share_that_was_painted_over_is_told(picture: np.ndarray) -> None:
     assert change == pytest.approx(0.25, abs=0.04)
 
 
+def test_a_change_just_beside_a_hand_is_none(picture: np.ndarray) -> None:
+    mask = drawn_mask((SQUARE,), SHAPE, ORIGIN)
+    output = np.where(mask[..., None], picture, picture - 60)
+    assert covered_change(picture, np.float32(output), mask) == 0
+
+
 def test_what_an_encoder_does_is_no_painting_over(picture: np.ndarray) -> None:
     mask = drawn_mask((SQUARE,), SHAPE, ORIGIN)
     done, data = cv2.imencode(".jpg", picture[..., ::-1].astype(np.uint8))
