@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from .pipeline.parts import Progress
 
 LINE_EVERY_S = 5.0
-TITLES = {"clip": "making a clip", "scan": "looking for faces", "render": "swapping"}
+TITLES = {
+    "clip": "making a clip",
+    "scan": "looking for faces",
+    "render": "swapping",
+    "measure": "measuring",
+}
 
 
 class Bars:

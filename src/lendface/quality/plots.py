@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 
 from ..engine.types import Array, Pixels
+from .figures import FIGURES, Figure
+from .types import Measured
 
 WIDTH_PX, STRIP_PX, HEAD_PX, FOOT_PX = 1120, 118, 34, 30
 LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX = 76, 16, 26, 10  # around the field of a strip
@@ -26,6 +28,19 @@ LINES = ((35, 102, 184), (205, 92, 35), (46, 139, 87), (140, 70, 160), (120, 120
 BREAK = 3.0  # of the usual step: a line is not drawn over a longer pause
 MARGIN = 0.08  # of the values' range, above and below them
 STEPS = (1, 2, 5, 10)
+
+PLOTTED = (
+    "transfer",
+    "to_source",
+    "expression_error",
+    "gaze_error",
+    "pose_error",
+    "edge_visibility",
+    "tone_step",
+    "sharpness",
+    "flicker",
+    "hand_change",
+)
 
 Colour = tuple[int, int, int]
 
@@ -48,6 +63,12 @@ class Strip:
     bound: tuple[float | None, float | None] | None = None
 
 
+def plot_of(measured: Measured, title: str) -> Pixels:
+    """(H, W, 3) RGB: what can be told of each frame, over the film; faces that fit only."""
+    strips = (_strip(measured, FIGURES[name]) for name in PLOTTED if name in FIGURES)
+    return plot(title, [strip for strip in strips if strip.lines])
+
+
 def plot(title: str, strips: Sequence[Strip]) -> Pixels:
     """(H, W, 3) RGB: the strips one below the other over one axis of time in seconds."""
     height = HEAD_PX + max(len(strips), 1) * STRIP_PX + FOOT_PX
@@ -64,6 +85,20 @@ def plot(title: str, strips: Sequence[Strip]) -> Pixels:
         draw_strip(canvas, strip, HEAD_PX + row * STRIP_PX, span)
     draw_times(canvas, height - FOOT_PX, span)
     return smaller(canvas)
+
+
+def _strip(measured: Measured, figure: Figure) -> Strip:
+    by_track: dict[int, list[tuple[float, float]]] = {}
+    for sample in measured.samples:
+        if sample.fits and figure.name in sample.figures:
+            seen = by_track.setdefault(sample.track_id, [])
+            seen.append((sample.time_s, sample.figures[figure.name]))
+    lines = tuple(
+        Line(f"face {number}", *zip(*seen, strict=True))
+        for number, seen in sorted(by_track.items())
+    )
+    title = f"{figure.title}, {figure.unit}" if figure.unit else figure.title
+    return Strip(title, lines, figure.bound)
 
 
 def draw_strip(canvas: Pixels, strip: Strip, top: int, span_s: tuple[float, float]) -> None:

@@ -36,6 +36,11 @@ class Judged:
         default_factory=dict
     )  # by references.REFERENCE_NAMES
 
+    @property
+    def figures(self) -> dict[str, Cell]:
+        """The output's figures by name; those that could not be measured are missing."""
+        return row_of([self.measured])
+
     def row(self, which: str) -> Measured | None:
         return self.measured if which == OUTPUT else self.references.get(which)
 
@@ -255,10 +260,22 @@ def suite_as_markdown(pairs: Sequence[Judged], title: str) -> str:
     parts = [f"# {title}\n", how_to_read(pairs), figure_table(rows)]
     if len(pairs) > 1:
         parts += ["## Pair by pair\n", *pair_tables(pairs, rows)]
-    notes = [f"- {pair.name}: {note}" for pair in pairs for note in pair.measured.notes]
+    notes = notes_of(pairs)
     if notes:
-        parts += ["## Notes\n", "\n".join(notes) + "\n"]
+        parts += ["## Notes\n", "\n".join(f"- {note}" for note in notes) + "\n"]
     return "\n".join(parts)
+
+
+def notes_of(pairs: Sequence[Judged]) -> list[str]:
+    """What could not be measured; what is so of every pair is told once."""
+    everywhere = set.intersection(*(set(pair.measured.notes) for pair in pairs)) if pairs else set()
+    own = [
+        f"{pair.name}: {note}"
+        for pair in pairs
+        for note in pair.measured.notes
+        if note not in everywhere
+    ]
+    return [*sorted(everywhere), *own]
 
 
 def how_to_read(pairs: Sequence[Judged]) -> str:
@@ -267,7 +284,8 @@ def how_to_read(pairs: Sequence[Judged]) -> str:
     small = f" ({left_out} too small or too far turned to count)" if left_out else ""
     return (
         f"{counted(len(pairs), 'pair')}, {counted(faces, 'face')}{small}. In brackets the 95 % "
-        "interval: pairs and blocks of frames drawn anew (bootstrap); each pair weighs the same.\n"
+        "interval: pairs and blocks of frames drawn anew (bootstrap); each pair weighs the same. "
+        "Of one film it says nothing about other films.\n"
     )
 
 
@@ -385,6 +403,9 @@ def told_aim(figure: Figure) -> str:
 
 
 def told_interval(cell: Cell) -> str:
+    """Without an interval where one value is all there is."""
+    if cell.faces == 1:
+        return told(cell.value)
     return f"{told(cell.value)} ({told(cell.low)} to {told(cell.high)})"
 
 
