@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,6 +42,9 @@ from .pipeline.swaps import (
 )
 from .pipeline.targets import Target, Trim, open_target, still
 
+if TYPE_CHECKING:
+    from .quality.tables import Judged
+
 PhotoLike = str | Path | Pixels
 FrameSource = Sequence[Pixels] | Callable[[], Iterator[Pixels]]
 
@@ -61,6 +64,7 @@ __all__ = [
     "Trim",
     "Watch",
     "build",
+    "evaluate",
     "scan",
     "swap",
     "swap_files",
@@ -180,6 +184,53 @@ def scan_file(
 def describe_cast(found: Scan) -> list[dict[str, Any]]:
     """The cast list as plain values."""
     return [describe_person(found, person) for person in found.people]
+
+
+def evaluate(
+    source: str | Path | Sequence[str | Path],
+    target: str | Path,
+    output: str | Path,
+    *,
+    faces: Sequence[int] = (),
+    gallery: str | Path | None = None,
+    stride: int = 1,
+    references: bool = True,
+    parts: Parts | None = None,
+    watch: Watch | None = None,
+) -> Judged:
+    """Measure how good a finished swap is, whatever tool made it.
+
+    ``source`` is one photo or several of one person. ``faces`` are numbers of the cast; without
+    any, whoever changed is judged. ``gallery`` is a folder of portraits among which the source
+    should be found again. Faces are judged in every ``stride``-th frame. ``references`` measures
+    no swap, a hard paste and mean colour beside it.
+
+    The answer's ``figures`` are by name; ``lendface.quality.figures`` tells what each one means.
+    Raises the errors of reading the files and of the faces in them, and CancelledError.
+    """
+    from .quality.case import Judge
+    from .quality.gallery import read_gallery
+    from .quality.measure import Options
+    from .quality.pairlist import Wanted
+    from .quality.suite import Run, judge_pair
+
+    parts = parts or build()
+    photos = [source] if isinstance(source, (str, Path)) else list(source)
+    wanted = Wanted(
+        name=Path(output).name,
+        sources=tuple(Path(photo) for photo in photos),
+        target=Path(target),
+        output=Path(output),
+        faces=tuple(faces),
+    )
+    run = Run(
+        judge=Judge.of(parts, RuntimeOptions(provider=parts.provider)),
+        options=Options(stride=stride),
+        people=read_gallery(Path(gallery), parts) if gallery else None,
+        with_references=references,
+        watch=watch or Watch(),
+    )
+    return judge_pair(wanted, run)
 
 
 def _rendered(

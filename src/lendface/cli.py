@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from . import cli_keys, cli_server, cli_webhooks
+from . import cli_evaluate, cli_keys, cli_server, cli_webhooks
 from .cli_engine import JsonOption, Provider, ProviderOption, following, load
 from .cli_errors import print_json, reporting, tell_error
 from .errors import BadOptionError, OutputExistsError
@@ -237,6 +237,9 @@ def demo(
             if value not in (None, []):
                 typer.echo(f"{name.replace('_', ' '):22} {value}")
         return None
+
+
+app.command(no_args_is_help=True)(cli_evaluate.evaluate)
 
 
 def print_version(is_wanted: bool) -> None:
