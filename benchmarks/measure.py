@@ -91,7 +91,7 @@ def swap(
     if len(found.people) != faces:
         raise RuntimeError(f"{path.name} shows {faces} people, the scan found {len(found.people)}")
     plan = SwapPlan({p.id: source for p, source in zip(found.people, sources, strict=False)})
-    Rendering(found, plan, parts).write_video(target, output)
+    Rendering(found, plan, parts.swapper).write_video(target, output)
     return {
         "scan": scanned - began,
         "render": time.perf_counter() - scanned,

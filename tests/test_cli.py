@@ -417,6 +417,17 @@ def test_a_picture_is_a_target_too_and_stays_upright(
     assert changed[110:240, 140:260].mean() > 10  # the face
 
 
+def test_a_mask_preview_is_a_second_file_of_the_same_length(material: Material, here: Path) -> None:
+    words = ("-o", "out.mp4", "--mask-preview", "mask.mp4", "--skin-tone", "mix", "--enhance")
+    told = run("swap", material.photo, material.film, *words, "--json")
+    assert told.exit_code == 0, told.stdout
+    assert times_and_sound(here / "mask.mp4") == times_and_sound(here / "out.mp4")
+    assert run("swap", material.photo, material.film, *words, "--json").exit_code == 5
+    same = run("swap", material.photo, material.film, "-o", "a.mp4", "--mask-preview", "a.mp4")
+    assert same.exit_code == 2
+    assert not (here / "a.mp4").exists()
+
+
 def write_turned(path: Path, upright: Any, orientation: int) -> None:
     """A JPEG whose pixels are turned and whose EXIF says how to turn them back."""
     turns = {1: None, 6: cv2.ROTATE_90_COUNTERCLOCKWISE, 8: cv2.ROTATE_90_CLOCKWISE}

@@ -21,6 +21,7 @@ from .engine.picture import ArrayPicture
 from .engine.plan import SwapPlan
 from .engine.render import render
 from .engine.scan import Scanner
+from .engine.style import Style
 from .engine.types import Box, Frame, Picture, Pixels
 from .errors import BadOptionError, NoTargetFaceError
 from .media import EncodeOptions, read_image
@@ -59,6 +60,7 @@ __all__ = [
     "Progress",
     "RuntimeOptions",
     "Scan",
+    "Style",
     "SwapReport",
     "SwapRequest",
     "Trim",
@@ -73,11 +75,10 @@ __all__ = [
 
 
 @lru_cache(maxsize=4)
-def build(runtime: RuntimeOptions = RuntimeOptions(), shape: float = 0.8) -> Parts:  # noqa: B008
-    """The engine with its models. Models are loaded once for each set of options.
+def build(runtime: RuntimeOptions = RuntimeOptions()) -> Parts:  # noqa: B008
+    """The engine with its models. Models are loaded once for each runtime.
 
-    ``shape`` 0..1: how far a face takes the source's shape. Raises ProviderUnavailableError where
-    the runtime asks for a provider that does not load.
+    Raises ProviderUnavailableError where the runtime asks for a provider that does not load.
     """
     kit, topology = load_kit(runtime), load_topology()
     faces = (kit.detector, kit.landmarker, kit.recognizer)
@@ -85,7 +86,7 @@ def build(runtime: RuntimeOptions = RuntimeOptions(), shape: float = 0.8) -> Par
         scanner=Scanner(*faces, kit.hand_finder, topology),
         enroller=Enroller(*faces),
         recognizer=kit.recognizer,
-        swapper=MeshSwapper(topology, shape),
+        swapper=MeshSwapper(topology),
         provider=kit.provider,
     )
 
@@ -100,6 +101,7 @@ def swap(
     watch: Watch | None = None,
     encode: EncodeOptions | None = None,
     trim: Trim | None = None,
+    style: Style | None = None,
 ) -> SwapReport | Pixels:
     """Put a source's face into a target.
 
@@ -112,7 +114,7 @@ def swap(
     parts = parts or build()
     sources = [source] if isinstance(source, (str, Path, np.ndarray)) else list(source)
     if isinstance(target, np.ndarray):
-        return next(swap_frames(sources, [target], who=who, parts=parts, watch=watch))
+        return next(swap_frames(sources, [target], who=who, parts=parts, watch=watch, style=style))
     if output is None:
         raise BadOptionError("a target file needs an output file; give output=")
     if any(isinstance(photo, np.ndarray) for photo in sources):
@@ -124,6 +126,7 @@ def swap(
         Path(output),
         trim or Trim(),
         encode or EncodeOptions(),
+        style or Style(),
     )
     return swap_files(request, parts, watch)
 
@@ -135,6 +138,7 @@ def swap_frames(
     who: Who = MostPresent(),  # noqa: B008
     parts: Parts | None = None,
     watch: Watch | None = None,
+    style: Style | None = None,
 ) -> Iterator[Pixels]:
     """Swap frames that a caller holds: (H, W, 3) uint8 RGB, in order, of one size.
 
@@ -152,7 +156,7 @@ def swap_frames(
     if not found.people:
         raise NoTargetFaceError("the frames")
     plan: SwapPlan = choose(who, enrolled, found.tracks, references)
-    return _rendered(target, found, plan, parts, watch)
+    return _rendered(target, found, plan, parts.styled(style or Style()), watch)
 
 
 def scan(

@@ -47,6 +47,12 @@ class Codec(StrEnum):
     av1 = "av1"
 
 
+class SkinTone(StrEnum):
+    target = "target"
+    mix = "mix"
+    source = "source"
+
+
 StartOption = Annotated[
     str | None, typer.Option("--start", help="Begin here: seconds, or [HH:]MM:SS[.fff].")
 ]
@@ -95,6 +101,22 @@ PresetOption = Annotated[str | None, typer.Option(help="The encoder's speed pres
 ShapeOption = Annotated[
     float, typer.Option(min=0, max=1, help="How far the face takes the source's shape.")
 ]
+SkinToneOption = Annotated[
+    SkinTone, typer.Option(help="Whose complexion the face has; light is always the target's.")
+]
+StrengthOption = Annotated[
+    float, typer.Option(min=0, max=1, help="How much of the new face shows.")
+]
+KeepMouthOption = Annotated[
+    bool, typer.Option("--keep-mouth", help="The target's own mouth stays.")
+]
+EnhanceOption = Annotated[
+    bool, typer.Option("--enhance", help="A sharper, cleaner face than the film around it.")
+]
+MaskPreviewOption = Annotated[
+    Path | None,
+    typer.Option(help="A second file like the target, with mesh and mask instead of new faces."),
+]
 ReportOption = Annotated[
     Path | None,
     typer.Option(
@@ -120,7 +142,12 @@ def swap(
     encoder: EncoderOption = None,
     quality: QualityOption = None,
     preset: PresetOption = None,
+    strength: StrengthOption = 1.0,
     shape: ShapeOption = 0.8,
+    skin_tone: SkinToneOption = SkinTone.target,
+    keep_mouth: KeepMouthOption = False,
+    enhance: EnhanceOption = False,
+    mask_preview: MaskPreviewOption = None,
     report_to: ReportOption = None,
     provider: ProviderOption = Provider.cpu,
     force: ForceOption = False,
@@ -137,7 +164,7 @@ def swap(
     lendface swap clip.mp4 --pair anna.jpg=track2 --pair bob.jpg=ref_bob.jpg -o out.mp4
     """
     with reporting(as_json):
-        from .app import EncodeOptions, SwapRequest, swap_files
+        from .app import EncodeOptions, Style, SwapRequest, swap_files
 
         pairs, target = read_pairs(files, pair, (everyone, face, reference), source_face)
         request = SwapRequest(
@@ -146,14 +173,17 @@ def swap(
             output=output or default_output(target),
             trim=read_trim(start, end),
             encode=EncodeOptions(codec.value if codec else None, encoder, quality, preset),
+            style=Style(strength, shape, skin_tone.value, keep_mouth, enhance),
+            mask_preview=mask_preview,
         )
-        if request.output.exists() and not force:
-            raise OutputExistsError(request.output.name)
+        for path in (request.output, mask_preview):
+            if path and path.exists() and not force:
+                raise OutputExistsError(path.name)
         if report_to:
             from .pipeline.swap_report import check_report, write_report
 
             check_report(report_to, force)
-        parts = load(provider, shape)
+        parts = load(provider)
         with following(as_json) as watch:
             report = swap_files(request, parts, watch)
         if report_to:

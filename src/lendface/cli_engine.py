@@ -32,10 +32,10 @@ JsonOption = Annotated[
 ]
 
 
-def load(provider: Provider, shape: float = 0.8) -> Parts:
+def load(provider: Provider) -> Parts:
     from .app import RuntimeOptions, build
 
-    return build(RuntimeOptions(provider=provider.value), shape)
+    return build(RuntimeOptions(provider=provider.value))
 
 
 @contextmanager

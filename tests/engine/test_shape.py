@@ -8,6 +8,7 @@ import pytest
 from lendface.engine.mesh.shape import ShapeShift, neutral_shape
 from lendface.engine.mesh.swapper import MeshSwapper
 from lendface.engine.mesh.topology import OVAL, POINTS, Topology
+from lendface.engine.style import Style
 from lendface.engine.types import Floats, SourceFace, Track
 from people import PEOPLE
 
@@ -65,6 +66,9 @@ def test_shape_zero_moves_no_point_at_all(
     topology: Topology, sources: dict[str, SourceFace], shapes: dict[str, Floats]
 ) -> None:
     person = Track(1, sources["P003"].embedding, shapes["P003"], 1, 200, 0, 1, ((0, 1),), 0)
-    looks = [MeshSwapper(topology, how).prepare(sources["P005"], person) for how in (0.0, 1.0)]
+    looks = [
+        MeshSwapper(topology, Style(shape=how)).prepare(sources["P005"], person)
+        for how in (0.0, 1.0)
+    ]
     assert (looks[0].shift == 0).all()
     assert np.abs(looks[1].shift).max() > 0.1

@@ -20,6 +20,7 @@ from lendface.engine.mesh.topology import (
     Topology,
 )
 from lendface.engine.picture import ArrayPicture
+from lendface.engine.style import Style
 from lendface.engine.types import (
     Array,
     Box,
@@ -90,7 +91,7 @@ def test_a_person_on_themself_stays_close_to_their_own_pixels(
     """The texture is as fine as the photo, but detail is calmed and light rounded to a small
     grid, so pixels of the face's inside differ by some levels, and hardly any by much."""
     pixels = read_person(who)
-    swapper = MeshSwapper(topology, shape=0)
+    swapper = MeshSwapper(topology, Style(shape=0))
     patch = patch_for(parts, swapper, sources[who], pixels)
     box, inside = patch.box, patch.alpha > 0.9
     off = np.abs(patch.pixels - pixels[box.y0 : box.y1, box.x0 : box.x1])[inside]
@@ -108,7 +109,7 @@ def test_eyes_and_the_inside_of_the_mouth_are_the_targets(
     """Without a change of shape they stay in place, so their pixels are the picture's own."""
     pixels = read_person(target, side_px=1200)
     _, face = found(parts, pixels)
-    patch = patch_for(parts, MeshSwapper(topology, shape=0), sources[source], pixels)
+    patch = patch_for(parts, MeshSwapper(topology, Style(shape=0)), sources[source], pixels)
     box = patch.box
     own = pixels[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32)
     for ring in (EYE_IMAGE_LEFT, EYE_IMAGE_RIGHT):
@@ -121,7 +122,7 @@ def test_an_open_mouth_keeps_the_targets_teeth(
     parts: Parts, topology: Topology, sources: dict[str, SourceFace]
 ) -> None:
     pixels, face = with_open_mouth(parts, "P003")
-    patch = patch_for(parts, MeshSwapper(topology, shape=0), sources["P005"], pixels)
+    patch = patch_for(parts, MeshSwapper(topology, Style(shape=0)), sources["P005"], pixels)
     box = patch.box
     inside = cv2.erode(np.uint8(filled(face.landmarks_xyz, LIPS_INNER, box)), np.ones((5, 5))) > 0
     own = pixels[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32)

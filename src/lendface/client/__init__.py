@@ -17,7 +17,7 @@ from ..errors import (
 )
 from .aclient import AsyncClient
 from .client import Client
-from .orders import Output, Pair, Photo, ScanFace
+from .orders import Output, Pair, Photo, ScanFace, Style
 from .shapes import Face, Job, Result, Upload, Usage
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Result",
     "ScanFace",
     "ServerUnreachableError",
+    "Style",
     "Upload",
     "Usage",
     "WaitTimeoutError",

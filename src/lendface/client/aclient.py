@@ -15,7 +15,7 @@ from .calls import OnBytes, OnJob, id_of
 from .events import EventReader, wait_to_go_on
 from .flows import Answer, Broken, Flow, Pause, Send, Sink
 from .http import TIMEOUTS, Address, answer_of, open_sink, read_file_async
-from .orders import FileLike, Output, Pair, Source, Who, Wishes
+from .orders import FileLike, Output, Pair, Source, Style, Who, Wishes
 from .shapes import Job, Upload, Usage
 
 T = TypeVar("T")
@@ -71,6 +71,7 @@ class AsyncClient:
         source_face: int | None = None,
         pairs: Sequence[Pair] = (),
         output: Output | None = None,
+        style: Style | None = None,
         idempotency_key: str | None = None,
         on_upload: OnBytes | None = None,
         **wishes: Unpack[Wishes],
@@ -81,7 +82,7 @@ class AsyncClient:
         """
         wanted = pairs if source is None else [Pair(source, who, source_face), *pairs]
         return await self._run(
-            calls.swap(wanted, target, output, idempotency_key, on_upload, wishes)
+            calls.swap(wanted, target, output, style, idempotency_key, on_upload, wishes)
         )
 
     async def scan(

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import BadOptionError, JobEndedError, WaitTimeoutError
 from . import files
 from .flows import Flow, Pause, Send, ask
-from .orders import FileLike, Output, Pair, Takes, Wishes, without_none
+from .orders import FileLike, Output, Pair, Style, Takes, Wishes, without_none
 from .shapes import Job, Upload, Usage
 
 OnJob = Callable[[Job], None]
@@ -28,6 +28,7 @@ def swap(
     pairs: Sequence[Pair],
     target: FileLike,
     output: Output | None,
+    style: Style | None,
     idempotency_key: str | None,
     on_upload: OnBytes | None,
     wishes: Wishes,
@@ -39,7 +40,8 @@ def swap(
     told = []
     for pair in pairs:
         told.append((yield from takes.pair(pair)))
-    body = {"target": (yield from takes.file(target)), "pairs": told, "output": output}
+    taken = yield from takes.file(target)
+    body = {"target": taken, "pairs": told, "output": output, "style": style}
     return (yield from submit("swaps", {**body, **wishes}, idempotency_key))
 
 

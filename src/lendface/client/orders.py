@@ -27,6 +27,16 @@ class Output(TypedDict, total=False):
     max_fps: float
 
 
+class Style(TypedDict, total=False):
+    """How the swap looks."""
+
+    strength: float  # 0..1 how much of the new face shows
+    shape: float  # 0..1 how far the face takes the source's shape
+    skin_tone: Literal["target", "mix", "source"]  # whose complexion the face has
+    keep_mouth: bool  # the target's own mouth stays
+    enhance: bool  # a sharper, cleaner face than the film around it
+
+
 class Wishes(TypedDict, total=False):
     """What swaps and scans are asked alike."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..engine.enrol import Enroller
 from ..engine.mesh.swapper import MeshSwapper
 from ..engine.roles import Recognizer
 from ..engine.scan import Scanner
+from ..engine.style import Style
 from ..errors import CancelledError
 
 
@@ -21,6 +22,10 @@ class Parts:
     recognizer: Recognizer
     swapper: MeshSwapper
     provider: str
+
+    def styled(self, style: Style) -> Parts:
+        """The same parts, with which swaps look as asked for."""
+        return replace(self, swapper=replace(self.swapper, style=style))
 
 
 @dataclass(frozen=True, slots=True)

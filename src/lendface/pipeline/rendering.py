@@ -13,6 +13,7 @@ import cv2
 from ..engine.picture import ArrayPicture
 from ..engine.plan import SwapPlan
 from ..engine.render import render
+from ..engine.roles import Swapper
 from ..engine.types import Frame
 from ..errors import TargetChangedError
 from ..media import (
@@ -27,7 +28,7 @@ from ..media import (
     write_image,
 )
 from ..media.thinning import ends_of_kept
-from .parts import Parts, Watch
+from .parts import Watch
 from .scans import Scan
 from .targets import ImageTarget, VideoTarget
 
@@ -41,9 +42,16 @@ class Rendering:
 
     scan: Scan
     plan: SwapPlan
-    parts: Parts
+    swapper: Swapper
     encode: EncodeOptions = field(default_factory=EncodeOptions)
     watch: Watch = field(default_factory=Watch)
+
+    def write(self, target: VideoTarget | ImageTarget, output: Path) -> list[str]:
+        """Returns warnings."""
+        if isinstance(target, VideoTarget):
+            return self.write_video(target, output)
+        self.write_still(target, output)
+        return []
 
     def write_video(self, target: VideoTarget, output: Path) -> list[str]:
         """Returns warnings about what the output could not keep and what did not decode."""
@@ -96,7 +104,7 @@ class Rendering:
     def _swapped(self, frames: Iterable[Frame], ends: Ends | None) -> Iterator[Frame]:
         total = self.scan.tracks.frame_count if ends is None else len(ends)
         kept = frames if ends is None else (frame for frame in frames if frame.index in ends)
-        done = render(kept, self.scan.tracks, self.plan, self.parts.swapper)
+        done = render(kept, self.scan.tracks, self.plan, self.swapper)
         for count, frame in enumerate(done, start=1):
             yield frame
             self.watch.step("render", count, total)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 
 from ..engine.geometry import five_points
 from ..engine.plan import SwapPlan
+from ..engine.style import Style
 from ..engine.types import Box, Face, Picture, Pixels, Track
 from ..errors import SeveralPeopleError, TargetChangedError, UnreadableMediaError
 from ..media import (
@@ -42,7 +43,7 @@ from .swaps import Pair, enrol_pairs, make_plan, read_references, told_choices
 from .targets import ImageTarget, Target, Trim, VideoTarget, open_target
 from .trackfile import load_scan, save_scan
 
-SCAN_VERSION = 1  # raised when the same film would be scanned otherwise
+SCAN_VERSION = 2  # raised when the same film would be scanned otherwise
 CLEAR_SHARE = 0.1  # of the film, in which a person must be seen to count as clearly seen
 CLEAR_USABLE = 0.3  # and how much of a swap those faces could bear
 LEAST_CHUNK_S, LEAST_CHUNKS = 2.0, 4
@@ -244,6 +245,7 @@ class Rendition:
     pair_by_track: dict[int, int]
     trim: Trim
     encode: EncodeOptions
+    style: Style = field(default_factory=Style)
 
 
 def render_part(
@@ -259,7 +261,7 @@ def render_part(
     sources, _ = enrol_pairs(job.pairs, parts)
     plan = SwapPlan({track: sources[k] for track, k in job.pair_by_track.items()})
     options = job.encode if chunk is None else options_for(out_path, job.encode)
-    rendering = Rendering(found, plan, parts, options, watch)
+    rendering = Rendering(found, plan, parts.styled(job.style).swapper, options, watch)
     if chunk is not None:
         return rendering.write_part(job.target, Chunk(**chunk), out_path)
     target = open_target(job.target, job.trim)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..engine.enrol import Photo
 from ..engine.plan import SwapPlan, find_at, find_person, plan_everyone, plan_most_present
+from ..engine.preview import MaskPreview
+from ..engine.style import Style
 from ..engine.tracks import Tracks
 from ..engine.types import Floats, SourceFace, Track
 from ..errors import BadOptionError, FaceError, NoSuchPersonError, NoTargetFaceError
@@ -89,6 +91,8 @@ class SwapRequest:
     output: Path
     trim: Trim = field(default_factory=Trim)
     encode: EncodeOptions = field(default_factory=EncodeOptions)
+    style: Style = field(default_factory=Style)
+    mask_preview: Path | None = None  # a second file that shows mesh and mask instead of faces
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,9 @@ def swap_files(
     check_output(request)
     opened = open_target(request.target, request.trim)
     if isinstance(opened, VideoTarget):  # a wrong ending is told before an hour of work, not after
-        choose_encoder(request.encode, get_container(request.output))
+        for path in (request.output, request.mask_preview):
+            if path is not None:
+                choose_encoder(request.encode, get_container(path))
     sources, warnings = enrol_pairs(request.pairs, parts)
     references = read_references((pair.who for pair in request.pairs), parts)
     target = opened.as_target()
@@ -141,11 +147,12 @@ def swap_files(
     plan = make_plan(request.pairs, sources, scan.tracks, target.name, references)
     scanned = clock()
     warnings += told_choices(request.pairs, scan, plan, references)
-    rendering = Rendering(scan, plan, parts, request.encode, watch)
-    if isinstance(opened, VideoTarget):
-        warnings += rendering.write_video(opened, request.output)
-    else:
-        rendering.write_still(opened, request.output)
+    styled = parts.styled(request.style)
+    rendering = Rendering(scan, plan, styled.swapper, request.encode, watch)
+    warnings += rendering.write(opened, request.output)
+    if request.mask_preview is not None:
+        preview = MaskPreview(styled.swapper, parts.scanner.topology)
+        replace(rendering, swapper=preview).write(opened, request.mask_preview)
     return SwapReport(
         output=request.output,
         frames=scan.tracks.frame_count,
@@ -171,6 +178,10 @@ def check_output(request: SwapRequest) -> None:
             f"the output {request.output.name} is one of the inputs; choose another name"
         )
     check_writable(request.output)
+    if request.mask_preview is not None:
+        if request.mask_preview.resolve() in [path.resolve() for path in (*inputs, request.output)]:
+            raise BadOptionError("the mask preview needs a file of its own; choose another name")
+        check_writable(request.mask_preview)
 
 
 def enrol_pairs(pairs: Iterable[Pair], parts: Parts) -> tuple[list[SourceFace], list[str]]:

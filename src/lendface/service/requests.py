@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from ..engine.style import SkinTone, Style
 from ..errors import BadOptionError
 
 STRICT = ConfigDict(extra="forbid")
@@ -21,6 +22,8 @@ MAX_PHOTOS = 8
 TARGET_NAME, PHOTO_NAME = "the target", "the photo"  # how errors about files begin
 
 Point = tuple[float, float]  # pixels of a photo
+DEFAULT = Style()
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -70,6 +73,17 @@ class OutputRef:
 
 
 @dataclass(frozen=True, config=STRICT)
+class StyleRef:
+    """How the swap looks."""
+
+    strength: Share = DEFAULT.strength  # how much of the new face shows
+    shape: Share = DEFAULT.shape  # how far the face takes the source's shape
+    skin_tone: SkinTone = DEFAULT.skin_tone  # whose complexion the face has
+    keep_mouth: bool = False  # the target's own mouth stays
+    enhance: bool = False  # a sharper, cleaner face than the film around it
+
+
+@dataclass(frozen=True, config=STRICT)
 class LimitsRef:
     """Tighter limits than the server's, as an API promises them."""
 
@@ -96,6 +110,7 @@ class SwapJob:
     end_slack_s: Annotated[float, Field(ge=0)] = 0.0  # a film longer by less is not cut at its end
     limits: LimitsRef = LimitsRef()
     photo_limits: LimitsRef = LimitsRef()
+    style: StyleRef = StyleRef()
     kind: Literal["swap"] = "swap"
 
     def __post_init__(self) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..engine.style import Style
 from ..errors import NoTargetFaceError, OutputFormatError
 from ..media import EncodeOptions
 from ..pipeline.limits import Limits, TargetFacts
@@ -139,6 +140,7 @@ def rendition(request: SwapJob, facts: Facts, path_of: PathOf, tracks_path: Path
         pair_by_track={int(track): pair for track, pair in facts["plan"].items()},
         trim=trim_of(request),
         encode=encode_options(request.output),
+        style=Style(**asdict(request.style)),
     )
 
 

@@ -166,7 +166,9 @@ CHOICES = f"""## Where the vendor's pages leave a choice
   CORS work.
 * **Pro** changes one picture by up to {MAX_PRO_FACES} pairs; several pictures in one request are
   refused with 1003.
-* **Plus** takes {MAX_FACES} mappings; `model_style: lossless` raises the quality of a video.
+* **Plus** takes {MAX_FACES} mappings; `model_style: lossless` raises the quality of a video,
+  `beautify` enhances faces.
+* **`face_enhance`** sharpens and cleans the face; its levels from 1 on are alike.
 * **No face** in a picture or a frame is no error of detection: its lists are empty.
 * **`removed`** lists people of the frame before who are not in this one.
 * **`/detect`** with `single_face` answers flat; `LENDFACE_AKOOL_NESTED_DETECT` makes it nested.
@@ -181,7 +183,7 @@ CHOICES = f"""## Where the vendor's pages leave a choice
 ## Not offered
 
 * Live face swap (`/api/open/v3/faceswap/live/...`): code 1003.
-* Enhancing faces (`face_enhance`) and other models: accepted, and there is one quality.
+* Levels of `face_enhance` (it is on or off) and other models.
 * GIF; addresses that no page of the vendor's ever had (`faceswap/video/add` and the like): 404.
 """
 

@@ -203,6 +203,14 @@ def test_enhancing_is_accepted_in_every_type(me: TestClient, enhance: Any) -> No
     assert send(me, PLUS, plus(face_enhance=enhance))["code"] == 1000
 
 
+@pytest.mark.parametrize(("asked", "given"), [(0, False), (1, True), (40, True), (None, False)])
+def test_enhancing_is_done_where_it_is_asked_for(
+    me: TestClient, office: Office, asked: Any, given: bool
+) -> None:
+    for path, body in ((V3_VIDEO, video), (V3_IMAGE, image), (PLUS, plus)):
+        assert Sent(me, office, path, body(face_enhance=asked)).request["style"]["enhance"] is given
+
+
 @pytest.mark.parametrize("changes", [{}, {"webhookUrl": None}, {"webhookUrl": ""}])
 def test_no_webhook_may_be_said_in_three_ways(
     me: TestClient, office: Office, changes: dict[str, Any]
@@ -437,6 +445,7 @@ def test_plus_takes_eight_faces(me: TestClient) -> None:
 def test_plus_takes_every_style(me: TestClient, office: Office, style: Any) -> None:
     sent = Sent(me, office, PLUS, plus(model_style=style))
     assert (sent.request["output"]["quality"] is not None) == (style == "lossless")
+    assert sent.request["style"]["enhance"] is (style == "beautify")
 
 
 def test_plus_refuses_a_style_that_is_none(me: TestClient) -> None:

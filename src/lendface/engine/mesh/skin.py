@@ -5,9 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ..style import SkinTone
 from ..types import Array, Floats
 from .light import LOG_OFFSET, from_log
-from .pixelwise import largest_channel, luma_of, smoothstep
+from .pixelwise import LUMA, largest_channel, luma_of, smoothstep
 from .sheet import Sheet
 from .surface import EYE_DISTANCE_UV
 from .texture import Texture
@@ -15,12 +16,34 @@ from .texture import Texture
 PALEST = 0.2  # of the colour of what is told against skin that stays under the palest light
 BRIGHT_LIMIT = (2.0, 0.25)  # times the target's own bright detail; never less than, log
 DARK_LIMIT = 4.0  # times the bright limit
+TONE_SHARE = {"target": 0.0, "mix": 0.5, "source": 1.0}
+TONE_BRIGHTNESS = 0.6  # of a difference in brightness is complexion
+TONE_LIMIT = 0.7  # log
+SKIN_HUE = np.float32([0.22, -0.055, -0.28])  # log, off its own luma: median of many portraits
+HUE_LIMIT = 0.15
 RIM_DEPTH = (0.06, 0.26)  # eye distances from the rim that are compared with the target
 RIM_SIGMA = 0.16
 RIM_OUTLIER = 0.45  # log; a difference like this is hair or a beard, not tone
 RIM_PRIOR = 0.12
 WHITE = float(np.log(252 + LOG_OFFSET))
 KNEE = 0.15  # log below white from which channels are held back
+
+
+def tone_shift(tone: Floats, slow: Floats, skin_tone: SkinTone) -> Floats:
+    """(3,) log to add to the target's light so that skin takes the source's complexion.
+
+    ``tone`` (3,) is the source's skin in its own photo's light, ``slow`` (n, 3) the target's light
+    on the face. Light and complexion cannot be told apart in either: of the hue only what sets
+    the source off from people at large is taken, so that a coloured light stays, and a part of
+    the difference in brightness is left to the light.
+    """
+    share = TONE_SHARE[skin_tone]
+    if not share or not len(slow):
+        return np.zeros(3, np.float32)
+    brighter = float(LUMA @ (tone - slow.mean(0)))
+    kept = TONE_LIMIT * np.tanh(TONE_BRIGHTNESS * brighter / TONE_LIMIT)
+    hue = np.clip(tone - float(LUMA @ tone) - SKIN_HUE, -HUE_LIMIT, HUE_LIMIT)
+    return (share * (_saturation(slow, tone) * hue + kept)).astype(np.float32)
 
 
 def paint_skin(

@@ -7,20 +7,22 @@ so are the pixels of its eyes and of the inside of its mouth. The way of one fac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from ..geometry import eye_distance_px
+from ..style import Style
 from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
 from .adapt import adapt_texture
+from .enhance import enhanced
 from .light import spread_light, to_log
 from .occlusion import hair_cover, hands_cover
 from .pixelwise import luma_of, smoothstep
 from .shape import ShapeShift, eye_openings, neutral_shape, pose_of
 from .sheet import Sheet, lay
-from .skin import paint_skin
+from .skin import paint_skin, tone_shift
 from .texture import Texture, build_texture
 from .topology import LIDS_IMAGE_LEFT, LIDS_IMAGE_RIGHT, POINTS, Topology
 
@@ -49,10 +51,10 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class MeshSwapper:
-    """Plays the role of a Swapper. ``shape`` 0..1: how far the face takes the source's shape."""
+    """Plays the role of a Swapper."""
 
     topology: Topology
-    shape: float = 0.8
+    style: Style = field(default_factory=Style)
 
     def prepare(self, source: SourceFace, person: Track) -> Look:
         texture = build_texture(self.topology, source.portraits)
@@ -60,14 +62,18 @@ class MeshSwapper:
         own = neutral_shape(self.topology, [p.mesh.landmarks_xyz for p in source.portraits])
         shift = ShapeShift(self.topology).between(person.shape, own)
         openings = np.mean([eye_openings(p.mesh.landmarks_xyz) for p in source.portraits], axis=0)
-        return Look(texture, self.shape * shift, (float(openings[0]), float(openings[1])))
+        return Look(
+            texture,
+            self.style.shape * self.style.strength * shift,
+            (float(openings[0]), float(openings[1])),
+        )
 
     def swap(self, picture: Picture, face: Face, look: Look) -> Patch | None:
         """The patch for one face, or None where nothing of it lies inside the picture."""
         points = face.landmarks_xyz[:POINTS]
         moved = points + pose_of(self.topology, face.landmarks_xyz).turned(look.shift)
         box = _box_around(moved, picture.size_wh)
-        if face.strength <= 0 or box.is_empty:
+        if face.strength * self.style.strength <= 0 or box.is_empty:
             return None
         origin = np.float32([box.x0, box.y0])
         target = picture.region(box)
@@ -75,12 +81,16 @@ class MeshSwapper:
         eye_px = max(eye_distance_px(points), 1.0)
         depth = _depth_from_rim(sheet.is_face, box, picture.size_wh, eye_px)
         own, slow = to_log(target), spread_light(face.light, np.ascontiguousarray(sheet.uv))
+        slow += tone_shift(look.texture.tone, slow[sheet.is_inner], self.style.skin_tone)
         skin = paint_skin(look.texture, slow, own, sheet, depth, eye_px)
         skin = _as_soft_as(skin, target, sheet.is_inner)
-        skin += _grain(target, sheet.is_inner, eye_px)
+        if not self.style.enhance:
+            skin += _grain(target, sheet.is_inner, eye_px)
         lids = _closed_lids(moved[:, :2] - origin, face.landmarks_xyz, look, box, eye_px)
         pixels = _keep_openings(skin, target, sheet, lids, eye_px)
-        alpha = _edge(sheet, depth) * face.strength
+        if self.style.enhance:
+            pixels = enhanced(pixels, eye_px)
+        alpha = _edge(sheet, depth) * (face.strength * self.style.strength)
         alpha *= 1 - hair_cover(own, slow, sheet.uv, eye_px)
         alpha *= 1 - hands_cover(face.hands, target, origin, eye_px)
         return Patch(box, np.clip(pixels, 0, 255), alpha.astype(np.float32))

@@ -108,7 +108,7 @@ class FaceRef(Asked):
 
 
 Faces = Annotated[list[FaceRef], BeforeValidator(as_list), Field(min_length=1, max_length=1000)]
-ENHANCE = "0/1, true/false or a level of 0 to 100; there is one quality, the best"
+ENHANCE = "0/1, true/false or a level of 0 to 100; from 1 on the face is made sharper and cleaner"
 
 
 class Submit(Asked):
@@ -116,7 +116,7 @@ class Submit(Asked):
     source_image: Faces = Field(
         alias="sourceImage", description="new faces; the i-th replaces the i-th of targetImage"
     )
-    face_enhance: Switch | None = ignored(ENHANCE)
+    face_enhance: Switch | None = Field(None, description=ENHANCE)
     webhook_url: Webhook = Field(None, alias="webhookUrl")
 
 
@@ -169,8 +169,8 @@ class PlusImage(Asked):
     ] = None
     model_style: Annotated[
         Literal["realistic", "beautify", "lossless"] | None, BeforeValidator(nothing)
-    ] = Field(None, description="lossless is written in a higher quality; the others are alike")
-    face_enhance: Switch | None = ignored(ENHANCE)
+    ] = Field(None, description="lossless: written in a higher quality; beautify: as face_enhance")
+    face_enhance: Switch | None = Field(None, description=ENHANCE)
     time_range: Any = ignored("drafted and withdrawn by the vendor")
     webhook_url: Webhook = Field(None, alias="webhookUrl")
 

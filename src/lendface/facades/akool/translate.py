@@ -13,13 +13,14 @@ from ...service.requests import (
     OutputRef,
     PairRef,
     PhotoRef,
+    StyleRef,
     SwapJob,
     WhoRef,
 )
 from ...service.submissions import Intake
 from .landmarks import Point, middle_of
 from .links import find_own
-from .schemas import FaceRef, Mapped, PlusImage, ProImage, SpecifyImage, SpecifyVideo
+from .schemas import FaceRef, Mapped, PlusImage, ProImage, SpecifyImage, SpecifyVideo, Submit
 
 MAX_FACES = 8  # more is code 1007
 MAX_PRO_FACES = 50
@@ -68,7 +69,7 @@ def _specified(
     check_refs(body.source_image, body.target_image, MAX_FACES)
     target = inbox.take(address)
     pairs = pairs_of(body.source_image, body.target_image, target, inbox)
-    return SwapJob(target, pairs, output, limits=LimitsRef(kinds=(kind,)))
+    return SwapJob(target, pairs, output, limits=LimitsRef(kinds=(kind,)), style=style_of(body))
 
 
 def pro_job(body: ProImage, inbox: Inbox) -> SwapJob:
@@ -78,7 +79,7 @@ def pro_job(body: ProImage, inbox: Inbox) -> SwapJob:
     target = inbox.take(olds[0].path)
     if body.single_face_mode:
         photo = PhotoRef(inbox.take(news[0].path), face_at=middle_of(news[0].opts))
-        return SwapJob(target, (PairRef((photo,)),), limits=limits)
+        return SwapJob(target, (PairRef((photo,)),), limits=limits, style=style_of(body))
     if len(olds) > MAX_PRO_FACES:
         raise RequestError(f"targetImage has {len(olds)} faces; give at most {MAX_PRO_FACES}")
     check_refs(news, olds, MAX_PRO_FACES)
@@ -87,7 +88,8 @@ def pro_job(body: ProImage, inbox: Inbox) -> SwapJob:
             "targetImage names several pictures; one request changes one picture, so send one "
             "request for each"
         )
-    return SwapJob(target, pairs_of(news, olds, target, inbox), limits=limits)
+    pairs = pairs_of(news, olds, target, inbox)
+    return SwapJob(target, pairs, limits=limits, style=style_of(body))
 
 
 def plus_job(body: PlusImage, inbox: Inbox) -> SwapJob:
@@ -103,7 +105,12 @@ def plus_job(body: PlusImage, inbox: Inbox) -> SwapJob:
     else:
         is_only = len(body.face_mapping) == 1
         pairs = tuple(_mapped(each, target, inbox, is_only) for each in body.face_mapping)
-    return SwapJob(target, pairs, output)
+    style = StyleRef(enhance=bool(body.face_enhance) or body.model_style == "beautify")
+    return SwapJob(target, pairs, output, style=style)
+
+
+def style_of(body: Submit) -> StyleRef:
+    return StyleRef(enhance=bool(body.face_enhance))
 
 
 def _mapped(each: Mapped, target: str, inbox: Inbox, is_only: bool) -> PairRef:

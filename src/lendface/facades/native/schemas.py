@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
-from ...service.requests import MAX_PAIRS, MAX_PHOTOS, OutputRef
+from ...service.requests import MAX_PAIRS, MAX_PHOTOS, OutputRef, StyleRef
 
 MAX_BYTES = 1 << 50  # of a declared size: what every database can hold
 NOTES_BYTES = 4096
@@ -180,6 +180,7 @@ class NewSwap(Order):
 
     pairs: Annotated[list[Pair], Field(min_length=1, max_length=MAX_PAIRS)]
     output: OutputRef = OutputRef()
+    style: StyleRef = StyleRef()
 
 
 # Jobs

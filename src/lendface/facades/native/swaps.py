@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -86,14 +87,12 @@ def to_request(body: NewSwap, intake: Intake, portraits: Portraits) -> JobReques
             "kind": "swap",
             "target": upload_of(body.target, intake),
             "pairs": [to_pair(pair, intake, portraits) for pair in body.pairs],
-            "output": {name: getattr(body.output, name) for name in OUTPUT},
+            "output": asdict(body.output),
+            "style": asdict(body.style),
             "start_s": body.start_s,
             "end_s": body.end_s,
         }
     )
-
-
-OUTPUT = ("container", "codec", "quality", "preset", "lossless", "max_long_side", "max_fps")
 
 
 def upload_of(ref: FileRef | PhotoByUpload | PhotoByUrl, intake: Intake) -> str:
