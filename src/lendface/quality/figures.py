@@ -241,7 +241,7 @@ _ALL = (
         "one",
         "median",
         (0.85, 1.15),
-        "fine detail of the face against the target's, each measured by its own surroundings",
+        "share of the fine detail that a blur takes away, divided by the target's own",
     ),
     Figure(
         "grain",
