@@ -154,6 +154,22 @@ def test_a_person_who_got_anothers_source_is_a_wrong_identity(
     assert measure(both, wrong, judge, stride).film["wrong_frames"] == FRAMES / 4
 
 
+def test_a_tracker_that_mixes_two_people_up_does_not_hide_it(
+    case: Case, judge: Judge, topology: Topology
+) -> None:
+    """The swap follows the wrong tracks of the last four frames, and so does the measurement."""
+    tracks = case.scan.tracks
+    crossed = {
+        frame: [replace(place, track_id=3 - place.track_id) for place in places]
+        for frame, places in tracks.places.items()
+        if frame >= FRAMES - 4
+    }
+    mixed = replace(tracks, places={**tracks.places, **crossed})
+    wrong = replace(case, scan=replace(case.scan, tracks=mixed), readings={})
+    found = measure(wrong, reference(wrong, "hard_paste", topology), judge)
+    assert found.film["wrong_frames"] == 4
+
+
 def test_a_stride_looks_at_fewer_frames_and_says_so(
     case: Case, judge: Judge, topology: Topology, pasted: Measured
 ) -> None:
