@@ -39,7 +39,10 @@ MostOption = Annotated[
 ]
 GalleryOption = Annotated[
     Path | None,
-    typer.Option(help="A folder of portraits among which the source should be found again."),
+    typer.Option(
+        help="A folder of portraits among which the source should be found again; of --pairs "
+        "FOLDER its sources."
+    ),
 ]
 MasksOption = Annotated[
     Path | None,
@@ -113,8 +116,10 @@ def evaluate(
         from .quality.covered import read_drawn_masks
         from .quality.gallery import read_gallery
         from .quality.measure import Options
+        from .quality.pairlist import find_sources
         from .quality.suite import Run
 
+        gallery = gallery or (find_sources(pairs) if pairs else None)
         parts = load(provider)
         with following(as_json) as watch:
             run = Run(

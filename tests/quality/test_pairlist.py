@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lendface.errors import BadMeasurementsError, FileMissingError
-from lendface.quality.pairlist import read_pairs
+from lendface.quality.pairlist import find_sources, read_pairs
 
 
 def touched(folder: Path, *names: str) -> Path:
@@ -22,6 +22,7 @@ def test_every_source_is_put_on_every_target(tmp_path: Path) -> None:
     touched(tmp_path, "sources/a.jpg", "sources/b.png", "sources/a_alt.jpg", "sources/notes.md")
     touched(tmp_path, "targets/x.mp4", "targets/y.mov", "outputs/b__x.mp4")
     pairs = read_pairs(tmp_path)
+    assert find_sources(tmp_path) == tmp_path / "sources"
     assert sorted(pair.name for pair in pairs) == ["a__x", "a__y", "b__x", "b__y"]
     assert {pair.name: pair.output for pair in pairs if pair.output} == {
         "b__x": tmp_path / "outputs" / "b__x.mp4"

@@ -55,6 +55,11 @@ def read_pairs(path: Path, most: int | None = None) -> list[Wanted]:
     return wanted[:most]
 
 
+def find_sources(path: Path) -> Path | None:
+    """The folder of sources that ``path`` has, which is a gallery to find each of them in."""
+    return first_folder(path, SOURCES) if path.is_dir() else None
+
+
 def listed(path: Path) -> list[Wanted]:
     """The pairs of a JSON list."""
     try:
