@@ -3,7 +3,8 @@
 Light on dark or old skin, on hard-lit or glossy skin, leaves far more contrast and colour in the
 detail than the target's face has under its light: painted on as it is it looks like make-up. So
 each band of the detail is weakened, never strengthened, until skin is about as uneven as the
-target's. Brows, lashes, beard and lips keep theirs.
+target's. Brows, lashes, beard and lips keep theirs, but nothing gets darker than what is darkest
+in the target's face: in a hazy or low-contrast film black brows would float before it.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from .surface import Surface
 from .texture import Texture, make_mips, surface_of
 from .topology import Topology
 
-MEASURED_SIDE = 128
+MEASURED_SIDE = 64
 BAND_EDGES = (0.06, 0.16)  # sigmas in eye distances that part pores, creases and slow shading
 BEARD = 0.3  # log luma off plain skin, from which on it is none
 SLACK = 1.2  # times the target's own unevenness that looks natural
+SHALLOWEST = 0.4  # log
+DARKEST = 0.5  # percentile of the target's own detail that shows how dark its film gets
+DEEPER = 1.7  # times that, for a lash is finer than what is known of the target
 LEAST_LUMA = (0.6, 0.4, 0.35)  # of a band that always stays: what makes the person
 LEAST_COLOUR = (0.4, 0.25, 0.2)
-USUAL = ((0.019, 0.037, 0.060), (0.0045, 0.0065, 0.011))  # median over people; luma, colour
+USUAL = ((0.018, 0.037, 0.060), (0.004, 0.006, 0.010))  # median over people; luma, colour
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,19 @@ def adapt_texture(topology: Topology, texture: Texture, own: Floats | None) -> T
         colour_share = min(_share(wanted.colour[k], given.colour[k], LEAST_COLOUR[k]), share)
         new_luma += band * (share + (1 - share) * is_feature)
         new_colour += colour * (colour_share + (1 - colour_share) * is_feature)[..., None]
+    new_luma = np.maximum(new_luma, 0) + _above(np.minimum(new_luma, 0), _depth_of(topology, own))
     return Texture(make_mips(np.dstack([new_luma[..., None] + new_colour, marks])), texture.tone)
+
+
+def _above(shade: Floats, depth: float) -> Floats:
+    """Shades (log, not above 0) pressed so that none gets deeper than ``depth``."""
+    return -depth * np.tanh(-shade / depth)
+
+
+def _depth_of(topology: Topology, own: Floats) -> float:
+    """Log: how far below plain skin the darkest parts of the target's face are."""
+    face = surface_of(topology, own.shape[0]).is_face
+    return max(-DEEPER * float(np.percentile(luma_of(own)[face], DARKEST)), SHALLOWEST)
 
 
 def unevenness_of(
