@@ -15,7 +15,7 @@ Series = NDArray[np.float64]  # (n,) a value a frame, NaN where there is none
 
 MOST_LAG = 5  # frames
 LEAST_PAIRS = 8  # frames below which a correlation says nothing
-CERTAIN = 0.002  # of correlation by which another lag must be better to count
+CERTAIN = 0.01  # of correlation by which another lag must be better to count
 
 # What is followed in time: the weights whose mean it is (none: the gap of the lips), and how much
 # it must vary in the target (standard deviation) to be an act and not the net's own unrest.
