@@ -31,6 +31,12 @@ class DemoPeopleMissingError(BadOptionError):
         )
 
 
+class BadMeasurementsError(BadOptionError):
+    """A file of measurements, or a list of pairs to measure, cannot be used."""
+
+    code = "bad_measurements"
+
+
 class CancelledError(LendfaceError):
     """The caller asked to stop; nothing was written."""
 
@@ -217,12 +223,6 @@ class MediaBadCodecError(MediaError):
 
 
 # What is kept between the steps of a job
-
-
-class BadMeasurementsError(MediaError):
-    """A file of measurements, or a list of pairs to measure, cannot be used."""
-
-    code = "bad_measurements"
 
 
 class ScanFileError(LendfaceError):
