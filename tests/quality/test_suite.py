@@ -113,3 +113,13 @@ def test_a_file_that_is_no_run_is_told(tmp_path: Path) -> None:
     (tmp_path / "suite.json").write_text("[1]")
     with pytest.raises(BadMeasurementsError):
         compare_runs(tmp_path, tmp_path)
+
+
+def test_a_target_of_an_ending_that_is_not_written_is_swapped_all_the_same(
+    run: Run, material: Material, tmp_path: Path
+) -> None:
+    film = tmp_path / "film.avi"
+    film.write_bytes(material.film.read_bytes())
+    quick = replace(run, options=Options(stride=9, shots=0), with_references=False)
+    run_suite([Wanted("old", (material.photo,), film)], tmp_path / "out", quick)
+    assert (tmp_path / "out" / "old" / "swapped.mp4").is_file()

@@ -35,7 +35,7 @@ from .case import Case, Judge, open_case, pair_of
 from .gallery import Somebody
 from .intervals import Change
 from .measure import Options, changed_people, measure, timing_of
-from .pairlist import Wanted
+from .pairlist import FILM_ENDINGS, PHOTO_ENDINGS, Wanted
 from .plots import plot_of
 from .reading import FaceReading
 from .references import REFERENCE_NAMES, ReferenceName, reference_frames
@@ -268,7 +268,8 @@ def measure_into(
     The answer is what a later run reads from there: figures as they were rounded, no pictures.
     """
     make_folder(folder)
-    made = folder / f"swapped{pair.target.suffix.lower()}"
+    ending = pair.target.suffix.lower()
+    made = folder / f"swapped{ending if ending in (*FILM_ENDINGS, *PHOTO_ENDINGS) else '.mp4'}"
     case_key = key_of(replace(pair, output=None), run)
     judged = judge_pair(pair, run, known, made, lent.get(case_key))
     source = rgb_of(read_image(pair.sources[0])[0])
