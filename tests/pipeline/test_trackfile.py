@@ -15,11 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from full_disk import largest_file
+from lendface.engine.mesh.appearance import SIDE
+from lendface.engine.mesh.glasses import BRIDGE_POINTS, LENS_POINTS
 from lendface.engine.plan import plan_everyone
 from lendface.engine.render import render
 from lendface.engine.rows import ROW, MemoryLog
 from lendface.engine.tracks import Place, Tracks
-from lendface.engine.types import Array, Box, SourceFace, Track
+from lendface.engine.types import Appearance, Array, Box, Glasses, SourceFace, Track
 from lendface.errors import DiskFullError, ScanFileError
 from lendface.pipeline.parts import Parts
 from lendface.pipeline.rowlog import SpooledLog
@@ -63,6 +65,8 @@ def made_scan(faces: int = 60, people: int = 3, seed: int = 1) -> Scan:
             usable_share=1.0,
             spans=tuple((k, k + 1) for k in range(0, frames, number)),
             best_index=frames // 2,
+            appearance=made_appearance(random) if number != 2 else None,
+            glasses=made_glasses(random) if number != 1 else None,
         )
         for number in range(1, people + 1)
     )
@@ -70,8 +74,21 @@ def made_scan(faces: int = 60, people: int = 3, seed: int = 1) -> Scan:
     return Scan(Tracks(cast, frames, places, log), times)
 
 
+def made_appearance(random: np.random.Generator) -> Appearance:
+    middle = random.normal(0, 1, (SIDE, SIDE, 3)).astype(np.float16)
+    return Appearance(middle, random.random((SIDE, SIDE)).astype(np.float16), 9)
+
+
+def made_glasses(random: np.random.Generator) -> Glasses:
+    lenses = random.normal(0, 3, (2, LENS_POINTS, 2)).astype(np.float32)
+    bridge = random.normal(0, 3, (BRIDGE_POINTS, 2)).astype(np.float32)
+    return Glasses(lenses, bridge, random.random(), random.random())
+
+
 def same(a: object, b: object) -> bool:
     """Equal to the last bit, and of the same kind."""
+    if isinstance(a, (Appearance, Glasses)) and type(a) is type(b):
+        return all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
     if isinstance(a, np.ndarray):
         assert isinstance(b, np.ndarray)
         return (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
@@ -238,9 +255,9 @@ def test_other_files_and_other_versions_say_so(small: bytes, tmp_path: Path) -> 
     (tmp_path / "scan").write_bytes(b"\x80\x04\x95 a pickle" * 20)
     with pytest.raises(ScanFileError, match="not a scan"):
         load_scan(tmp_path / "scan")
-    later = small[:8] + struct.pack("<I", 2) + small[12:]
+    later = small[:8] + struct.pack("<I", 3) + small[12:]
     (tmp_path / "scan").write_bytes(later)
-    with pytest.raises(ScanFileError, match="version 2, this program reads 1"):
+    with pytest.raises(ScanFileError, match="version 3, this program reads 2"):
         load_scan(tmp_path / "scan")
 
 

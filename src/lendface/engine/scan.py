@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from .cuts import CutFinder
 from .link import Person, link
+from .looks import describe
 from .mesh.pixelwise import smoothstep
 from .mesh.shape import neutral_shape, pose_of
 from .mesh.topology import POINTS, Topology
@@ -124,6 +125,7 @@ class Scanner:
         views = [view for t in person.tracklets for view in t.views]
         embedding = person.embedding
         assert embedding is not None
+        appearance, glasses = describe([t.book for t in person.tracklets], self.topology)
         return Track(
             id=number,
             embedding=embedding,
@@ -134,6 +136,8 @@ class Scanner:
             usable_share=float(np.mean([place.strength for place in places])),
             spans=tuple(sorted((part[0].frame, part[-1].frame + 1) for part in rows)),
             best_index=max(views, key=lambda view: view.worth).frame,
+            appearance=appearance,
+            glasses=glasses,
         )
 
 

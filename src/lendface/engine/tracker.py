@@ -15,6 +15,7 @@ import numpy as np
 
 from .flow import FaceFlow
 from .geometry import crop_of, face_roi, five_points, next_face_roi
+from .looks import LookBook, limit, take_look
 from .mesh.light import LightMeter
 from .mesh.shape import pose_of
 from .mesh.topology import POINTS, Topology
@@ -36,6 +37,7 @@ LIGHT_PX = 128
 BLOCK = 96  # frames that are steadied together
 OVERLAP = 24  # ... and how many more are read so that blocks meet without a step
 FRONTAL_DEG = 35.0
+CLEAR_SCORE = 0.8
 BEST_KEPT = 8
 GHOST_AFTER = 4  # detector runs that saw nothing where the mesh still sees a face
 GHOST_SCORE = 0.9
@@ -77,6 +79,7 @@ class Tracklet:
     clarity: float = 0.0  # the most that any look at it had, as the recognizer says
     missed: int = 0  # detector runs in a row that did not see it
     hands: list[Hand] = field(default_factory=list)
+    book: LookBook = field(default_factory=LookBook)
 
     @property
     def last(self) -> Sighting:
@@ -156,6 +159,7 @@ class Tracker:
     def _finish(self, tracklet: Tracklet) -> Iterator[Steadied]:
         if tracklet in self._alive:
             self._alive.remove(tracklet)
+            limit([each.book for each in self.tracklets if each not in self._alive])
         yield from _hand_out(tracklet, at_end=True)
 
     def _follow(self, frame: Frame) -> list[Tracklet]:
@@ -252,10 +256,19 @@ class Tracker:
             forth, back = self._flow.between(before, frame.picture, then, mesh.landmarks_xyz)
         light = self._meter.measure_in(frame.picture, mesh.landmarks_xyz, LIGHT_PX)
         hands = self._find_hands(tracklet, frame.picture, mesh, age)
+        if tracklet.book.wants(age):
+            self._take_look(tracklet, frame.picture, mesh, is_free=not hands)
         tracklet.sightings.append(Sighting(frame.index, mesh, forth, back, light, hands))
         tracklet.last_frame = frame.index
         self._boxes.setdefault(frame.index, []).append(box_of(mesh.landmarks_xyz))
         return True
+
+    def _take_look(self, tracklet: Tracklet, picture: Picture, mesh: Mesh, is_free: bool) -> None:
+        """``is_free``: no hand is before the face."""
+        yaw, _, _ = pose_of(self._topology, mesh.landmarks_xyz).yaw_pitch_roll_deg
+        is_clear = is_free and mesh.score > CLEAR_SCORE
+        look = take_look(picture, mesh.landmarks_xyz, self._topology, yaw, is_clear)
+        tracklet.book.add(look)
 
     def _is_still(self, tracklet: Tracklet, frame: Frame, mesh: Mesh) -> bool:
         """Look who it is. Only a good view may say that it is somebody else."""

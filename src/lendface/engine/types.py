@@ -146,6 +146,25 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Appearance:
+    """How a person looks on most frames, by texel; half floats, as they are kept."""
+
+    middle: Array  # (64, 64, 3) log colours without the light
+    spread: Array  # (64, 64) log, median distance from the middle; 8 where nobody saw it
+    looks: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Glasses:
+    """Glasses of one person, in centimetres on the plate before the eyes (``mesh/glasses.py``)."""
+
+    lenses: Floats  # (2, 32, 2) outlines, the image-left one first
+    bridge: Floats  # (8, 2) over the nose, from left to right
+    opaque: float  # 0..1: how much the lenses hide what is behind them
+    sure: float  # 0..1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Track:
     """One person of the film."""
 
@@ -158,3 +177,5 @@ class Track:
     usable_share: float  # 0..1 mean strength over its faces
     spans: tuple[tuple[int, int], ...]  # frame ranges, the end exclusive
     best_index: int  # the frame that shows the person best
+    appearance: Appearance | None = None  # None where too few frames show the person calmly
+    glasses: Glasses | None = None

@@ -32,16 +32,18 @@ from typing import IO, overload
 
 import numpy as np
 
+from ..engine.mesh.appearance import SIDE
+from ..engine.mesh.glasses import BRIDGE_POINTS, LENS_POINTS
 from ..engine.mesh.topology import POINTS
 from ..engine.rows import ROW
 from ..engine.tracks import Place, Tracks
-from ..engine.types import Array, Track
+from ..engine.types import Appearance, Array, Glasses, Track
 from ..errors import ScanFileError
 from ..media.failures import writing
 from ..media.output import atomic_output
 from .scans import Scan
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"lf-scan\n"
 PREAMBLE = struct.Struct("<8sII")
 CRC = struct.Struct("<I")
@@ -61,6 +63,13 @@ PERSON = np.dtype(
         ("usable_share", "<f8"),
         ("embedding", "<f4", EMBEDDING),
         ("shape", "<f4", (POINTS, 3)),
+        ("looks", "<i4"),  # 0: no appearance
+        ("middle", "<f2", (SIDE, SIDE, 3)),
+        ("spread", "<f2", (SIDE, SIDE)),
+        ("sure", "<f8"),  # 0: no glasses
+        ("opaque", "<f8"),
+        ("lenses", "<f4", (2, LENS_POINTS, 2)),
+        ("bridge", "<f4", (BRIDGE_POINTS, 2)),
     ]
 )
 SPAN = np.dtype([("start", "<i4"), ("end", "<i4")])
@@ -130,6 +139,11 @@ def people_table(people: Sequence[Track]) -> Array:
         row["size_px"], row["turned_share"] = person.size_px, person.turned_share
         row["usable_share"] = person.usable_share
         row["embedding"], row["shape"] = person.embedding, person.shape
+        if own := person.appearance:
+            row["looks"], row["middle"], row["spread"] = own.looks, own.middle, own.spread
+        if worn := person.glasses:
+            row["sure"], row["opaque"] = worn.sure, worn.opaque
+            row["lenses"], row["bridge"] = worn.lenses, worn.bridge
     return table
 
 
@@ -221,7 +235,14 @@ def check_tables(tables: Mapping[str, Array], rows: int) -> None:
         and is_within(people["turned_share"], 0, 1 + 1e-6)
         and is_within(people["usable_share"], 0, 1 + 1e-6)
         and is_within(people["embedding"], -2, 2)
-        and is_within(people["shape"], -1000, 1000),
+        and is_within(people["shape"], -1000, 1000)
+        and is_within(people["looks"], 0, MOST["frames"])
+        and is_within(people["middle"], -20, 20)
+        and is_within(people["spread"], 0, 20)
+        and is_within(people["sure"], 0, 1)
+        and is_within(people["opaque"], 0, 1)
+        and is_within(people["lenses"], -50, 50)
+        and is_within(people["bridge"], -50, 50),
         "spans": is_within(people["spans"], 0, len(spans))
         and people["spans"].sum(dtype=np.int64) == len(spans)
         and is_within(spans["start"], 0, count - 1)
@@ -261,8 +282,23 @@ def read_people(people: Array, spans: Array) -> Iterator[Track]:
             usable_share=float(person["usable_share"]),
             spans=tuple((int(a), int(b)) for a, b in spans[start:end].tolist()),
             best_index=int(person["best_index"]),
+            appearance=read_appearance(person),
+            glasses=read_glasses(person),
         )
         start = end
+
+
+def read_appearance(person: Array) -> Appearance | None:
+    if not person["looks"]:
+        return None
+    return Appearance(person["middle"].copy(), person["spread"].copy(), int(person["looks"]))
+
+
+def read_glasses(person: Array) -> Glasses | None:
+    if not person["sure"]:
+        return None
+    lines = person["lenses"].astype(np.float32), person["bridge"].astype(np.float32)
+    return Glasses(*lines, float(person["opaque"]), float(person["sure"]))
 
 
 def read_exactly(handle: int, at: int, length: int) -> bytes:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
-from ..types import Floats, Hand
+from ..types import Appearance, Face, Floats, Glasses, Hand
+from .appearance import strange_places
+from .glasses import glasses_cover
 from .pixelwise import luma_of, smoothstep
+from .shape import pose_of
+from .topology import POINTS, Topology
 
 PALM = (0, 1, 2, 5, 9, 13, 17)
 FINGERS = ((1, 2, 3, 4), (5, 6, 7, 8), (9, 10, 11, 12), (13, 14, 15, 16), (17, 18, 19, 20))
@@ -16,7 +22,48 @@ EDGE_RADIUS = 0.10  # eye distances
 EDGE_EPS = 0.0006  # of squared brightness 0..1; smaller follows weaker edges
 HAIR_DARKER = (0.30, 0.65)  # log luma below the light of the skin
 HAIR_BRIGHTER = (0.65, 1.00)
+THING_RADIUS = 0.07  # eye distances
+TEXEL_SHARE = 0.055  # of the eye distance: the radius that a strange texel stands for
 UV_EYES, UV_CHIN = 0.381, 0.954  # of the canonical texture
+
+
+@dataclass(frozen=True, eq=False)
+class Occluders:
+    """Finds what is before one person's face, with the help of what the scan learnt of them."""
+
+    topology: Topology
+    appearance: Appearance | None
+    glasses: Glasses | None
+
+    def cover(self, face: Face, target: Floats, origin: Floats, eye_px: float) -> Floats:
+        """(h, w) 0..1: pixels of ``target`` (h, w, 3) RGB that stay as they are.
+
+        ``origin`` (2,) is the corner of ``target`` in the frame. Hair is another matter, see
+        ``hair_cover``.
+        """
+        hands = hands_cover(face.hands, target, origin, eye_px)
+        free = 1 - hands
+        if self.appearance is not None:
+            points = face.landmarks_xyz[:POINTS] - np.float32([*origin, 0])
+            places = strange_places(self.appearance, target, points, self.topology, hands)
+            free *= 1 - things_cover(places, target, eye_px)
+        if self.glasses is not None:
+            pose = pose_of(self.topology, face.landmarks_xyz)
+            free *= 1 - glasses_cover(self.glasses, pose, target, origin)
+        return 1 - free
+
+
+def things_cover(places: Floats, target: Floats, eye_px: float) -> Floats:
+    """(h, w) 0..1: what lies at strange texels (n, 2), pixels, up to the picture's own edges."""
+    drawn = np.zeros(target.shape[:2], np.uint8)
+    if not len(places):
+        return drawn.astype(np.float32)
+    width = max(1, round(TEXEL_SHARE * eye_px))
+    for point in np.rint(places * 16).astype(np.int32):
+        cv2.circle(drawn, point.tolist(), width * 16, 1, cv2.FILLED, cv2.LINE_8, 4)
+    radius = max(2, round(THING_RADIUS * eye_px))
+    guided = _guided(luma_of(target) / 255, drawn.astype(np.float32), radius)
+    return smoothstep(guided, 0.25, 0.75)
 
 
 def hands_cover(hands: tuple[Hand, ...], target: Floats, origin: Floats, eye_px: float) -> Floats:

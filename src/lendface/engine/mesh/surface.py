@@ -112,5 +112,20 @@ class Surface:
         return np.repeat((rows[:, None] - eyes) / (uv[152, 1] - eyes), self.size, 1)
 
     @cached_property
+    def corners(self) -> tuple[Array, Floats]:
+        """For each texel its triangle's three points (size, size, 3) and their shares."""
+        points = self.topology.triangles[np.maximum(self.ids, 0)]
+        rows, columns = np.mgrid[: self.size, : self.size]
+        at = (np.stack([columns, rows], -1) + 0.5) / self.size
+        a, b, c = (self.topology.uv[points[..., k]] for k in range(3))
+        area = _cross(b - a, c - a)
+        second, third = _cross(at - a, c - a) / area, _cross(b - a, at - a) / area
+        return points, np.stack([1 - second - third, second, third], -1).astype(np.float32)
+
+    @cached_property
     def _uv_px(self) -> Floats:
         return self.topology.uv * self.size - 0.5
+
+
+def _cross(a: Floats, b: Floats) -> Floats:
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]

@@ -1,0 +1,88 @@
+"""How a face looked on a few of its frames: what remains of its pixels when the scan is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .mesh.appearance import Reading, learn, read
+from .mesh.glasses import SEEN_DEG, find_glasses, read_plate
+from .mesh.topology import Topology
+from .types import Appearance, Floats, Glasses, Picture, Pixels
+
+MOST_LOOKS = 40  # of one tracklet, and of one person
+MOST_KEPT = 1000  # of all tracklets that have ended, at 23 kB each
+CALM_DEG = 40.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One frame's colours of a face, and the plate before its eyes."""
+
+    reading: Reading
+    plate: Pixels
+    yaw_deg: float
+    is_calm: bool  # turned little, found surely, and no hand near
+
+
+def take_look(
+    picture: Picture, landmarks_xyz: Floats, topology: Topology, yaw_deg: float, is_clear: bool
+) -> Look:
+    """``is_clear``: the face was found surely and no hand is near it."""
+    return Look(
+        read(picture, landmarks_xyz, topology),
+        read_plate(picture, landmarks_xyz, topology),
+        yaw_deg,
+        is_clear and abs(yaw_deg) < CALM_DEG,
+    )
+
+
+@dataclass(slots=True, eq=False)
+class LookBook:
+    """Looks at one tracklet, evenly spread over its frames however many these become."""
+
+    looks: list[Look] = field(default_factory=list)
+    every: int = 1  # frames
+
+    def wants(self, age: int) -> bool:
+        """Whether the frame that comes ``age`` frames after the first is to be kept."""
+        return age % self.every == 0
+
+    def add(self, look: Look) -> None:
+        self.looks.append(look)
+        if len(self.looks) >= MOST_LOOKS:
+            self.thin()
+
+    def thin(self) -> None:
+        """Forget every other look; of a single one, that one."""
+        self.looks = self.looks[1::2] if len(self.looks) < 2 else self.looks[::2]
+        self.every *= 2
+
+
+def limit(books: Sequence[LookBook], most: int = MOST_KEPT) -> None:
+    """Thin all books until they hold no more than ``most`` looks together."""
+    while sum(len(book.looks) for book in books) > most:
+        for book in books:
+            book.thin()
+
+
+def describe(
+    books: Iterable[LookBook], topology: Topology
+) -> tuple[Appearance | None, Glasses | None]:
+    """What a person looks like, and the glasses that they wear, as far as the looks tell."""
+    looks = [look for book in books for look in book.looks]
+    calm = _spread_out([look for look in looks if look.is_calm])
+    facing = _spread_out([look for look in looks if abs(look.yaw_deg) < SEEN_DEG])
+    yaw = float(np.median([look.yaw_deg for look in facing])) if facing else 0.0
+    return (
+        learn([look.reading for look in calm], topology),
+        find_glasses([look.plate for look in facing], yaw),
+    )
+
+
+def _spread_out(looks: Sequence[Look]) -> Sequence[Look]:
+    if len(looks) <= MOST_LOOKS:
+        return looks
+    return [looks[k] for k in np.linspace(0, len(looks) - 1, MOST_LOOKS).round().astype(int)]

@@ -1,0 +1,218 @@
+"""What a person of the film looks like on most frames, so that what is in front of it stands out.
+
+The model is the median and the spread of the person's own colours over the texture square, gathered
+in the scan from a few calm frames. A frame is compared with it after the light has been
+taken out, which here is a plane over the texture square fitted so that a part that does not belong
+hardly pulls at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from ..geometry import crop_of, eye_distance_px, invert, move_landmarks, next_face_roi
+from ..types import Appearance, Array, Floats, Picture, Pixels
+from .light import to_log
+from .pixelwise import largest_channel, luma_of, smoothstep
+from .raster import point_normals
+from .surface import EYE_DISTANCE_UV, Surface
+from .topology import POINTS, Topology
+
+SIDE = 64
+CROP_PX = 128
+LEAST_LOOKS = 8
+SEEN = (0.15, 0.45)  # cosine to the camera between which a texel is worth comparing
+KNOWN = 0.2  # least weight
+ROUNDS = 5
+DOUBT = 1.5  # times the median residual: farther off, a texel hardly pulls at the light
+FLOOR = 0.11  # log; the least spread, what noise and a badly placed point do anyway
+CALM = 0.04  # log; the median residual of a frame that the model explains
+HARD_LIGHT = 1.0  # times what the residual is above that
+CHROMA = 2.0  # how much more a colour off counts than a shade: shadows have hardly any
+STRANGE, CLEARLY = 1.3, 2.6  # spreads off; the second begins a region, the first belongs to it
+MOVING = 1.6  # times the same on lips, lids and brows, which move by themselves
+LEAST_TEXELS = 8
+UNKNOWN = 8.0  # log; the spread of a texel that was never seen
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """One look at a face, laid out over the texture square."""
+
+    colours: Pixels  # (SIDE, SIDE, 3)
+    seen: Pixels  # (SIDE, SIDE) 0..255
+
+
+@dataclass(frozen=True, eq=False)
+class _Square:
+    """The texture square and where its texels lie on the mesh."""
+
+    points: Array  # (SIDE, SIDE, 3) of the texel's triangle
+    shares: Floats  # (SIDE, SIDE, 3) of those points
+    is_face: Array
+    skin: Array
+    moving: Array
+    plane: Floats  # (SIDE, SIDE, 3)
+
+
+@lru_cache(maxsize=2)
+def _square(topology: Topology) -> _Square:
+    surface = Surface(topology, SIDE)
+    points, shares = surface.corners
+    across, down = np.meshgrid(*2 * [(np.arange(SIDE) + 0.5) / SIDE - 0.5])
+    moving = surface.grown(surface.eyes, 0.12) | surface.grown(surface.lips, 0.12)
+    return _Square(
+        points,
+        shares,
+        surface.is_face,
+        surface.skin,
+        moving | surface.grown(surface.brows, 0.08),
+        np.stack([np.ones_like(across), across, down], -1).astype(np.float32),
+    )
+
+
+def read(picture: Picture, landmarks_xyz: Floats, topology: Topology) -> Reading:
+    """One look at a face of a whole picture."""
+    crop_to_frame = crop_of(next_face_roi(landmarks_xyz), CROP_PX)
+    crop = picture.warped(crop_to_frame, CROP_PX)
+    points = move_landmarks(landmarks_xyz, invert(crop_to_frame))[:POINTS]
+    colours, seen = _unwrapped(crop.astype(np.float32), points, topology)
+    return Reading(np.rint(colours).astype(np.uint8), np.rint(255 * seen).astype(np.uint8))
+
+
+def _unwrapped(rgb: Floats, points_xyz: Floats, topology: Topology) -> tuple[Floats, Floats]:
+    """(SIDE, SIDE, 3) RGB and (SIDE, SIDE) 0..1 how well each texel is seen."""
+    height, width = rgb.shape[:2]
+    places, seen = _laid(points_xyz, (width, height), topology)
+    return _sampled(rgb, places, eye_distance_px(points_xyz[:, :2])), seen
+
+
+def _laid(
+    points_xyz: Floats, size_wh: tuple[int, int], topology: Topology
+) -> tuple[Floats, Floats]:
+    """Where each texel lies, (SIDE, SIDE, 2) pixels, and 0..1 how well it is seen there."""
+    square = _square(topology)
+    _, facing = point_normals(points_xyz, topology.triangles)
+    values = np.concatenate([points_xyz[:, :2], facing[:, None]], 1)[square.points]
+    laid = (values * square.shares[..., None]).sum(2).astype(np.float32)
+    is_inside = ((laid[..., :2] >= 0) & (laid[..., :2] <= np.float32(size_wh) - 1)).all(-1)
+    return laid[..., :2], smoothstep(laid[..., 2], *SEEN) * (square.is_face & is_inside)
+
+
+def _sampled(values: Floats, places: Floats, eye_px: float) -> Floats:
+    """``values`` (h, w, ...) at the texels' places, each the mean over about its own size."""
+    height, width = values.shape[:2]
+    share = min(1.0, EYE_DISTANCE_UV * SIDE / max(eye_px, 1.0))
+    size = (max(1, round(width * share)), max(1, round(height * share)))
+    small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    at = ((places + 0.5) * [size[0] / width, size[1] / height] - 0.5).astype(np.float32)
+    return cv2.remap(small, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def learn(readings: Sequence[Reading], topology: Topology) -> Appearance | None:
+    """The person's appearance, from calm and uncovered looks; None from too few."""
+    if len(readings) < LEAST_LOOKS:
+        return None
+    square = _square(topology)
+    colours = np.stack([to_log(reading.colours) for reading in readings])
+    seen = np.stack([reading.seen for reading in readings]).astype(np.float32) / 255
+    level = np.stack([_level(*each, square) for each in zip(colours, seen, strict=True)])
+    middle, spread = _middle(colours - level[:, None, None], seen)
+    for _ in range(2):
+        light = [_light(x - middle, w, square)[0] for x, w in zip(colours, seen, strict=True)]
+        middle, spread = _middle(colours - np.stack(light), seen)
+    return Appearance(middle.astype(np.float16), spread.astype(np.float16), len(readings))
+
+
+def _level(colours: Floats, seen: Floats, square: _Square) -> Floats:
+    known = (seen > KNOWN) & square.skin
+    return np.median(colours[known if known.any() else square.is_face], axis=0)
+
+
+def _middle(colours: Floats, seen: Floats) -> tuple[Floats, Floats]:
+    """Weightless median (SIDE, SIDE, 3) and spread (SIDE, SIDE) over the looks that see a texel."""
+    hidden = seen <= KNOWN
+    masked = np.ma.array(colours, mask=np.repeat(hidden[..., None], 3, -1))
+    middle = np.ma.median(masked, axis=0).filled(0).astype(np.float32)
+    off = np.ma.array(largest_channel(np.abs(colours - middle)), mask=hidden)
+    spread = np.ma.median(off, axis=0).filled(UNKNOWN).astype(np.float32)
+    is_rare = (~hidden).sum(0) < LEAST_LOOKS // 2
+    return middle, np.where(is_rare, np.float32(UNKNOWN), spread)
+
+
+def _light(difference: Floats, seen: Floats, square: _Square) -> tuple[Floats, float]:
+    """A plane for each channel through ``difference`` (SIDE, SIDE, 3), and the median residual.
+
+    Iteratively reweighted: up to nearly half of the face may be covered.
+    """
+    step = (slice(None, None, 2),) * 2
+    known = ((seen > KNOWN) & square.skin)[step]
+    if known.sum() < 24:
+        return np.zeros_like(difference), 1.0
+    basis, values = square.plane[step][known], difference[step][known]
+    trust = seen[step][known]
+    slope = np.zeros((3, 3), np.float32)
+    slope[0] = np.median(values, axis=0)
+    usual = 1.0
+    for _ in range(ROUNDS):
+        off = largest_channel(np.abs(values - basis @ slope))
+        usual = float(np.median(off))
+        weighted = basis * (trust / (1 + (off / (DOUBT * max(usual, 0.02))) ** 4))[:, None]
+        stiff = np.diag(np.float32([1e-3, 2, 2]))
+        slope = np.linalg.solve(weighted.T @ basis + stiff, weighted.T @ values)
+    return (square.plane @ slope).astype(np.float32), usual
+
+
+def strange_places(
+    appearance: Appearance, target: Floats, points_xyz: Floats, topology: Topology, hands: Floats
+) -> Floats:
+    """(n, 2) pixels of ``target``: texels that show something else than this person's face.
+
+    ``points_xyz`` (468, 3) in pixels of ``target`` (h, w, 3) RGB; ``hands`` (h, w) 0..1 is what is
+    known to be a hand. A region counts that is clearly off somewhere and reaches the face's rim
+    or a hand: an expression does neither.
+    """
+    square = _square(topology)
+    height, width = target.shape[:2]
+    places, seen = _laid(points_xyz, (width, height), topology)
+    eye_px = eye_distance_px(points_xyz[:, :2])
+    middle = appearance.middle.astype(np.float32)
+    difference = to_log(_sampled(target, places, eye_px)) - middle
+    spread = appearance.spread.astype(np.float32)
+    compared = square.is_face & (seen > KNOWN) & (spread < UNKNOWN / 2)
+    edge = _sampled(hands, places, eye_px) > 0.5 if hands.any() else np.zeros(seen.shape, bool)
+    edge = cv2.dilate((edge | _beyond(compared)).astype(np.uint8), np.ones((5, 5))).astype(bool)
+    found = np.zeros(seen.shape, np.float32)
+    for _ in range(2):  # once what is strange is known, the light can be told without it
+        light, usual = _light(difference, seen * (1 - cv2.dilate(found, np.ones((3, 3)))), square)
+        off = _off(difference - light, spread, usual)
+        off = np.where(square.moving, off / MOVING, off)
+        clear = (off > CLEARLY) & compared & ~square.moving
+        found = _reaching((off > STRANGE) & compared, clear, edge)
+    return places[found > 0]
+
+
+def _off(residual: Floats, spread: Floats, usual: float) -> Floats:
+    luma = luma_of(residual)
+    chroma = largest_channel(np.abs(residual - luma[..., None]))
+    allowed = 1.48 * cv2.blur(spread, (3, 3)) + FLOOR + HARD_LIGHT * max(usual - CALM, 0)
+    return np.maximum(np.abs(luma), CHROMA * chroma) / allowed
+
+
+def _beyond(compared: Array) -> Array:
+    """Where no texel is compared, but for the small holes that nostrils leave."""
+    return cv2.morphologyEx((~compared).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5))) > 0
+
+
+def _reaching(weak: Array, clear: Array, edge: Array) -> Floats:
+    count, labels = cv2.connectedComponents(weak.astype(np.uint8))
+    sizes = np.bincount(labels[clear], minlength=count)
+    edges = np.bincount(labels[edge & weak], minlength=count)
+    kept = (sizes >= LEAST_TEXELS) & (edges > 0)
+    kept[0] = False
+    return kept[labels].astype(np.float32)
