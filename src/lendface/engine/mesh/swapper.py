@@ -18,7 +18,7 @@ from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
 from .adapt import adapt_texture
 from .enhance import enhanced
 from .light import spread_light, to_log
-from .occlusion import hair_cover, hands_cover
+from .occlusion import Occluders, hair_cover
 from .pixelwise import luma_of, smoothstep
 from .shape import ShapeShift, eye_openings, neutral_shape, pose_of
 from .sheet import Sheet, lay
@@ -47,6 +47,7 @@ class Look:
     texture: Texture
     shift: Floats  # (468, 3) centimetres towards the source's shape
     openings: tuple[float, float]  # of the eyes in the source's texture, height over width
+    occluders: Occluders
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,7 @@ class MeshSwapper:
             texture,
             self.style.shape * self.style.strength * shift,
             (float(openings[0]), float(openings[1])),
+            Occluders(self.topology, person.appearance, person.glasses),
         )
 
     def swap(self, picture: Picture, face: Face, look: Look) -> Patch | None:
@@ -92,7 +94,7 @@ class MeshSwapper:
             pixels = enhanced(pixels, eye_px)
         alpha = _edge(sheet, depth) * (face.strength * self.style.strength)
         alpha *= 1 - hair_cover(own, slow, sheet.uv, eye_px)
-        alpha *= 1 - hands_cover(face.hands, target, origin, eye_px)
+        alpha *= 1 - look.occluders.cover(face, target, origin, eye_px)
         return Patch(box, np.clip(pixels, 0, 255), alpha.astype(np.float32))
 
 
