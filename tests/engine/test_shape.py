@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lendface.engine.mesh.shape import ShapeShift, neutral_shape
+from lendface.engine.geometry import eye_distance_px
+from lendface.engine.mesh.shape import JAW_LIMIT, ShapeShift, neutral_shape
 from lendface.engine.mesh.swapper import MeshSwapper
 from lendface.engine.mesh.topology import OVAL, POINTS, Topology
 from lendface.engine.style import Style
@@ -14,6 +15,8 @@ from people import PEOPLE
 
 UPPER_LIP, LOWER_LIP = [82, 13, 312], [87, 14, 317]
 LIDS = ([160, 159, 158, 385, 386, 387], [144, 145, 153, 380, 374, 373])
+HAIR_LINE = [10, 338, 297, 332, 284, 251, 21, 54, 103, 67, 109]
+JAW_POINTS = [397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172]
 PAIRS = [(a, b) for a in PEOPLE for b in PEOPLE if a != b]
 
 
@@ -28,13 +31,26 @@ def openings(shape: Floats, upper: list[int], lower: list[int]) -> Floats:
 
 
 @pytest.mark.parametrize(("target", "source"), PAIRS)
-def test_the_outline_stays_where_it_is(
+def test_the_hair_line_stays_and_the_jaw_moves_a_little(
     topology: Topology, shapes: dict[str, Floats], target: str, source: str
 ) -> None:
     shift = ShapeShift(topology).between(shapes[target], shapes[source])
     assert shift.shape == (POINTS, 3)
-    assert (shift[list(OVAL)] == 0).all()
+    assert (shift[HAIR_LINE] == 0).all()
+    jaw = np.linalg.norm(shift[JAW_POINTS], axis=1)
+    assert 0 < jaw.max() < JAW_LIMIT * eye_distance_px(shapes[target])
+    assert (shift[list(OVAL), 2] == 0).all()
     assert np.abs(shift).max() > 0.1  # centimetres: people do differ
+
+
+def test_even_a_much_larger_jaw_moves_the_outline_no_further_than_allowed(
+    topology: Topology,
+) -> None:
+    large = topology.vertices.copy()
+    large[JAW_POINTS] *= 2
+    shift = ShapeShift(topology).between(topology.vertices, large)[list(OVAL)]
+    most = JAW_LIMIT * eye_distance_px(topology.vertices)
+    assert most / 2 < np.linalg.norm(shift, axis=1).max() <= most * 1.001
 
 
 @pytest.mark.parametrize(("target", "source"), PAIRS)

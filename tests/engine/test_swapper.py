@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -9,12 +10,13 @@ import numpy as np
 import pytest
 
 import lendface
-from lendface.engine.geometry import five_points
+from lendface.engine.geometry import eye_distance_px, five_points
 from lendface.engine.mesh.swapper import MeshSwapper
 from lendface.engine.mesh.topology import (
     EYE_IMAGE_LEFT,
     EYE_IMAGE_RIGHT,
     LIPS_INNER,
+    LIPS_OUTER,
     OVAL,
     POINTS,
     Topology,
@@ -149,14 +151,42 @@ def with_open_mouth(parts: Parts, who: str) -> tuple[Pixels, Face]:
     return wide, found(parts, wide)[1]
 
 
-def test_nothing_shows_outside_of_the_face(parts: Parts, sources: dict[str, SourceFace]) -> None:
+@pytest.mark.parametrize(("shape", "reach_eyes"), [(0.0, 0.1), (1.0, 0.55)])
+def test_nothing_changes_far_from_the_face(
+    parts: Parts,
+    topology: Topology,
+    sources: dict[str, SourceFace],
+    shape: float,
+    reach_eyes: float,
+) -> None:
+    """Without a change of shape nothing outside of it; with one, the little that gives way."""
     pixels = read_person("P010")
     _, face = found(parts, pixels)
-    patch = patch_for(parts, parts.swapper, sources["P003"], pixels)
-    oval = cv2.dilate(np.uint8(filled(face.landmarks_xyz, OVAL, patch.box)), np.ones((7, 7))) > 0
-    assert patch.alpha[~oval].max() == 0
+    swapper = MeshSwapper(topology, Style(shape=shape))
+    patch = patch_for(parts, swapper, sources["P003"], pixels)
+    radius = round(reach_eyes * eye_distance_px(face.landmarks_xyz))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    oval = np.uint8(filled(face.landmarks_xyz, OVAL, patch.box))
+    near = cv2.dilate(oval, disc) > 0
+    assert patch.alpha[~near].max(initial=0) == 0
     assert (patch.alpha.min(), patch.alpha.max() <= 1) == (0, True)
     assert (patch.pixels.min() >= 0, patch.pixels.max() <= 255) == (True, True)
+
+
+def test_lips_and_the_skin_close_to_them_can_stay_the_targets(
+    parts: Parts, topology: Topology, sources: dict[str, SourceFace]
+) -> None:
+    pixels = read_person("P010", side_px=1200)
+    _, face = found(parts, pixels)
+    off = {}
+    for keep_mouth in (False, True):
+        swapper = MeshSwapper(topology, Style(shape=0, keep_mouth=keep_mouth))
+        patch = patch_for(parts, swapper, sources["P005"], pixels)
+        box, lips = patch.box, filled(face.landmarks_xyz, LIPS_OUTER, patch.box)
+        own = pixels[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32)
+        off[keep_mouth] = np.abs(patch.pixels - own)[lips].mean()
+    assert off[True] < 3
+    assert off[False] > 10
 
 
 @pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
@@ -200,11 +230,12 @@ def test_a_face_wholly_outside_gives_nothing(parts: Parts, sources: dict[str, So
 
 
 def test_strength_fades_the_patch_and_zero_leaves_the_face_alone(
-    parts: Parts, sources: dict[str, SourceFace]
+    parts: Parts, topology: Topology, sources: dict[str, SourceFace]
 ) -> None:
     pixels = read_person("P005")
+    swapper = MeshSwapper(topology, Style(shape=0))
     full, half = (
-        patch_for(parts, parts.swapper, sources["P003"], pixels, strength=s) for s in (1.0, 0.5)
+        patch_for(parts, swapper, sources["P003"], pixels, strength=s) for s in (1.0, 0.5)
     )
     np.testing.assert_allclose(half.alpha, 0.5 * full.alpha, atol=1e-5)
     np.testing.assert_array_equal(half.pixels, full.pixels)
@@ -212,6 +243,26 @@ def test_strength_fades_the_patch_and_zero_leaves_the_face_alone(
     none = Face(1, face.box_xyxy, face.landmarks_xyz, 1.0, 0.0, face.light)
     look = parts.swapper.prepare(sources["P003"], person)
     assert parts.swapper.swap(ArrayPicture(pixels), none, look) is None
+
+
+def test_a_face_that_fades_out_goes_back_to_its_own_shape(
+    parts: Parts, topology: Topology, sources: dict[str, SourceFace]
+) -> None:
+    """Half-faded features on a moved face would be seen twice."""
+    pixels = read_person("P005")
+    swappers = [MeshSwapper(topology, Style(shape=shape)) for shape in (0.0, 1.0)]
+    apart = []
+    for strength in (0.1, 1.0):
+        own, moved = (
+            pasted(np.full_like(pixels, 128), replace(patch, alpha=np.ones_like(patch.alpha)))
+            for patch in (
+                patch_for(parts, s, sources["P003"], pixels, strength=strength) for s in swappers
+            )
+        )
+        _, face = found(parts, pixels)
+        inside = filled(face.landmarks_xyz, OVAL, Box(0, 0, *pixels.shape[1::-1]))
+        apart.append(np.abs(own.astype(float) - moved)[inside].mean())
+    assert apart[0] < 0.3 * apart[1]
 
 
 def test_a_face_of_twenty_pixels_is_left_alone(parts: Parts) -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..geometry import eye_distance_px
 from ..pose import Pose, fit_pose
 from ..types import Array, Floats
 from .pixelwise import smoothstep
@@ -16,12 +17,16 @@ from .topology import (
     EYE_IMAGE_RIGHT,
     LIPS,
     OPENINGS,
+    OVAL,
     POINTS,
     RIGID,
     Topology,
 )
 
-RISE_RINGS = 4  # the outline stays; full effect this many edges further in
+RISE_RINGS = 2  # full effect this many edges inside the outline
+JAW = (-0.05, 0.35)  # eye line 0, chin 1: from where to where the outline begins to move
+JAW_LIMIT = 0.12  # eye distances
+JAW_ROUNDS = 6  # of smoothing along the outline
 LIP_WIDTH = (0.85, 1.15)
 SMOOTHNESS = 3.0  # weight of the neighbours against a point's own shift
 STIFF = 1 + SMOOTHNESS
@@ -59,14 +64,26 @@ class ShapeShift:
     topology: Topology
 
     def between(self, target_shape: Floats, source_shape: Floats) -> Floats:
-        """(468, 3) centimetres to add to the target; 0 on the outline.
+        """(468, 3) centimetres to add to the target; 0 on the upper outline.
 
         The lips move as one body whose width alone is scaled; upper and lower lid of an eye
-        share one shift, so that no opening changes; all else follows smoothly.
+        share one shift, so that no opening changes; all else follows smoothly. Jaw and cheeks
+        take their shift along the outline, across the view alone and not far.
         """
         wanted = source_shape - target_shape
         fixed = self._without_expression(wanted, target_shape, source_shape)
-        return (self._smoothed(fixed) * self._rise[:, None]).astype(np.float32)
+        shift = self._smoothed(fixed)
+        shift[_RING] = self._outline(shift[_RING], target_shape)
+        return (shift * self._rise[:, None]).astype(np.float32)
+
+    def _outline(self, shift: Floats, target: Floats) -> Floats:
+        """(36, 3) the outline's shift, smoothed along it and held short."""
+        shift = shift * np.float32([1, 1, 0])
+        for _ in range(JAW_ROUNDS):
+            shift = (np.roll(shift, 1, 0) + 2 * shift + np.roll(shift, -1, 0)) / 4
+        most = JAW_LIMIT * eye_distance_px(target)  # in centimetres, as the shape is
+        length = np.linalg.norm(shift, axis=1, keepdims=True)
+        return shift * most * np.tanh(length / most) / np.maximum(length, 1e-6)
 
     def _smoothed(self, fixed: Floats) -> Floats:
         """Each free point between its own shift and the mean of its neighbours' shifts.
@@ -115,4 +132,15 @@ class ShapeShift:
 
     @cached_property
     def _rise(self) -> Floats:
-        return smoothstep(self.topology.rings_from_oval, 0, RISE_RINGS)
+        edge = smoothstep(self._heights, *JAW)
+        return edge + (1 - edge) * smoothstep(self.topology.rings_from_oval, 0, RISE_RINGS)
+
+    @cached_property
+    def _heights(self) -> Floats:
+        """(468,) 0 on the eye line, 1 at the chin."""
+        down = self.topology.vertices[:, 1]
+        eyes = down[[33, 133, 362, 263]].mean()
+        return (down - eyes) / (down[152] - eyes)
+
+
+_RING = list(OVAL)

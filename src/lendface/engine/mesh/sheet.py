@@ -37,7 +37,9 @@ def lay(topology: Topology, points_xy: Floats, moved_xyz: Floats, box: Box) -> S
 
     Both are in pixels of the patch, ``box`` says how large it is.
     """
-    values = np.concatenate([topology.uv, points_xy, np.zeros((len(points_xy), 1))], 1)
+    # The way each point went and not where it was: that is smooth, so slivers do no harm.
+    way = moved_xyz[:, :2] - points_xy
+    values = np.concatenate([topology.uv, way, np.zeros((len(points_xy), 1))], 1)
     facing, values[:, 4] = point_normals(moved_xyz.astype(np.float32), topology.triangles)
     # A finer sheet for a small face: thin triangles, as beside the nose, would fall through.
     finer = int(np.clip(round(FINE_WIDTH_PX / np.ptp(moved_xyz[:, 0])), 1, 3))
@@ -53,13 +55,14 @@ def lay(topology: Topology, points_xy: Floats, moved_xyz: Floats, box: Box) -> S
         return cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA)
 
     rest = places[middle, middle]
+    own = np.dstack(np.meshgrid(*(np.arange(side, dtype=np.float32) for side in size)))
     return Sheet(
         is_face=is_face[middle, middle],
         eyes=coarse(is_face & topology.eye_triangles[ids]),
         mouth=coarse(is_face & topology.mouth_triangles[ids]),
         uv=rest[..., :2],
         fine_uv=np.ascontiguousarray(places[..., :2]),
-        target_xy=rest[..., 2:4],
+        target_xy=own - rest[..., 2:4],
         facing=rest[..., 4],
     )
 

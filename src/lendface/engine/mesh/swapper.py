@@ -16,22 +16,20 @@ from ..geometry import eye_distance_px
 from ..style import Style
 from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
 from .adapt import adapt_texture
+from .bend import Bend, bend_around
 from .enhance import enhanced
-from .light import spread_light, to_log
-from .occlusion import Occluders, hair_cover
+from .light import from_log, spread_light, to_log
+from .occlusion import hair_cover, hands_cover
+from .openings import closed_lids, lips_region, mixed, openings_of
 from .pixelwise import luma_of, smoothstep
 from .shape import ShapeShift, eye_openings, neutral_shape, pose_of
 from .sheet import Sheet, lay
 from .skin import paint_skin, tone_shift
 from .texture import Texture, build_texture
-from .topology import LIDS_IMAGE_LEFT, LIDS_IMAGE_RIGHT, POINTS, Topology
+from .topology import POINTS, Topology
 
 FEATHER = 0.09  # eye distances; of the outer edge
 ERODED = 0.025
-EYE_EDGE = 0.018
-MOUTH_EDGE = 0.02
-LID_EDGE = 0.035
-LIDS_SHUT = (-0.70, -0.35)  # minus the target's eye opening over the source's
 SOFTER = (0.4, 0.55, 0.7, 0.9, 1.1, 1.4, 1.8, 2.3)  # sigmas, pixels
 STEPS_BLUR = (5, 5)  # pixels
 GRAIN_REACH = 1.5  # times the usual fine detail
@@ -47,7 +45,6 @@ class Look:
     texture: Texture
     shift: Floats  # (468, 3) centimetres towards the source's shape
     openings: tuple[float, float]  # of the eyes in the source's texture, height over width
-    occluders: Occluders
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,35 +64,52 @@ class MeshSwapper:
             texture,
             self.style.shape * self.style.strength * shift,
             (float(openings[0]), float(openings[1])),
-            Occluders(self.topology, person.appearance, person.glasses),
         )
 
     def swap(self, picture: Picture, face: Face, look: Look) -> Patch | None:
         """The patch for one face, or None where nothing of it lies inside the picture."""
-        points = face.landmarks_xyz[:POINTS]
-        moved = points + pose_of(self.topology, face.landmarks_xyz).turned(look.shift)
-        box = _box_around(moved, picture.size_wh)
-        if face.strength * self.style.strength <= 0 or box.is_empty:
+        points, strength = face.landmarks_xyz[:POINTS], face.strength * self.style.strength
+        # A face that fades out goes back to its own shape, or its mouth would be seen twice.
+        pose = pose_of(self.topology, face.landmarks_xyz)
+        moved = points + pose.turned(face.strength * look.shift)
+        face_box = _box_around(moved, picture.size_wh)
+        if strength <= 0 or face_box.is_empty:
             return None
-        origin = np.float32([box.x0, box.y0])
-        target = picture.region(box)
-        sheet = lay(self.topology, points[:, :2] - origin, moved - [*origin, 0], box)
         eye_px = max(eye_distance_px(points), 1.0)
-        depth = _depth_from_rim(sheet.is_face, box, picture.size_wh, eye_px)
+        bend = bend_around(points[:, :2], moved[:, :2], face_box, picture.size_wh, eye_px)
+        around, corner = picture.region(bend.box), np.float32(face_box[:2])
+        sheet = lay(self.topology, points[:, :2] - corner, moved - [*corner, 0], face_box)
+        bent, changed = bend.apply(around, sheet)
+        target = bent[bend.inner]
         own, slow = to_log(target), spread_light(face.light, np.ascontiguousarray(sheet.uv))
-        slow += tone_shift(look.texture.tone, slow[sheet.is_inner], self.style.skin_tone)
-        skin = paint_skin(look.texture, slow, own, sheet, depth, eye_px)
-        skin = _as_soft_as(skin, target, sheet.is_inner)
+        tone = tone_shift(look.texture.tone, slow[sheet.is_inner], self.style.skin_tone)
+        depth = _depth_from_rim(sheet.is_face, face_box, picture.size_wh, eye_px)
+        skin = paint_skin(look.texture, slow + tone, own, sheet, depth, eye_px)
+        skin = _as_soft_as(skin, around[bend.inner], sheet.is_inner)
         if not self.style.enhance:
             skin += _grain(target, sheet.is_inner, eye_px)
-        lids = _closed_lids(moved[:, :2] - origin, face.landmarks_xyz, look, box, eye_px)
-        pixels = _keep_openings(skin, target, sheet, lids, eye_px)
+        lids = closed_lids(moved[:, :2] - corner, face.landmarks_xyz, look.openings, sheet, eye_px)
+        pixels = mixed(skin, target, np.maximum(openings_of(sheet, eye_px), lids))
+        if self.style.keep_mouth:
+            toned = from_log(own + tone)
+            pixels = mixed(pixels, toned, lips_region(moved[:, :2] - corner, sheet, eye_px))
         if self.style.enhance:
             pixels = enhanced(pixels, eye_px)
-        alpha = _edge(sheet, depth) * (face.strength * self.style.strength)
-        alpha *= 1 - hair_cover(own, slow, sheet.uv, eye_px)
-        alpha *= 1 - look.occluders.cover(face, target, origin, eye_px)
-        return Patch(box, np.clip(pixels, 0, 255), alpha.astype(np.float32))
+        alpha = _edge(sheet, depth) * (1 - hair_cover(own, slow + tone, sheet.uv, eye_px))
+        pixels, shown = _joined(bend, bent, changed, pixels, alpha)
+        covered = hands_cover(face.hands, around, np.float32(bend.box[:2]), eye_px)
+        return Patch(bend.box, np.clip(pixels, 0, 255), shown * (strength * (1 - covered)))
+
+
+def _joined(
+    bend: Bend, bent: Floats, changed: Floats, pixels: Floats, alpha: Floats
+) -> tuple[Floats, Floats]:
+    """The painted face on the picture that was moved for it: pixels, and how much they show."""
+    shown, joined = changed.copy(), bent.copy()
+    shown[bend.inner] = np.maximum(changed[bend.inner], alpha)
+    share = alpha / np.maximum(shown[bend.inner], 1e-3)
+    joined[bend.inner] = mixed(bent[bend.inner], pixels, share)
+    return joined, shown
 
 
 def _as_soft_as(skin: Floats, target: Floats, where: Array) -> Floats:
@@ -144,40 +158,6 @@ def _grain(target: Floats, where: Array, eye_px: float) -> Floats:
     return np.clip(fine, -limit, limit)[..., None]
 
 
-def _keep_openings(
-    skin: Floats, target: Floats, sheet: Sheet, lids: Floats, eye_px: float
-) -> Floats:
-    """The target's own eyes and inner mouth, moved with the mesh."""
-    own = cv2.remap(
-        target,
-        np.ascontiguousarray(sheet.target_xy),
-        None,
-        cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    eye = _softened(sheet.eyes, EYE_EDGE * eye_px)
-    mouth = _softened(sheet.mouth, MOUTH_EDGE * eye_px)
-    return skin + np.maximum(np.maximum(eye, lids), mouth)[..., None] * (own - skin)
-
-
-def _closed_lids(
-    moved_xy: Floats, landmarks_xyz: Floats, look: Look, box: Box, eye_px: float
-) -> Floats:
-    """(h, w) 0..1: where the target's own lids are shown.
-
-    The source's texture has the lids of open eyes; drawn out over a closed eye they would smear
-    the lashes into a dark patch.
-    """
-    mask = np.zeros((box.height, box.width), np.float32)
-    rings = (LIDS_IMAGE_LEFT, LIDS_IMAGE_RIGHT)
-    for ring, now, source in zip(rings, eye_openings(landmarks_xyz), look.openings, strict=True):
-        shut = float(smoothstep(-now / max(source, 1e-6), *LIDS_SHUT))
-        outline = np.rint(moved_xy[list(ring)]).astype(np.int32)
-        if shut > 0:
-            cv2.fillPoly(mask, [outline], shut)
-    return _softened(mask, LID_EDGE * eye_px) if mask.any() else mask
-
-
 def _edge(sheet: Sheet, depth: Floats) -> Floats:
     """(h, w) 0..1: the oval, a little smaller, with a soft rim; less where it turns away."""
     rim = smoothstep(depth, ERODED, ERODED + FEATHER)
@@ -196,10 +176,6 @@ def _depth_from_rim(is_face: Array, box: Box, size_wh: tuple[int, int], eye_px: 
     padded = cv2.copyMakeBorder(mask, top, bottom, left, right, cv2.BORDER_CONSTANT)
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)
     return depth[top : top + box.height, left : left + box.width] / eye_px
-
-
-def _softened(mask: Floats, sigma: float) -> Floats:
-    return cv2.GaussianBlur(mask, (0, 0), max(sigma, 0.5))
 
 
 def _box_around(points: Floats, size_wh: tuple[int, int]) -> Box:

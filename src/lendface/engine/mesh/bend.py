@@ -1,0 +1,108 @@
+"""The picture around a face, moved a little so that jaw and cheeks may take another outline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..types import Array, Box, Floats
+from .pixelwise import smoothstep
+from .raster import fit_affines, map_pixels, paint_ids
+from .sheet import Sheet
+from .topology import OVAL
+
+REACH = 0.45  # eye distances from the outline within which the picture gives way
+RINGS = (-0.25, 0.0, 0.35, 0.7, 1.0)  # of the reach; the first lies inside the face
+COARSE = (14.0, 4)  # a step as large as this part of the eye distance, and the largest, pixels
+SEEN_PX = 0.1  # a shift of the outline this small is none
+FADE_IN_PX = (0.02, 0.15)  # of a pixel's shift, from where the moved picture shows
+
+
+@dataclass(frozen=True, eq=False)
+class Bend:
+    """Where the picture gives way to a face whose outline moves."""
+
+    box: Box  # all that may change: the face and its surroundings
+    face_box: Box  # the face alone; inside of ``box``
+    rings_xy: Floats  # (5 * 36, 2) pixels of the frame, from inside the outline outwards
+    shifts_xy: Floats  # (5 * 36, 2) pixels they moved; 0 on the last ring
+    step: int  # pixels; what changes so smoothly need not be worked out for each
+
+    @property
+    def inner(self) -> tuple[slice, slice]:
+        """Where the face's rows and columns lie in the box."""
+        x, y = self.face_box.x0 - self.box.x0, self.face_box.y0 - self.box.y0
+        return slice(y, y + self.face_box.height), slice(x, x + self.face_box.width)
+
+    def apply(self, picture: Floats, sheet: Sheet) -> tuple[Floats, Floats]:
+        """(h, w, 3) the picture after the move, and (h, w) 0..1 where it is another one.
+
+        ``picture`` (h, w, 3) is what ``box`` shows, ``sheet`` the face on ``face_box``.
+        """
+        xs, ys = (np.arange(side, dtype=np.float32) for side in (self.box.width, self.box.height))
+        own = np.dstack(np.meshgrid(xs, ys))
+        places = own - self._shift()
+        rows, columns = self.inner
+        corner = np.float32([columns.start, rows.start])
+        face = sheet.is_face[..., None]
+        places[self.inner] = np.where(face, sheet.target_xy + corner, places[self.inner])
+        border = cv2.BORDER_REPLICATE
+        moved = cv2.remap(picture, places, None, cv2.INTER_CUBIC, borderMode=border)
+        way = cv2.magnitude(*cv2.split(places - own))
+        return moved, smoothstep(way, *FADE_IN_PX)
+
+    def _shift(self) -> Floats:
+        """(h, w, 2) pixels by which the picture moved, outside of the face and on its rim."""
+        size = (self.box.width, self.box.height)
+        coarse = (-(-size[0] // self.step), -(-size[1] // self.step))
+        scale = np.float32(coarse) / np.float32(size)
+        at = (self.rings_xy - np.float32(self.box[:2]) + 0.5) * scale - 0.5
+        ids = paint_ids(at, TRIANGLES, np.arange(len(TRIANGLES)), coarse)
+        shift = map_pixels(ids, fit_affines(at, self.shifts_xy, TRIANGLES))
+        return cv2.resize(np.where(ids[..., None] < 0, 0, shift), size)
+
+
+def bend_around(
+    points_xy: Floats, moved_xy: Floats, face_box: Box, size_wh: tuple[int, int], eye_px: float
+) -> Bend:
+    """The bend for a face found at ``points_xy`` and painted at ``moved_xy``, both (468, 2).
+
+    Where the outline stays, the picture around the face stays too and ``box`` is the face's.
+    """
+    outline, shift = moved_xy[_RING], moved_xy[_RING] - points_xy[_RING]
+    away = outline - outline.mean(0)
+    away *= REACH * eye_px / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
+    fades = 1 - smoothstep(np.float32(RINGS), 0, 1)
+    goes = np.linalg.norm(shift, axis=1) > SEEN_PX
+    return Bend(
+        box=_grown(face_box, (outline + away)[goes]).clipped(size_wh),
+        face_box=face_box,
+        rings_xy=np.concatenate([outline + part * away for part in RINGS]).astype(np.float32),
+        shifts_xy=np.concatenate([fade * shift for fade in fades]).astype(np.float32),
+        step=max(1, min(int(eye_px / COARSE[0]), COARSE[1])),
+    )
+
+
+def _grown(box: Box, points_xy: Floats) -> Box:
+    """The box with the points in it."""
+    low, high = (np.float32(corner)[None] for corner in (box[:2], box[2:]))
+    low = np.floor(np.concatenate([low, points_xy]).min(0)).astype(int)
+    high = np.ceil(np.concatenate([high, points_xy + 1]).max(0)).astype(int)
+    return Box(*low.tolist(), *high.tolist())
+
+
+def _ring_triangles() -> Array:
+    here = np.arange(len(OVAL))
+    after, outside = (here + 1) % len(OVAL), here + len(OVAL)
+    outside_after = after + len(OVAL)
+    strip = np.concatenate(
+        [np.stack([here, after, outside], 1), np.stack([after, outside_after, outside], 1)]
+    )
+    strips = [strip + len(OVAL) * k for k in range(len(RINGS) - 1)]
+    return np.concatenate(strips).astype(np.int32)
+
+
+_RING = list(OVAL)
+TRIANGLES = _ring_triangles()
