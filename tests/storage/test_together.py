@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Lock
 
 import pytest
 import sqlalchemy as sa
@@ -74,6 +79,41 @@ def test_what_fails_is_undone_and_told_to_nobody_else(database: Database) -> Non
     with pytest.raises(IntegrityError):
         database.write_together(say("a"))
     assert said(database) == {"a"}
+
+
+def test_what_somebody_was_told_is_there_after_a_sudden_death(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'words.db'}"
+    context = get_context("spawn")
+    reader, writer = context.Pipe(duplex=False)
+    process = context.Process(target=say_and_tell, args=(url, writer))
+    process.start()
+    writer.close()
+    told = {reader.recv() for _ in range(100)}
+    process.kill()
+    process.join()
+    with suppress(EOFError, OSError):  # what was told before it died
+        while True:
+            told.add(reader.recv())
+    reader.close()
+    database = Database(url)
+    assert told <= said(database)
+    database.close()
+
+
+def say_and_tell(url: str, writer: Connection) -> None:
+    """What the process does until it dies: each word is told when it is written."""
+    database = Database(url)
+    metadata.create_all(database.engine)
+    telling = Lock()
+
+    def say_on(first: int) -> None:
+        for number in count(first, CROWD):
+            word = database.write_together(say(str(number)))
+            with telling:
+                writer.send(word)
+
+    with ThreadPoolExecutor(CROWD) as threads:
+        list(threads.map(say_on, range(CROWD)))
 
 
 def test_of_several_in_one_transaction_each_fails_alone(small: Database) -> None:
