@@ -15,8 +15,9 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from ..types import Array, Floats
-from .pixelwise import luma_of
+from ..types import Appearance, Array, Floats
+from .light import LightMeter
+from .pixelwise import luma_of, smoothstep
 from .surface import Surface
 from .texture import Texture, make_mips, surface_of
 from .topology import Topology
@@ -27,6 +28,7 @@ BEARD = 0.3  # log luma off plain skin, from which on it is none
 SLACK = 1.2  # times the target's own unevenness that looks natural
 SHALLOWEST = 0.4  # log
 DARKEST = 0.5  # percentile of the target's own detail that shows how dark its film gets
+RESTLESS = (0.15, 0.4)  # log spread over the frames
 DEEPER = 1.7  # times that, for a lash is finer than what is known of the target
 LEAST_LUMA = (0.6, 0.4, 0.35)  # of a band that always stays: what makes the person
 LEAST_COLOUR = (0.4, 0.25, 0.2)
@@ -39,6 +41,25 @@ class Unevenness:
 
     luma: tuple[float, ...]
     colour: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class OwnSkin:
+    """What the target's own face looks like over the texture square, on most frames."""
+
+    detail: Floats  # (side, side, 3) log colours less their slow light
+    trust: Floats  # (side, side) 0..1 where a frame may be compared with it: skin that keeps still
+
+
+def own_skin(topology: Topology, appearance: Appearance | None) -> OwnSkin | None:
+    if appearance is None:
+        return None
+    detail = LightMeter(topology).detail_of(appearance.middle.astype(np.float32))
+    surface = surface_of(topology, detail.shape[0])
+    still = 1 - smoothstep(appearance.spread.astype(np.float32), *RESTLESS)
+    plain = 1 - smoothstep(np.abs(luma_of(detail)), 0.5 * BEARD, BEARD)
+    trust = surface.skin * still * plain
+    return OwnSkin(detail, cv2.GaussianBlur(trust.astype(np.float32), (0, 0), 1.0))
 
 
 def adapt_texture(topology: Topology, texture: Texture, own: Floats | None) -> Texture:

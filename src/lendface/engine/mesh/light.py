@@ -69,6 +69,12 @@ class LightMeter:
         weight = self._surface.skin * inside * np.clip(values[..., 2] - 0.05, 0, 0.25)
         return self._smooth(to_log(sampled), weight.astype(np.float32))
 
+    def detail_of(self, colours: Floats) -> Floats:
+        """(side, side, 3) log colours of a whole texture square, less their own slow light."""
+        sampled = cv2.resize(colours, (SAMPLE_SIDE, SAMPLE_SIDE), interpolation=cv2.INTER_AREA)
+        slow = self._smooth(sampled, self._surface.skin.astype(np.float32))
+        return colours - upsampled(slow, colours.shape[0])
+
     def _smooth(self, colours: Floats, weight: Floats) -> Floats:
         luma = luma_of(colours)
         weight = weight * ~self._is_beard(luma, weight)

@@ -7,7 +7,8 @@ import numpy as np
 
 from ..style import SkinTone
 from ..types import Array, Floats
-from .light import LOG_OFFSET, from_log
+from .adapt import OwnSkin
+from .light import LOG_OFFSET, from_log, spread_light
 from .pixelwise import LUMA, largest_channel, luma_of, smoothstep
 from .sheet import Sheet
 from .surface import EYE_DISTANCE_UV
@@ -21,6 +22,8 @@ TONE_BRIGHTNESS = 0.6  # of a difference in brightness is complexion
 TONE_LIMIT = 0.7  # log
 SKIN_HUE = np.float32([0.22, -0.055, -0.28])  # log, off its own luma: median of many portraits
 HUE_LIMIT = 0.15
+PASSING_SIGMA = 0.05  # eye distances
+PASSING_LIMIT = 0.5  # log
 RIM_DEPTH = (0.06, 0.26)  # eye distances from the rim that are compared with the target
 RIM_SIGMA = 0.16
 RIM_OUTLIER = 0.45  # log; a difference like this is hair or a beard, not tone
@@ -47,21 +50,45 @@ def tone_shift(tone: Floats, slow: Floats, skin_tone: SkinTone) -> Floats:
 
 
 def paint_skin(
-    texture: Texture, slow: Floats, own: Floats, sheet: Sheet, depth: Floats, eye_px: float
+    texture: Texture,
+    slow: Floats,
+    own: Floats,
+    sheet: Sheet,
+    depth: Floats,
+    eye_px: float,
+    skin: OwnSkin | None = None,
+    tone: Floats | float = 0.0,
 ) -> Floats:
     """(h, w, 3) RGB of the source's face as the target's light shows it.
 
     ``slow`` and ``own`` (h, w, 3) log colours: the target's light, and its pixels;
-    ``depth`` (h, w) eye distances from the rim.
+    ``depth`` (h, w) eye distances from the rim; ``tone`` (3,) log, see ``tone_shift``.
     """
     texels = _sample(texture, sheet, eye_px)
     is_feature = np.clip(2 * texels[..., 3:], 0, 1)
     inside = sheet.is_inner & (depth > 0.1)
     limit = _bright_limit(luma_of(own - slow), inside)
     saturation = _saturation(slow[inside], texture.tone)
-    painted = slow + _calmed(texels[..., :3], limit, is_feature, saturation)
+    painted = slow + tone
+    painted += _calmed(texels[..., :3], limit, is_feature, saturation)
+    if skin is not None:
+        painted += _passing(own - slow, skin, sheet, eye_px)
     painted += _rim_tone(own - painted, sheet, depth, eye_px)
     return from_log(painted - _burnt(painted, _brightest(own, inside)))
+
+
+def _passing(own_detail: Floats, skin: OwnSkin, sheet: Sheet, eye_px: float) -> Floats:
+    """(h, w, 3) log: what the target's skin shows now and not always.
+
+    Shadows and coloured lights that wander over a face, and the folds of a smile or a frown, are
+    no part of who it is, and finer than the slow light. ``own_detail`` (h, w, 3) log.
+    """
+    usual = spread_light(np.dstack([skin.detail, skin.trust]), np.ascontiguousarray(sheet.uv))
+    trust = usual[..., 3] * sheet.is_inner
+    # The usual look is known in coarse texels: what is finer cannot be compared with it.
+    sigma = max(PASSING_SIGMA * eye_px, 0.8)
+    off = cv2.GaussianBlur((own_detail - usual[..., :3]) * trust[..., None], (0, 0), sigma)
+    return PASSING_LIMIT * np.tanh(off / PASSING_LIMIT)
 
 
 def _sample(texture: Texture, sheet: Sheet, eye_px: float) -> Floats:
