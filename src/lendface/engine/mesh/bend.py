@@ -10,14 +10,14 @@ import numpy as np
 from ..types import Array, Box, Floats
 from .pixelwise import smoothstep
 from .raster import fit_affines, map_pixels, paint_ids
-from .sheet import Sheet
+from .sheet import Sheet, own_places
 from .topology import OVAL
 
 REACH = 0.45  # eye distances from the outline within which the picture gives way
 RINGS = (-0.25, 0.0, 0.35, 0.7, 1.0)  # of the reach; the first lies inside the face
 COARSE = (14.0, 4)  # a step as large as this part of the eye distance, and the largest, pixels
 SEEN_PX = 0.1  # a shift of the outline this small is none
-FADE_IN_PX = (0.02, 0.15)  # of a pixel's shift, from where the moved picture shows
+FADE_IN = 12.0  # a pixel that moved by 1/24 still shows the picture as it was, by 1/8 the moved one
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +41,14 @@ class Bend:
 
         ``picture`` (h, w, 3) is what ``box`` shows, ``sheet`` the face on ``face_box``.
         """
-        xs, ys = (np.arange(side, dtype=np.float32) for side in (self.box.width, self.box.height))
-        own = np.dstack(np.meshgrid(xs, ys))
-        places = own - self._shift()
-        rows, columns = self.inner
-        corner = np.float32([columns.start, rows.start])
+        way = self._shift()
         face = sheet.is_face[..., None]
-        places[self.inner] = np.where(face, sheet.target_xy + corner, places[self.inner])
+        way[self.inner] = np.where(face, sheet.way_xy, way[self.inner])
+        places = own_places(self.box.width, self.box.height) - way
         border = cv2.BORDER_REPLICATE
         moved = cv2.remap(picture, places, None, cv2.INTER_CUBIC, borderMode=border)
-        way = cv2.magnitude(*cv2.split(places - own))
-        return moved, smoothstep(way, *FADE_IN_PX)
+        length = cv2.magnitude(way[..., 0], way[..., 1])
+        return moved, np.clip(length * FADE_IN - 0.5, 0, 1)
 
     def _shift(self) -> Floats:
         """(h, w, 2) pixels by which the picture moved, outside of the face and on its rim."""

@@ -24,12 +24,25 @@ class Sheet:
     mouth: Floats  # 0..1 ... opening between the lips
     uv: Floats  # 0..1 texture places
     fine_uv: Floats  # the same on a grid one to three times as fine
-    target_xy: Floats  # where the target shows the same point of its face, patch pixels
+    way_xy: Floats  # pixels from where the target shows the same point of its face
     facing: Floats  # cosine to the camera
 
     @property
     def is_inner(self) -> Array:
         return self.is_face & (self.eyes + self.mouth < 0.5)
+
+    @property
+    def target_xy(self) -> Floats:
+        """(h, w, 2) where the target shows the same point of its face, patch pixels."""
+        return own_places(self.is_face.shape[1], self.is_face.shape[0]) - self.way_xy
+
+
+def own_places(width: int, height: int) -> Floats:
+    """(height, width, 2): the x and y of each pixel itself."""
+    places = np.empty((height, width, 2), np.float32)
+    places[..., 0] = np.arange(width)
+    places[..., 1] = np.arange(height)[:, None]
+    return places
 
 
 def lay(topology: Topology, points_xy: Floats, moved_xyz: Floats, box: Box) -> Sheet:
@@ -55,14 +68,13 @@ def lay(topology: Topology, points_xy: Floats, moved_xyz: Floats, box: Box) -> S
         return cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA)
 
     rest = places[middle, middle]
-    own = np.dstack(np.meshgrid(*(np.arange(side, dtype=np.float32) for side in size)))
     return Sheet(
         is_face=is_face[middle, middle],
         eyes=coarse(is_face & topology.eye_triangles[ids]),
         mouth=coarse(is_face & topology.mouth_triangles[ids]),
         uv=rest[..., :2],
         fine_uv=np.ascontiguousarray(places[..., :2]),
-        target_xy=own - rest[..., 2:4],
+        way_xy=rest[..., 2:4],
         facing=rest[..., 4],
     )
 

@@ -15,11 +15,11 @@ import numpy as np
 from ..geometry import eye_distance_px
 from ..style import Style
 from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
-from .adapt import OwnSkin, adapt_texture, own_skin
+from .adapt import adapt_texture
 from .bend import Bend, bend_around
 from .enhance import enhanced
 from .light import from_log, spread_light, to_log
-from .occlusion import Occluders, hair_cover
+from .occlusion import hair_cover, hands_cover
 from .openings import closed_lids, lips_region, mixed, openings_of
 from .pixelwise import luma_of, smoothstep
 from .shape import ShapeShift, eye_openings, neutral_shape, pose_of
@@ -45,8 +45,6 @@ class Look:
     texture: Texture
     shift: Floats  # (468, 3) centimetres towards the source's shape
     openings: tuple[float, float]  # of the eyes in the source's texture, height over width
-    occluders: Occluders
-    skin: OwnSkin | None  # of the target
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +56,7 @@ class MeshSwapper:
 
     def prepare(self, source: SourceFace, person: Track) -> Look:
         texture = build_texture(self.topology, source.portraits)
-        skin = own_skin(self.topology, person.appearance)
-        texture = adapt_texture(self.topology, texture, None if skin is None else skin.detail)
+        texture = adapt_texture(self.topology, texture, None)
         own = neutral_shape(self.topology, [p.mesh.landmarks_xyz for p in source.portraits])
         shift = ShapeShift(self.topology).between(person.shape, own)
         openings = np.mean([eye_openings(p.mesh.landmarks_xyz) for p in source.portraits], axis=0)
@@ -67,8 +64,6 @@ class MeshSwapper:
             texture,
             self.style.shape * self.style.strength * shift,
             (float(openings[0]), float(openings[1])),
-            Occluders(self.topology, person.appearance, person.glasses),
-            skin,
         )
 
     def swap(self, picture: Picture, face: Face, look: Look) -> Patch | None:
@@ -88,8 +83,9 @@ class MeshSwapper:
         target = bent[bend.inner]
         own, slow = to_log(target), spread_light(face.light, np.ascontiguousarray(sheet.uv))
         tone = tone_shift(look.texture.tone, slow[sheet.is_inner], self.style.skin_tone)
+        slow += tone
         depth = _depth_from_rim(sheet.is_face, face_box, picture.size_wh, eye_px)
-        skin = paint_skin(look.texture, slow, own, sheet, depth, eye_px, look.skin, tone)
+        skin = paint_skin(look.texture, slow, own, sheet, depth, eye_px)
         skin = _as_soft_as(skin, around[bend.inner], sheet.is_inner)
         if not self.style.enhance:
             skin += _grain(target, sheet.is_inner, eye_px)
@@ -102,7 +98,7 @@ class MeshSwapper:
             pixels = enhanced(pixels, eye_px)
         alpha = _edge(sheet, depth) * (1 - hair_cover(own, slow, sheet.uv, eye_px))
         pixels, shown = _joined(bend, bent, changed, pixels, alpha)
-        covered = look.occluders.cover(face, around, np.float32(bend.box[:2]), eye_px)
+        covered = hands_cover(face.hands, around, np.float32(bend.box[:2]), eye_px)
         return Patch(bend.box, np.clip(pixels, 0, 255), shown * (strength * (1 - covered)))
 
 
