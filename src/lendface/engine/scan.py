@@ -41,6 +41,7 @@ class Mark:
     height_px: float
     yaw_deg: float
     score: float
+    has_hands: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,8 @@ class Scanner:
     def _keep(self, face: Steadied, log: RowLog, marks: dict[int, list[Mark]]) -> None:
         yaw, _, _ = pose_of(self.topology, face.landmarks_xyz).yaw_pitch_roll_deg
         height = float(np.ptp(face.landmarks_xyz[:POINTS, 1]))
-        marks[face.tracklet].append(Mark(face.frame, len(log), height, yaw, face.score))
+        mark = Mark(face.frame, len(log), height, yaw, face.score, bool(face.hands))
+        marks[face.tracklet].append(mark)
         log.append(
             pack_row(
                 face.frame, face.tracklet, face.score, face.landmarks_xyz, face.light, face.hands
@@ -160,7 +162,7 @@ def _places(track_id: int, person: Person, marks: dict[int, list[Mark]]) -> list
     places: list[Place] = []
     for run in _runs(person.tracklets, marks):
         filled = _filled(run.marks)
-        bears = np.float32([bearable(mark) for mark, _, _ in filled])
+        bears = np.float32([_bearable_between(*each) for each in filled])
         strengths = faded(bears, run.fades_in, run.fades_out)
         places += [
             Place(
@@ -208,6 +210,12 @@ def bearable(mark: Mark) -> float:
     sure = smoothstep(mark.score, *UNSURE)
     facing = smoothstep(-abs(mark.yaw_deg), -TURNED_DEG[1], -TURNED_DEG[0])
     return float(size * sure * facing)
+
+
+def _bearable_between(mark: Mark, later: Mark, share: float) -> float:
+    """A face that is lost beside a hand lies behind it: painted, it would lie before it."""
+    is_hidden = share > 0 and (mark.has_hands or later.has_hands)
+    return 0.0 if is_hidden else bearable(mark)
 
 
 def faded(bears: Floats, fades_in: bool, fades_out: bool) -> Floats:

@@ -8,7 +8,7 @@ the whole frame every few frames, after a cut, and when a face was lost.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,8 +25,12 @@ from .types import Detection, Floats, Frame, Hand, Mesh, Picture
 
 DETECT_EVERY = 6
 EMBED_EVERY = 10
-HANDS_EVERY = 4
-HANDS_REACH = 2.4  # of the landmarker's crop, so 3.6 x the face: where hands are looked for
+HANDS_EVERY = 2
+HANDS_ALERT = 10  # frames for which it is looked every time once a hand was there
+HANDS_SURE = 0.7  # score of a hand out of nowhere: a shirt's collar reaches 0.66
+HANDS_REACH = (1.8, 2.8)  # of the landmarker's crop, in turns: a large hand fits the wide one only
+HANDS_BACK = 4  # frames into which a new hand is followed back
+HANDS_GAP = 6  # frames for which a hand may be lost between two sights of it
 HANDS_FROM_PX = 40  # face height
 LEAST_SCORE = 0.5
 SAME_FACE = 0.35  # overlap of boxes
@@ -79,6 +83,7 @@ class Tracklet:
     clarity: float = 0.0  # the most that any look at it had, as the recognizer says
     missed: int = 0  # detector runs in a row that did not see it
     hands: list[Hand] = field(default_factory=list)
+    hands_age: int = -HANDS_ALERT  # when one was last there, in frames since the first
     book: LookBook = field(default_factory=LookBook)
 
     @property
@@ -293,14 +298,32 @@ class Tracker:
         if self._hand_finder is None or height < HANDS_FROM_PX:
             return ()
         known = self._hand_finder.follow(picture, tracklet.hands) if tracklet.hands else []
-        if age % HANDS_EVERY == 0:
+        is_alert = age - tracklet.hands_age < HANDS_ALERT
+        if age % HANDS_EVERY == 0 or is_alert:
+            turn = age if is_alert else age // HANDS_EVERY
             roi = next_face_roi(mesh.landmarks_xyz)
-            around = roi._replace(side=roi.side * HANDS_REACH)
-            fresh = self._hand_finder.find(picture, crop_of(around, self._hand_finder.size_px))
-            known = [*known, *(h for h in fresh if not any(_is_same_hand(h, k) for k in known))]
+            around = roi._replace(side=roi.side * HANDS_REACH[turn % 2])
+            found = self._hand_finder.find(picture, crop_of(around, self._hand_finder.size_px))
+            least = 0 if is_alert else HANDS_SURE
+            fresh = [h for h in found if h.score >= least and not _is_known(h, known)]
+            self._follow_back(tracklet, fresh)
+            known = [*known, *fresh]
         tracklet.hands = known
-        box = box_of(mesh.landmarks_xyz)
-        return tuple(hand for hand in known if overlaps(box, box_of(hand.points_xy)))
+        hands = _before(mesh, known)
+        tracklet.hands_age = age if hands else tracklet.hands_age
+        return hands
+
+    def _follow_back(self, tracklet: Tracklet, fresh: list[Hand]) -> None:
+        """Hands come into view blurred: what is found now was there some frames ago."""
+        if self._hand_finder is None or not tracklet.sightings:
+            return
+        for place, earlier in _shared(tracklet, self._recent, HANDS_BACK):
+            if not fresh:
+                return
+            fresh = self._hand_finder.follow(earlier.picture, fresh)
+            then = tracklet.sightings[place]
+            new = [h for h in _before(then.mesh, fresh) if not _is_known(h, then.hands)]
+            tracklet.sightings[place] = replace(then, hands=(*then.hands, *new))
 
     def _look(self, picture: Picture, crop_to_frame: Floats) -> Mesh:
         return self._landmarker.landmarks(picture, crop_to_frame)
@@ -342,6 +365,56 @@ def _is_same_face(then: Mesh, now: Mesh) -> bool:
     return bool(is_as_large and height_now >= LEAST_FACE_PX and step < FARTHEST_STEP * height)
 
 
+def _before(mesh: Mesh, hands: Sequence[Hand]) -> tuple[Hand, ...]:
+    """Those hands that may cover a part of a face."""
+    box = box_of(mesh.landmarks_xyz)
+    return tuple(hand for hand in hands if overlaps(box, box_of(hand.points_xy)))
+
+
+def _shared(tracklet: Tracklet, frames: Iterable[Frame], most: int) -> Iterator[tuple[int, Frame]]:
+    """The latest of ``frames`` with the places of their sightings, the newest first."""
+    by_index = {frame.index: frame for frame in frames}
+    first = max(tracklet.handed_out, len(tracklet.sightings) - most)
+    for place in range(len(tracklet.sightings) - 1, first - 1, -1):
+        if frame := by_index.get(tracklet.sightings[place].frame):
+            yield place, frame
+
+
+def _is_known(hand: Hand, known: Sequence[Hand]) -> bool:
+    return any(_is_same_hand(hand, other) for other in known)
+
+
+def _bridged(hands: Sequence[tuple[Hand, ...]]) -> list[tuple[Hand, ...]]:
+    """Hands of frames in a row; where one is lost for a few frames, it is between its sights."""
+    filled = [list(each) for each in hands]
+    for later, now in enumerate(hands):
+        for hand in now:
+            for gap in range(1, HANDS_GAP + 1):
+                earlier = later - 1 - gap
+                if later == 0 or earlier < 0 or _is_known(hand, hands[later - 1]):
+                    break
+                if any(_is_known(hand, hands[k]) for k in range(earlier + 1, later)):
+                    break
+                if then := next((h for h in hands[earlier] if _is_near(h, hand)), None):
+                    for k in range(1, gap + 1):
+                        filled[earlier + k].append(_hand_between(then, hand, k / (gap + 1)))
+                    break
+    return [tuple(each) for each in filled]
+
+
+def _hand_between(a: Hand, b: Hand, share: float) -> Hand:
+    points = a.points_xy + np.float32(share) * (b.points_xy - a.points_xy)
+    return Hand(points.astype(np.float32), min(a.score, b.score))
+
+
+def _is_near(a: Hand, b: Hand) -> bool:
+    """Whether it may be the same hand some frames later: about as large, not far away."""
+    one, other = box_of(a.points_xy), box_of(b.points_xy)
+    size = max(float(np.ptp(one[[0, 2]]) + np.ptp(one[[1, 3]])), 1.0) / 2
+    step = float(np.linalg.norm((one[:2] + one[2:] - other[:2] - other[2:]) / 2))
+    return step < size
+
+
 def _is_same_hand(a: Hand, b: Hand) -> bool:
     return overlap(box_of(a.points_xy), box_of(b.points_xy)) > 0.3
 
@@ -353,16 +426,18 @@ def _hand_out(tracklet: Tracklet, at_end: bool) -> Iterator[Steadied]:
         return
     steady = smooth(*(np.stack(part) for part in _columns(waiting)))
     lights = steady_light(np.stack([sighting.light for sighting in waiting]))
+    hands = _bridged([sighting.hands for sighting in waiting])
     stop = len(waiting) if at_end else len(waiting) - OVERLAP
     done = slice(tracklet.handed_out, stop)
-    for sighting, landmarks, light in zip(waiting[done], steady[done], lights[done], strict=True):
+    rows = zip(waiting[done], steady[done], lights[done], hands[done], strict=True)
+    for sighting, landmarks, light, own_hands in rows:
         yield Steadied(
             sighting.frame,
             tracklet.id,
             sighting.mesh.score,
             landmarks,
             light,
-            sighting.hands,
+            own_hands,
         )
     kept = max(0, stop - OVERLAP)
     tracklet.sightings = waiting[kept:] if not at_end else []

@@ -36,7 +36,7 @@ class Hands:
 
     palms: Session
     points: Session
-    min_palm_score: float = 0.3
+    min_palm_score: float = 0.2
     min_score: float = 0.5
     size_px: ClassVar[int] = PALM_PX
 

@@ -16,7 +16,7 @@ from .topology import POINTS, Topology
 
 PALM = (0, 1, 2, 5, 9, 13, 17)
 FINGERS = ((1, 2, 3, 4), (5, 6, 7, 8), (9, 10, 11, 12), (13, 14, 15, 16), (17, 18, 19, 20))
-STROKE = 0.32  # of the palm's width
+STROKE = 0.38  # of the palm's width; a finger half missed shows more than a rim of skin kept
 WRIST = 0.6  # of the palm's length, how far the arm goes on behind the wrist
 EDGE_RADIUS = 0.10  # eye distances
 EDGE_EPS = 0.0006  # of squared brightness 0..1; smaller follows weaker edges
