@@ -25,7 +25,7 @@ from .types import Floats, Frame, Track
 BRIDGED_FRAMES = 6  # a gap this short within a shot is filled
 SMALL_PX = (22.0, 32.0)  # face heights between which a swap fades in
 UNSURE = (0.50, 0.80)  # scores
-TURNED_DEG = (52.0, 66.0)  # yaw; beyond it the far side is a guess
+TURNED_DEG = (58.0, 65.0)  # yaw; beyond it the far side is a guess
 FADE_FRAMES = 4
 SHAPE_FACES = 40
 CALM_YAW_DEG = 30.0

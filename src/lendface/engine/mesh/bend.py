@@ -44,6 +44,7 @@ class Bend:
         way = self._shift()
         face = sheet.is_face[..., None]
         way[self.inner] = np.where(face, sheet.way_xy, way[self.inner])
+        way = cv2.blur(way, (2 * self.step + 1, 2 * self.step + 1))  # a fold would tear it
         places = own_places(self.box.width, self.box.height) - way
         border = cv2.BORDER_REPLICATE
         moved = cv2.remap(picture, places, None, cv2.INTER_CUBIC, borderMode=border)

@@ -12,6 +12,7 @@ from ..geometry import eye_distance_px
 from ..pose import Pose, fit_pose
 from ..types import Array, Floats
 from .pixelwise import smoothstep
+from .raster import point_normals
 from .topology import (
     EYE_IMAGE_LEFT,
     EYE_IMAGE_RIGHT,
@@ -26,6 +27,8 @@ from .topology import (
 RISE_RINGS = 2  # full effect this many edges inside the outline
 JAW = (-0.05, 0.35)  # eye line 0, chin 1: from where to where the outline begins to move
 JAW_LIMIT = 0.12  # eye distances
+FRONTAL = (0.77, 0.94)  # cosine of the turn, 40 to 20 degrees
+FACES_US = (0.10, 0.50)  # cosine to the camera of a part of a turned face
 JAW_ROUNDS = 6  # of smoothing along the outline
 LIP_WIDTH = (0.85, 1.15)
 SMOOTHNESS = 3.0  # weight of the neighbours against a point's own shift
@@ -43,6 +46,23 @@ def neutral_shape(topology: Topology, faces: Iterable[Floats]) -> Floats:
     """(468, 3) centimetres: median over faces (478, 3) of one person, posed straight."""
     posed = [pose_of(topology, face).to_canonical(face[:POINTS]) for face in faces]
     return np.median(np.stack(posed), axis=0).astype(np.float32)
+
+
+def bearable_share(topology: Topology, landmarks_xyz: Floats, pose: Pose) -> Floats:
+    """(468, 1) 0..1: how far each point of a face may move in this view.
+
+    In a turned face what makes its outline, the far cheek, lips and nose, must stay where it is
+    seen: there the mesh is folded and a guess. Lips and eyes move as bodies.
+    """
+    frontal = float(smoothstep(pose.rotation[2, 2], *FRONTAL))
+    share = np.ones((POINTS, 1), np.float32)
+    if frontal >= 1:
+        return share
+    _, facing = point_normals(landmarks_xyz[:POINTS], topology.triangles)
+    share[:, 0] = frontal + (1 - frontal) * smoothstep(facing, *FACES_US)
+    for body in (LIPS, EYE_IMAGE_LEFT, EYE_IMAGE_RIGHT):
+        share[list(body)] = share[list(body)].mean()
+    return share
 
 
 def eye_openings(landmarks_xyz: Floats) -> tuple[float, float]:

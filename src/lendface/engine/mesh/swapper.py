@@ -15,14 +15,14 @@ import numpy as np
 from ..geometry import eye_distance_px
 from ..style import Style
 from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
-from .adapt import adapt_texture
+from .adapt import OwnSkin, adapt_texture, own_skin
 from .bend import Bend, bend_around
 from .enhance import enhanced
 from .light import from_log, spread_light, to_log
-from .occlusion import hair_cover, hands_cover
+from .occlusion import Occluders, hair_cover
 from .openings import closed_lids, lips_region, mixed, openings_of
 from .pixelwise import luma_of, smoothstep
-from .shape import ShapeShift, eye_openings, neutral_shape, pose_of
+from .shape import ShapeShift, bearable_share, eye_openings, neutral_shape, pose_of
 from .sheet import Sheet, lay
 from .skin import paint_skin, tone_shift
 from .texture import Texture, build_texture
@@ -45,6 +45,8 @@ class Look:
     texture: Texture
     shift: Floats  # (468, 3) centimetres towards the source's shape
     openings: tuple[float, float]  # of the eyes in the source's texture, height over width
+    occluders: Occluders
+    skin: OwnSkin | None  # of the target
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,8 @@ class MeshSwapper:
 
     def prepare(self, source: SourceFace, person: Track) -> Look:
         texture = build_texture(self.topology, source.portraits)
-        texture = adapt_texture(self.topology, texture, None)
+        skin = own_skin(self.topology, person.appearance)
+        texture = adapt_texture(self.topology, texture, None if skin is None else skin.detail)
         own = neutral_shape(self.topology, [p.mesh.landmarks_xyz for p in source.portraits])
         shift = ShapeShift(self.topology).between(person.shape, own)
         openings = np.mean([eye_openings(p.mesh.landmarks_xyz) for p in source.portraits], axis=0)
@@ -64,6 +67,8 @@ class MeshSwapper:
             texture,
             self.style.shape * self.style.strength * shift,
             (float(openings[0]), float(openings[1])),
+            Occluders(self.topology, person.appearance, person.glasses),
+            skin,
         )
 
     def swap(self, picture: Picture, face: Face, look: Look) -> Patch | None:
@@ -71,7 +76,8 @@ class MeshSwapper:
         points, strength = face.landmarks_xyz[:POINTS], face.strength * self.style.strength
         # A face that fades out goes back to its own shape, or its mouth would be seen twice.
         pose = pose_of(self.topology, face.landmarks_xyz)
-        moved = points + pose.turned(face.strength * look.shift)
+        share = face.strength * bearable_share(self.topology, points, pose)
+        moved = points + pose.turned(share * look.shift)
         face_box = _box_around(moved, picture.size_wh)
         if strength <= 0 or face_box.is_empty:
             return None
@@ -83,9 +89,8 @@ class MeshSwapper:
         target = bent[bend.inner]
         own, slow = to_log(target), spread_light(face.light, np.ascontiguousarray(sheet.uv))
         tone = tone_shift(look.texture.tone, slow[sheet.is_inner], self.style.skin_tone)
-        slow += tone
         depth = _depth_from_rim(sheet.is_face, face_box, picture.size_wh, eye_px)
-        skin = paint_skin(look.texture, slow, own, sheet, depth, eye_px)
+        skin = paint_skin(look.texture, slow, own, sheet, depth, eye_px, look.skin, tone)
         skin = _as_soft_as(skin, around[bend.inner], sheet.is_inner)
         if not self.style.enhance:
             skin += _grain(target, sheet.is_inner, eye_px)
@@ -98,7 +103,7 @@ class MeshSwapper:
             pixels = enhanced(pixels, eye_px)
         alpha = _edge(sheet, depth) * (1 - hair_cover(own, slow, sheet.uv, eye_px))
         pixels, shown = _joined(bend, bent, changed, pixels, alpha)
-        covered = hands_cover(face.hands, around, np.float32(bend.box[:2]), eye_px)
+        covered = look.occluders.cover(face, around, np.float32(bend.box[:2]), eye_px)
         return Patch(bend.box, np.clip(pixels, 0, 255), shown * (strength * (1 - covered)))
 
 
@@ -162,8 +167,10 @@ def _grain(target: Floats, where: Array, eye_px: float) -> Floats:
 def _edge(sheet: Sheet, depth: Floats) -> Floats:
     """(h, w) 0..1: the oval, a little smaller, with a soft rim; less where it turns away."""
     rim = smoothstep(depth, ERODED, ERODED + FEATHER)
+    # A line of steep pixels, as where the nose hides the far cheek, would let the target through.
+    facing = cv2.dilate(sheet.facing, np.ones((3, 3), np.uint8))
     # Well inside the outline a steep part is the side of the nose: it stays.
-    return rim * np.maximum(smoothstep(sheet.facing, *FACING_FADE), smoothstep(depth, 0.2, 0.35))
+    return rim * np.maximum(smoothstep(facing, *FACING_FADE), smoothstep(depth, 0.2, 0.35))
 
 
 def _depth_from_rim(is_face: Array, box: Box, size_wh: tuple[int, int], eye_px: float) -> Floats:
