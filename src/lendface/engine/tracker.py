@@ -242,11 +242,10 @@ class Tracker:
                 earlier.picture, later.picture, mesh.landmarks_xyz, known.mesh.landmarks_xyz
             )
             light = self._meter.measure_in(earlier.picture, mesh.landmarks_xyz, LIGHT_PX)
+            hands = self._hands_then(earlier.picture, mesh, known.hands)
             still = np.zeros_like(forth)
             tracklet.sightings[0] = replace(known, forth=forth, back=back)
-            tracklet.sightings.insert(
-                0, Sighting(earlier.index, mesh, still, still, light, known.hands)
-            )
+            tracklet.sightings.insert(0, Sighting(earlier.index, mesh, still, still, light, hands))
             self._boxes[earlier.index].append(box)
             tracklet.first_frame, later = earlier.index, earlier
 
@@ -294,16 +293,13 @@ class Tracker:
     def _find_hands(
         self, tracklet: Tracklet, picture: Picture, mesh: Mesh, age: int
     ) -> tuple[Hand, ...]:
-        height = float(np.ptp(mesh.landmarks_xyz[:POINTS, 1]))
-        if self._hand_finder is None or height < HANDS_FROM_PX:
+        if self._hand_finder is None or _height_px(mesh) < HANDS_FROM_PX:
             return ()
         known = self._hand_finder.follow(picture, tracklet.hands) if tracklet.hands else []
         is_alert = age - tracklet.hands_age < HANDS_ALERT
         if age % HANDS_EVERY == 0 or is_alert:
             turn = age if is_alert else age // HANDS_EVERY
-            roi = next_face_roi(mesh.landmarks_xyz)
-            around = roi._replace(side=roi.side * HANDS_REACH[turn % 2])
-            found = self._hand_finder.find(picture, crop_of(around, self._hand_finder.size_px))
+            found = _hands_around(self._hand_finder, picture, mesh, HANDS_REACH[turn % 2])
             least = 0 if is_alert else HANDS_SURE
             fresh = [h for h in found if h.score >= least and not _is_known(h, known)]
             self._follow_back(tracklet, fresh)
@@ -312,6 +308,17 @@ class Tracker:
         hands = _before(mesh, known)
         tracklet.hands_age = age if hands else tracklet.hands_age
         return hands
+
+    def _hands_then(
+        self, picture: Picture, mesh: Mesh, later: tuple[Hand, ...]
+    ) -> tuple[Hand, ...]:
+        """In a frame before the tracklet's first: a face comes out from behind a hand."""
+        if self._hand_finder is None or _height_px(mesh) < HANDS_FROM_PX:
+            return ()
+        known = self._hand_finder.follow(picture, later) if later else []
+        found = _hands_around(self._hand_finder, picture, mesh, HANDS_REACH[0])
+        fresh = [h for h in found if h.score >= HANDS_SURE and not _is_known(h, known)]
+        return _before(mesh, [*known, *fresh])
 
     def _follow_back(self, tracklet: Tracklet, fresh: list[Hand]) -> None:
         """Hands come into view blurred: what is found now was there some frames ago."""
@@ -363,6 +370,16 @@ def _is_same_face(then: Mesh, now: Mesh) -> bool:
     step = np.linalg.norm((before[:2] + before[2:] - after[:2] - after[2:]) / 2)
     is_as_large = 0.6 < height_now / max(height, 1e-6) < 1.67
     return bool(is_as_large and height_now >= LEAST_FACE_PX and step < FARTHEST_STEP * height)
+
+
+def _hands_around(finder: HandFinder, picture: Picture, mesh: Mesh, reach: float) -> list[Hand]:
+    """Hands in a square of ``reach`` landmarker's crops around a face."""
+    roi = next_face_roi(mesh.landmarks_xyz)
+    return finder.find(picture, crop_of(roi._replace(side=roi.side * reach), finder.size_px))
+
+
+def _height_px(mesh: Mesh) -> float:
+    return float(np.ptp(mesh.landmarks_xyz[:POINTS, 1]))
 
 
 def _before(mesh: Mesh, hands: Sequence[Hand]) -> tuple[Hand, ...]:

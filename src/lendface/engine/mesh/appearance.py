@@ -33,10 +33,11 @@ DOUBT = 1.5  # times the median residual: farther off, a texel hardly pulls at t
 FLOOR = 0.11  # log; the least spread, what noise and a badly placed point do anyway
 CALM = 0.04  # log; the median residual of a frame that the model explains
 HARD_LIGHT = 1.0  # times what the residual is above that
-CHROMA = 2.0  # how much more a colour off counts than a shade: shadows have hardly any
+SHADE, CHROMA = 0.85, 2.0  # how much a shade off counts, and a colour: a shadow has hardly any
 STRANGE, CLEARLY = 1.3, 2.6  # spreads off; the second begins a region, the first belongs to it
 MOVING = 1.6  # times the same on lips, lids and brows, which move by themselves
 LEAST_TEXELS = 8
+LARGEST_HOLE = 0.12  # of the face; lips under an arm may look like lips
 UNKNOWN = 8.0  # log; the spread of a texel that was never seen
 
 
@@ -193,7 +194,7 @@ def strange_places(
         off = _off(difference - light, spread, usual)
         off = np.where(square.moving, off / MOVING, off)
         clear = (off > CLEARLY) & compared & ~square.moving
-        found = _reaching((off > STRANGE) & compared, clear, edge)
+        found = _filled(_reaching((off > STRANGE) & compared, clear, edge), square.is_face)
     return places[found > 0]
 
 
@@ -201,7 +202,7 @@ def _off(residual: Floats, spread: Floats, usual: float) -> Floats:
     luma = luma_of(residual)
     chroma = largest_channel(np.abs(residual - luma[..., None]))
     allowed = 1.48 * cv2.blur(spread, (3, 3)) + FLOOR + HARD_LIGHT * max(usual - CALM, 0)
-    return np.maximum(np.abs(luma), CHROMA * chroma) / allowed
+    return np.maximum(SHADE * np.abs(luma), CHROMA * chroma) / allowed
 
 
 def _beyond(compared: Array) -> Array:
@@ -216,3 +217,15 @@ def _reaching(weak: Array, clear: Array, edge: Array) -> Floats:
     kept = (sizes >= LEAST_TEXELS) & (edges > 0)
     kept[0] = False
     return kept[labels].astype(np.float32)
+
+
+def _filled(found: Floats, is_face: Array) -> Floats:
+    """``found`` without small holes that it closes in on all sides."""
+    if not found.any():
+        return found
+    closed = cv2.morphologyEx(found, cv2.MORPH_CLOSE, np.ones((3, 3)))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((closed == 0).astype(np.uint8))
+    is_hole = stats[:, cv2.CC_STAT_AREA] < LARGEST_HOLE * is_face.sum()
+    is_hole[np.unique(labels[~is_face])] = False
+    is_hole[0] = False
+    return np.maximum(closed, is_hole[labels].astype(np.float32)) * is_face

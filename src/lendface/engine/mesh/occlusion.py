@@ -22,6 +22,7 @@ EDGE_RADIUS = 0.10  # eye distances
 EDGE_EPS = 0.0006  # of squared brightness 0..1; smaller follows weaker edges
 HAIR_DARKER = (0.30, 0.65)  # log luma below the light of the skin
 HAIR_BRIGHTER = (0.65, 1.00)
+KNOWN_DEG = 44.0  # farther turned than the looks that taught the appearance: all is strange
 THING_RADIUS = 0.07  # eye distances
 TEXEL_SHARE = 0.055  # of the eye distance: the radius that a strange texel stands for
 UV_EYES, UV_CHIN = 0.381, 0.954  # of the canonical texture
@@ -43,12 +44,12 @@ class Occluders:
         """
         hands = hands_cover(face.hands, target, origin, eye_px)
         free = 1 - hands
-        if self.appearance is not None:
+        pose = pose_of(self.topology, face.landmarks_xyz)
+        if self.appearance is not None and abs(pose.yaw_pitch_roll_deg[0]) < KNOWN_DEG:
             points = face.landmarks_xyz[:POINTS] - np.float32([*origin, 0])
             places = strange_places(self.appearance, target, points, self.topology, hands)
             free *= 1 - things_cover(places, target, eye_px)
         if self.glasses is not None:
-            pose = pose_of(self.topology, face.landmarks_xyz)
             free *= 1 - glasses_cover(self.glasses, pose, target, origin)
         return 1 - free
 
