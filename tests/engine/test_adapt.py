@@ -43,7 +43,7 @@ def texture_of(detail: Floats, marks: float = 0.0) -> Texture:
 def test_skin_no_rougher_than_the_targets_stays_as_it_is(topology: Topology) -> None:
     texture = texture_of(uneven(0.05, 0.01))
     same = adapt_texture(topology, texture, with_eyes(uneven(0.05, 0.01)))
-    np.testing.assert_allclose(same.mips[0], texture.mips[0], atol=1e-4)
+    np.testing.assert_allclose(same.mips[0], texture.mips[0], atol=5e-3)
 
 
 def test_rough_skin_is_calmed_to_what_the_target_shows(topology: Topology) -> None:
@@ -64,8 +64,15 @@ def test_what_makes_the_person_is_never_taken_away_wholly(topology: Topology) ->
 
 def test_features_keep_their_contrast(topology: Topology) -> None:
     texture = texture_of(uneven(0.2, 0.05), marks=0.5)
-    kept = adapt_texture(topology, texture, with_eyes(uneven(0.01)))
+    kept = adapt_texture(topology, texture, with_eyes(uneven(0.01, 0.05)))
     np.testing.assert_allclose(kept.mips[0], texture.mips[0], atol=2e-3)
+
+
+def test_features_lose_colour_with_their_film(topology: Topology) -> None:
+    texture = texture_of(uneven(0.2, 0.05), marks=1.0)
+    grey = adapt_texture(topology, texture, with_eyes(uneven(0.05, 0.0))).mips[0][..., :3]
+    before = unevenness_of(topology, uneven(0.2, 0.05)).colour[1]
+    assert 0.3 * before < unevenness_of(topology, grey).colour[1] < 0.4 * before
 
 
 def test_nothing_is_darker_than_what_is_darkest_in_the_targets_film(topology: Topology) -> None:

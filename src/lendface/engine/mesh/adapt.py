@@ -17,7 +17,7 @@ import numpy as np
 
 from ..types import Appearance, Array, Floats
 from .light import LightMeter
-from .pixelwise import luma_of, smoothstep
+from .pixelwise import largest_channel, luma_of, smoothstep
 from .surface import Surface
 from .texture import Texture, make_mips, surface_of
 from .topology import Topology
@@ -31,6 +31,8 @@ DARKEST = 0.5  # percentile of the target's own detail that shows how dark its f
 RESTLESS = (0.15, 0.4)  # log spread over the frames
 DEEPER = 1.7  # times that, for a lash is finer than what is known of the target
 LEAST_LUMA = (0.6, 0.4, 0.35)  # of a band that always stays: what makes the person
+COLOUR_LIMIT, LEAST_COLOUR_LIMIT = 2.5, 0.03  # times the film's own; log
+LEAST_FEATURE_COLOUR = 0.35  # in a film whose skin has no colours, lips and beards have few
 LEAST_COLOUR = (0.4, 0.25, 0.2)
 USUAL = ((0.018, 0.037, 0.060), (0.004, 0.006, 0.010))  # median over people; luma, colour
 
@@ -75,6 +77,7 @@ def adapt_texture(topology: Topology, texture: Texture, own: Floats | None) -> T
     is_feature = np.clip(2 * marks, 0, 1)
     wanted = unevenness_of(topology, own)
     given = unevenness_of(topology, detail, is_feature)
+    pale = float(np.clip(sum(wanted.colour) / sum(USUAL[1]), LEAST_FEATURE_COLOUR, 1))
     luma = luma_of(detail)
     new_luma, new_colour = np.zeros_like(luma), np.zeros_like(detail)
     bands = zip(_bands(surface, luma), _bands(surface, detail - luma[..., None]), strict=True)
@@ -82,9 +85,18 @@ def adapt_texture(topology: Topology, texture: Texture, own: Floats | None) -> T
         share = _share(wanted.luma[k], given.luma[k], LEAST_LUMA[k])
         colour_share = min(_share(wanted.colour[k], given.colour[k], LEAST_COLOUR[k]), share)
         new_luma += band * (share + (1 - share) * is_feature)
-        new_colour += colour * (colour_share + (1 - colour_share) * is_feature)[..., None]
+        kept = max(pale, colour_share)
+        new_colour += colour * (colour_share + (kept - colour_share) * is_feature)[..., None]
+    new_colour += (1 - is_feature[..., None]) * (_pressed(new_colour, wanted) - new_colour)
     new_luma = np.maximum(new_luma, 0) + _above(np.minimum(new_luma, 0), _depth_of(topology, own))
     return Texture(make_mips(np.dstack([new_luma[..., None] + new_colour, marks])), texture.tone)
+
+
+def _pressed(colour: Floats, wanted: Unevenness) -> Floats:
+    """Log colours (side, side, 3), none farther off than skin in the target's film ever is."""
+    limit = max(COLOUR_LIMIT * sum(wanted.colour), LEAST_COLOUR_LIMIT)
+    size = largest_channel(np.abs(colour))[..., None]
+    return colour * (limit * np.tanh(size / limit) / np.maximum(size, 1e-6))
 
 
 def _above(shade: Floats, depth: float) -> Floats:
