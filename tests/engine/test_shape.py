@@ -6,9 +6,22 @@ import numpy as np
 import pytest
 
 from lendface.engine.geometry import eye_distance_px
-from lendface.engine.mesh.shape import JAW_LIMIT, ShapeShift, neutral_shape
+from lendface.engine.mesh.shape import (
+    JAW_LIMIT,
+    ShapeShift,
+    bearable_share,
+    neutral_shape,
+    pose_of,
+)
 from lendface.engine.mesh.swapper import MeshSwapper
-from lendface.engine.mesh.topology import OVAL, POINTS, Topology
+from lendface.engine.mesh.topology import (
+    EYE_IMAGE_LEFT,
+    EYE_IMAGE_RIGHT,
+    LIPS,
+    OVAL,
+    POINTS,
+    Topology,
+)
 from lendface.engine.style import Style
 from lendface.engine.types import Floats, SourceFace, Track
 from people import PEOPLE
@@ -64,6 +77,26 @@ def test_mouth_and_eyes_stay_as_open_as_the_target_has_them(
     for upper, lower in ((UPPER_LIP, LOWER_LIP), LIDS):
         before, after = (openings(shape, upper, lower) for shape in (shapes[target], moved))
         np.testing.assert_allclose(after, before, atol=0.06)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_turned_face_keeps_its_outline_and_moves_where_it_faces_us(
+    topology: Topology, side: int
+) -> None:
+    turn = side * np.radians(55)
+    cos, sin = np.cos(turn), np.sin(turn)
+    rotation = np.float32([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+    turned = topology.vertices @ rotation.T * 20
+    shares = {}
+    for name, points in (("frontal", topology.vertices * 20), ("turned", turned)):
+        shares[name] = bearable_share(topology, points, pose_of(topology, points))[:, 0]
+    assert (shares["frontal"] == 1).all()
+    facing_us = int(np.argmin(turned[:, 2] + 1e3 * (topology.rings_from_oval < 3)))
+    hidden = [234, 132, 172] if turned[234, 2] > turned[454, 2] else [454, 361, 397]
+    assert shares["turned"][hidden].max() < 0.05
+    assert shares["turned"][facing_us] > 0.5
+    for body in (LIPS, EYE_IMAGE_LEFT, EYE_IMAGE_RIGHT):
+        assert np.ptp(shares["turned"][list(body)]) < 1e-6  # no opening changes
 
 
 def test_ones_own_shape_moves_nothing(topology: Topology, shapes: dict[str, Floats]) -> None:

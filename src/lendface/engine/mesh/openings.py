@@ -5,11 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..types import Array, Floats
+from ..types import Array, Box, Floats
 from .pixelwise import smoothstep
 from .shape import eye_openings
 from .sheet import Sheet
-from .topology import LIDS_IMAGE_LEFT, LIDS_IMAGE_RIGHT, LIPS_OUTER
+from .topology import LIDS_IMAGE_LEFT, LIDS_IMAGE_RIGHT, LIPS_OUTER, LIPS_SEAM
 
 # Soft edges, sigmas in eye distances.
 EYE_EDGE = 0.018
@@ -17,6 +17,8 @@ MOUTH_EDGE = 0.02
 LID_EDGE = 0.035
 LIPS_EDGE = 0.05
 LIPS_GROWN = 0.12  # eye distances around the lips that stay with them
+LIPS_APART = (0.02, 0.06)  # eye distances between which closed lips become an open mouth
+LINE_WIDTH, LINE_AROUND = 0.04, 0.07  # eye distances; of the line between closed lips
 LIDS_SHUT = (-0.70, -0.35)  # minus the target's eye opening over the source's
 
 
@@ -51,6 +53,40 @@ def closed_lids(
         if shut > 0:
             cv2.fillPoly(mask, [_corners(moved_xy, ring)], shut)
     return _softened(mask, LID_EDGE * eye_px) if mask.any() else mask
+
+
+def with_lip_line(skin: Floats, target: Floats, moved_xy: Floats, eye_px: float) -> Floats:
+    """(h, w, 3): ``skin`` with the target's dark line between closed lips.
+
+    A closed mouth has no inside that could be seen, and the lips of a laughing or a pale source
+    have no line: then they would be one. Only the shade of the target's line is taken, and skin
+    is darkened only as far as it has not got a line of its own.
+    """
+    gap = float(np.linalg.norm(moved_xy[LIPS_SEAM[0][5]] - moved_xy[LIPS_SEAM[1][5]]))
+    closed = 1 - float(smoothstep(gap / eye_px, *LIPS_APART))
+    middle = (moved_xy[list(LIPS_SEAM[0])] + moved_xy[list(LIPS_SEAM[1])]) / 2
+    margin = 3 * LINE_AROUND * eye_px
+    low, high = np.floor(middle.min(0) - margin), np.ceil(middle.max(0) + margin) + 1
+    box = Box(*low.astype(int).tolist(), *high.astype(int).tolist())
+    box = box.clipped((skin.shape[1], skin.shape[0]))
+    if closed <= 0 or box.is_empty:
+        return skin
+    at = np.s_[box.y0 : box.y1, box.x0 : box.x1]
+    line = np.zeros((box.height, box.width), np.float32)
+    places = np.rint((middle - np.float32(box[:2])) * 16).astype(np.int32)
+    width = max(1, round(LINE_WIDTH * eye_px))
+    cv2.polylines(line, [places], False, closed, width, cv2.LINE_AA, 4)
+    shade, own = (_shade(pixels[at], LINE_AROUND * eye_px) for pixels in (target, skin))
+    share = _softened(line, LINE_WIDTH / 3 * eye_px)[..., None]
+    skin = skin.copy()
+    skin[at] *= 1 - share * (1 - np.minimum(shade / own, 1))
+    return skin
+
+
+def _shade(pixels: Floats, sigma: float) -> Floats:
+    """(h, w, 3) at most 1: how much darker a pixel is than its surroundings."""
+    pixels = np.maximum(pixels, 4)
+    return np.minimum(pixels / _softened(pixels, sigma), 1)
 
 
 def lips_region(moved_xy: Floats, sheet: Sheet, eye_px: float) -> Floats:

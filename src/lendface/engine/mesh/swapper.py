@@ -20,7 +20,7 @@ from .bend import Bend, bend_around
 from .enhance import enhanced
 from .light import from_log, spread_light, to_log
 from .occlusion import Occluders, hair_cover
-from .openings import closed_lids, lips_region, mixed, openings_of
+from .openings import closed_lids, lips_region, mixed, openings_of, with_lip_line
 from .pixelwise import luma_of, smoothstep
 from .shape import ShapeShift, bearable_share, eye_openings, neutral_shape, pose_of
 from .sheet import Sheet, lay
@@ -94,6 +94,7 @@ class MeshSwapper:
         skin = _as_soft_as(skin, around[bend.inner], sheet.is_inner)
         if not self.style.enhance:
             skin += _grain(target, sheet.is_inner, eye_px)
+        skin = with_lip_line(skin, target, moved[:, :2] - corner, eye_px)
         lids = closed_lids(moved[:, :2] - corner, face.landmarks_xyz, look.openings, sheet, eye_px)
         pixels = mixed(skin, target, np.maximum(openings_of(sheet, eye_px), lids))
         if self.style.keep_mouth:
