@@ -11,9 +11,9 @@ import pytest
 
 from lendface.engine import tracker
 from lendface.engine.picture import ArrayPicture
-from lendface.engine.scan import FADE_FRAMES, Mark, bearable, faded
+from lendface.engine.scan import FADE_FRAMES, Mark, bearable, bearable_between, faded
 from lendface.engine.tracks import Tracks
-from lendface.engine.types import Floats, Frame, Pixels
+from lendface.engine.types import Floats, Frame, Hand, Pixels
 from lendface.pipeline.parts import Parts
 from people import beside, read_person, swaying
 
@@ -149,6 +149,33 @@ def test_a_good_face_bears_all_and_a_bad_one_nothing() -> None:
     assert 0 < bears(height=27) < 1
     assert 0 < bears(yaw=-60) < 1
     assert bears(yaw=40) == bears(yaw=-40) == 1
+
+
+def test_a_face_lost_beside_a_hand_is_not_painted_where_the_hand_hides_it() -> None:
+    free, beside = Mark(0, 0, 100, 0, 0.99), Mark(4, 1, 100, 0, 0.99, has_hands=True)
+    assert bearable_between(free, beside, 0.5) == bearable_between(beside, free, 0.5) == 0
+    assert bearable_between(beside, beside, 0) == 1  # seen there, and the hand is known
+    assert bearable_between(free, free, 0.5) == 1
+
+
+def hand_at(x: float, score: float = 0.9) -> Hand:
+    random = np.random.default_rng(4)
+    return Hand((random.normal(0, 9, (21, 2)) + np.float32([x, 50])).astype(np.float32), score)
+
+
+def test_a_hand_that_is_lost_for_some_frames_is_between_its_sights() -> None:
+    lost = [(hand_at(50),), (), (), (hand_at(62),), (hand_at(66),)]
+    found = tracker.bridged(lost)
+    middles = [float(hands[0].points_xy[:, 0].mean()) for hands in found]
+    np.testing.assert_allclose(np.diff(middles), 4, atol=1e-3)
+    assert [len(hands) for hands in found] == [1, 1, 1, 1, 1]
+
+
+def test_a_hand_that_is_lost_for_long_or_found_far_away_is_another() -> None:
+    late = [(hand_at(50),), *[()] * (tracker.HANDS_GAP + 1), (hand_at(50),)]
+    assert tracker.bridged(late) == late
+    far = [(hand_at(50),), (), (hand_at(250),)]
+    assert tracker.bridged(far) == far
 
 
 def test_a_good_run_is_whole_unless_it_fades_at_its_ends() -> None:

@@ -162,7 +162,7 @@ def _places(track_id: int, person: Person, marks: dict[int, list[Mark]]) -> list
     places: list[Place] = []
     for run in _runs(person.tracklets, marks):
         filled = _filled(run.marks)
-        bears = np.float32([_bearable_between(*each) for each in filled])
+        bears = np.float32([bearable_between(*each) for each in filled])
         strengths = faded(bears, run.fades_in, run.fades_out)
         places += [
             Place(
@@ -212,7 +212,7 @@ def bearable(mark: Mark) -> float:
     return float(size * sure * facing)
 
 
-def _bearable_between(mark: Mark, later: Mark, share: float) -> float:
+def bearable_between(mark: Mark, later: Mark, share: float) -> float:
     """A face that is lost beside a hand lies behind it: painted, it would lie before it."""
     is_hidden = share > 0 and (mark.has_hands or later.has_hands)
     return 0.0 if is_hidden else bearable(mark)

@@ -401,7 +401,7 @@ def _is_known(hand: Hand, known: Sequence[Hand]) -> bool:
     return any(_is_same_hand(hand, other) for other in known)
 
 
-def _bridged(hands: Sequence[tuple[Hand, ...]]) -> list[tuple[Hand, ...]]:
+def bridged(hands: Sequence[tuple[Hand, ...]]) -> list[tuple[Hand, ...]]:
     """Hands of frames in a row; where one is lost for a few frames, it is between its sights."""
     filled = [list(each) for each in hands]
     for later, now in enumerate(hands):
@@ -443,7 +443,7 @@ def _hand_out(tracklet: Tracklet, at_end: bool) -> Iterator[Steadied]:
         return
     steady = smooth(*(np.stack(part) for part in _columns(waiting)))
     lights = steady_light(np.stack([sighting.light for sighting in waiting]))
-    hands = _bridged([sighting.hands for sighting in waiting])
+    hands = bridged([sighting.hands for sighting in waiting])
     stop = len(waiting) if at_end else len(waiting) - OVERLAP
     done = slice(tracklet.handed_out, stop)
     rows = zip(waiting[done], steady[done], lights[done], hands[done], strict=True)

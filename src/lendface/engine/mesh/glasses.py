@@ -34,6 +34,7 @@ CONTRAST_TIMES = 2.5  # ... unless the whole plate is that rough, as a wrinkled 
 LEAST_BRIDGE = 0.35
 SURE, SURE_AT_ONCE = 0.36, 0.7  # of the two scores' product, from several looks or from few
 SEVERAL = 5
+STRONGER = 0.25  # weight of the logarithm of what is more than clear
 BRIDGE_ROWS = (-4.3, -1.5)
 BRIDGE_HALF = 0.8
 TURNED_DEG = 20.0  # beyond it one lens is enough
@@ -182,7 +183,7 @@ def _strength(lines: Lines) -> Floats:
 
 
 def _across(lines: Lines, at_xy: Floats, normals: Floats) -> Floats:
-    """How much of a line runs at places (..., 2) across normals (..., 2), -0.5..1."""
+    """How much of a line runs at places (..., 2) across normals (..., 2), from -0.5; 1 is clear."""
     x, y = normals[..., 0], normals[..., 1]
     columns = (at_xy[..., 0] - LEFT) * PER_CM
     rows = (at_xy[..., 1] - TOP) * PER_CM
@@ -192,7 +193,7 @@ def _across(lines: Lines, at_xy: Floats, normals: Floats) -> Floats:
     )
     across = xx * x**2 + 2 * xy * x * y + yy * y**2
     along = xx * y**2 - 2 * xy * x * y + yy * x**2
-    return np.clip(np.abs(across) - np.abs(along), -0.5, 1)
+    return np.maximum(np.abs(across) - np.abs(along), -0.5)
 
 
 def _find_bridge(lines: Lines) -> tuple[float, Floats]:
@@ -278,18 +279,19 @@ def _best_place(lines: Lines, bridge_y: float, yaw_deg: float) -> tuple[float, F
     places = _places()
     near = _near_side(yaw_deg)
     rise = bridge_y - (places.values[:, 1] - places.values[:, 3])
-    misfit = np.where((rise > LENS_RISE[0]) & (rise < LENS_RISE[1]), 0, 1)
-    best, found = -1.0, np.zeros(6, np.float32)
+    misfit = np.where((rise > LENS_RISE[0]) & (rise < LENS_RISE[1]), 0, 1)[:, None]
+    best, score, found = -np.inf, 0.0, np.zeros(6, np.float32)
     for aside in ASIDE_CM:
-        total = np.zeros(len(places.values), np.float32)
+        total = np.zeros((len(places.values), 2), np.float32)
         for side in (-1, 1):
             share = (1 + side * near * FAR_DOUBT) / 2
             total += share * _sided_score(lines, places, side, aside)
         total -= ASIDE_COSTS * abs(aside) + misfit
-        top = int(total.argmax())
-        if total[top] > best:
-            best, found = float(total[top]), np.float32([*places.values[top], aside])
-    return best, found
+        top = int(total[:, 1].argmax())
+        if total[top, 1] > best:
+            best, score = float(total[top, 1]), float(total[top, 0])
+            found = np.float32([*places.values[top], aside])
+    return score, found
 
 
 def _near_side(yaw_deg: float) -> int:
@@ -298,6 +300,8 @@ def _near_side(yaw_deg: float) -> int:
 
 
 def _sided_score(lines: Lines, places: Places, side: int, aside: float) -> Floats:
+    """(n, 2) for one side: how clear each place's outline is, and the same with what is more
+    than clear: a strong rim has weaker lines beside it, which are clear too."""
     mirror = np.float32([side, 1])
     gains = np.maximum.reduce(
         [
@@ -309,9 +313,13 @@ def _sided_score(lines: Lines, places: Places, side: int, aside: float) -> Float
             for off in (-0.1, 0.0, 0.1)
         ]
     )
-    parts = np.stack([gains[:, list(part)].mean(1) for part in OUTLINE_PARTS], 1)
+    clear = np.minimum(gains, 1)
+    parts = np.stack([clear[:, list(part)].mean(1) for part in OUTLINE_PARTS], 1)
+    above = np.log(np.maximum(gains, 1))
+    more = np.stack([above[:, list(part)].mean(1) for part in OUTLINE_PARTS[:3]], 1)
     # Above there is a brow on any face: what counts is the weakest of the other sides.
-    return 0.6 * parts[:, :3].min(1) + 0.35 * parts[:, :3].mean(1) + 0.05 * parts[:, 3]
+    score = 0.6 * parts[:, :3].min(1) + 0.35 * parts[:, :3].mean(1) + 0.05 * parts[:, 3]
+    return np.stack([score, score + STRONGER * more.min(1)], 1)
 
 
 def _refined(lines: Lines, place: Floats, side: int) -> Floats:
@@ -321,6 +329,7 @@ def _refined(lines: Lines, place: Floats, side: int) -> Floats:
     ways = xy[:, None] + offsets[:, None] * normals[:, None]
     across = np.broadcast_to(normals[:, None], ways.shape)
     gains = _across(lines, ways * mirror + [place[5], 0], across * mirror)
+    gains = np.minimum(gains, 1) + STRONGER * np.log(np.maximum(gains, 1))
     gains = gains - 0.15 * np.abs(offsets) / REFINED
     path = _best_path(np.concatenate([gains] * 3), 0.05)[LENS_POINTS : 2 * LENS_POINTS]
     off = offsets[path]
