@@ -99,6 +99,22 @@ def test_a_turned_face_keeps_its_outline_and_moves_where_it_faces_us(
         assert np.ptp(shares["turned"][list(body)]) < 1e-6  # no opening changes
 
 
+@pytest.mark.parametrize(("target", "source"), PAIRS)
+def test_an_eye_moves_as_one_body_so_that_the_gaze_stays(
+    topology: Topology, shapes: dict[str, Floats], target: str, source: str
+) -> None:
+    """What is in it moves by an affine map, so the iris stays where it was between the corners."""
+    before = shapes[target]
+    after = before + ShapeShift(topology).between(before, shapes[source])
+    for ring in (EYE_IMAGE_LEFT, EYE_IMAGE_RIGHT):
+        eye = list(ring)
+        known = np.column_stack([before[eye, :2], np.ones(len(eye))])
+        affine = np.linalg.lstsq(known, after[eye, :2], rcond=None)[0]
+        np.testing.assert_allclose(known @ affine, after[eye, :2], atol=0.02)  # centimetres
+        heights = np.ptp(before[eye, 1]), np.ptp(after[eye, 1])
+        assert heights[1] == pytest.approx(heights[0], abs=0.25)
+
+
 def test_ones_own_shape_moves_nothing(topology: Topology, shapes: dict[str, Floats]) -> None:
     own = shapes["P003"]
     np.testing.assert_allclose(ShapeShift(topology).between(own, own), 0, atol=1e-6)

@@ -30,7 +30,8 @@ JAW_LIMIT = 0.12  # eye distances
 FRONTAL = (0.77, 0.94)  # cosine of the turn, 40 to 20 degrees
 FACES_US = (0.10, 0.50)  # cosine to the camera of a part of a turned face
 JAW_ROUNDS = 6  # of smoothing along the outline
-LIP_WIDTH = (0.85, 1.15)
+LIP_WIDTH, EYE_WIDTH = (0.85, 1.15), (0.85, 1.15)
+LIP_CORNERS = (61, 291)
 SMOOTHNESS = 3.0  # weight of the neighbours against a point's own shift
 STIFF = 1 + SMOOTHNESS
 ROUNDS = 60  # (3/4)^60 is 3e-8
@@ -86,9 +87,9 @@ class ShapeShift:
     def between(self, target_shape: Floats, source_shape: Floats) -> Floats:
         """(468, 3) centimetres to add to the target; 0 on the upper outline.
 
-        The lips move as one body whose width alone is scaled; upper and lower lid of an eye
-        share one shift, so that no opening changes; all else follows smoothly. Jaw and cheeks
-        take their shift along the outline, across the view alone and not far.
+        The lips move as one body whose width alone is scaled, each eye as one that is also
+        tilted, so that no opening changes and the gaze stays; all else follows smoothly. Jaw and
+        cheeks take their shift along the outline, across the view alone and not far.
         """
         wanted = source_shape - target_shape
         fixed = self._without_expression(wanted, target_shape, source_shape)
@@ -121,15 +122,18 @@ class ShapeShift:
     def _without_expression(self, wanted: Floats, target: Floats, source: Floats) -> Floats:
         shift = wanted.copy()
         lips = list(LIPS)
-        corners = [61, 291]
-        widths = [np.ptp(shape[corners, 0]) for shape in (source, target)]
-        scale = np.clip(widths[0] / max(widths[1], 1e-6), *LIP_WIDTH)
-        centre = target[lips].mean(0)
+        scale = np.clip(_span(source, LIP_CORNERS)[0] / _span(target, LIP_CORNERS)[0], *LIP_WIDTH)
         shift[lips] = wanted[lips].mean(0)
-        shift[lips, 0] += (scale - 1) * (target[lips, 0] - centre[0])
+        shift[lips, 0] += (scale - 1) * (target[lips, 0] - target[lips, 0].mean())
         for ring in (EYE_IMAGE_LEFT, EYE_IMAGE_RIGHT):
-            for lower, upper in zip(ring[1:8], ring[:8:-1], strict=True):
-                shift[[lower, upper]] = wanted[[lower, upper]].mean(0)
+            eye, corners = list(ring), (ring[0], ring[8])
+            (wide, rise), (own_wide, own_rise) = (
+                _span(shape, corners) for shape in (source, target)
+            )
+            along = target[eye, 0] - target[eye, 0].mean()
+            shift[eye] = wanted[eye].mean(0)
+            shift[eye, 0] += (np.clip(wide / own_wide, *EYE_WIDTH) - 1) * along
+            shift[eye, 1] += (rise / wide - own_rise / own_wide) * along
         return shift
 
     @cached_property
@@ -161,6 +165,13 @@ class ShapeShift:
         down = self.topology.vertices[:, 1]
         eyes = down[[33, 133, 362, 263]].mean()
         return (down - eyes) / (down[152] - eyes)
+
+
+def _span(shape: Floats, corners: tuple[int, int]) -> tuple[float, float]:
+    """How wide something is from corner to corner, and how much higher it ends, in its units."""
+    across = shape[corners[1]] - shape[corners[0]]
+    sign = 1 if across[0] >= 0 else -1
+    return max(float(abs(across[0])), 1e-6), sign * float(across[1])
 
 
 _RING = list(OVAL)
