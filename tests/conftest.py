@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 # As the command line does: threads of a linear algebra library wait for each other in a loop.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -20,6 +21,14 @@ from material import Material
 from people import PEOPLE, read_person
 
 pytest_plugins = ["services.postgres", "services.databases", "services.moto_s3", "services.rgw"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a swap leaves in the data folder, such as its certificate, is left in one of ours."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(scope="session")

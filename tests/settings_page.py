@@ -20,6 +20,7 @@ TITLE_BY_FIRST = {
     "workers": "Workers",
     "max_upload_mb": "Limits",
     "keep_days": "Keeping",
+    "provenance": "Trust",
     "fetch_allow": "Fetching what users name",
     "youcam_limits": "The YouCam API",
     "akool_processing_webhooks": "The Akool API",

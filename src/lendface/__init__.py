@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         CastNumber,
         EncodeOptions,
         Everyone,
+        Label,
         LooksLike,
         MostPresent,
         Pair,
@@ -32,12 +33,14 @@ if TYPE_CHECKING:
         swap,
         swap_files,
         swap_frames,
+        verify,
     )
 
 __all__ = [
     "CastNumber",
     "EncodeOptions",
     "Everyone",
+    "Label",
     "LooksLike",
     "MostPresent",
     "Pair",
@@ -56,6 +59,7 @@ __all__ = [
     "swap",
     "swap_files",
     "swap_frames",
+    "verify",
 ]
 
 

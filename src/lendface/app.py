@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .engine.enrol import Enroller, Photo
+from .engine.label import Label
 from .engine.mesh.swapper import MeshSwapper
 from .engine.picture import ArrayPicture
 from .engine.plan import SwapPlan
@@ -39,12 +43,16 @@ from .pipeline.swaps import (
     Who,
     choose,
     read_references,
-    swap_files,
 )
+from .pipeline.swaps import swap_files as run_swap
 from .pipeline.targets import Target, Trim, open_target, still
 
 if TYPE_CHECKING:
+    from .pipeline.finishing import Finish
     from .quality.tables import Judged
+    from .settings import Settings
+    from .trust.provenance import Provenance
+    from .trust.verify import Verdict
 
 PhotoLike = str | Path | Pixels
 FrameSource = Sequence[Pixels] | Callable[[], Iterator[Pixels]]
@@ -53,6 +61,7 @@ __all__ = [
     "CastNumber",
     "EncodeOptions",
     "Everyone",
+    "Label",
     "LooksLike",
     "MostPresent",
     "Pair",
@@ -71,6 +80,7 @@ __all__ = [
     "swap",
     "swap_files",
     "swap_frames",
+    "verify",
 ]
 
 
@@ -102,12 +112,15 @@ def swap(
     encode: EncodeOptions | None = None,
     trim: Trim | None = None,
     style: Style | None = None,
+    label: Label | None = None,
 ) -> SwapReport | Pixels:
     """Put a source's face into a target.
 
     ``source`` is one photo or several of one person: paths, or arrays (H, W, 3) uint8 RGB.
     ``target`` is a video or image file, written to ``output``; or an array, and then the swapped
     array is returned. For frames of your own use :func:`swap_frames`.
+
+    A file is signed (see ``swap_files``) and may have a visible ``label``; arrays have neither.
 
     Raises the errors of ``lendface.errors``; nothing is half-written.
     """
@@ -127,8 +140,56 @@ def swap(
         trim or Trim(),
         encode or EncodeOptions(),
         style or Style(),
+        label=label,
     )
     return swap_files(request, parts, watch)
+
+
+def swap_files(request: SwapRequest, parts: Parts, watch: Watch | None = None) -> SwapReport:
+    """Do a swap of files; see ``pipeline.swaps.swap_files``.
+
+    The result says in a signed manifest that faces were replaced; only a setting of the operator
+    switches that off. Raises also BadCredentialsError, before the work, and SigningError.
+    """
+    from .settings import load_settings
+
+    settings = load_settings()
+    if settings.label == "always" and request.label is None:
+        request = replace(request, label=Label())
+    return run_swap(request, parts, watch, finish=_open_finish(settings, request))
+
+
+def open_provenance(settings: Settings) -> Provenance | None:
+    """What signs results; None where the operator switched it off.
+
+    The certificate of this machine is made in the data folder when it is first needed.
+    Raises BadCredentialsError.
+    """
+    from .trust.certificates import find_credentials
+    from .trust.provenance import Provenance
+
+    if settings.provenance == "off":
+        return None
+    own = settings.c2pa_cert, settings.c2pa_key
+    return Provenance(
+        find_credentials(*own, settings.folder, datetime.now(UTC)), settings.c2pa_tsa or None
+    )
+
+
+def verify(path: str | Path, *, anchors: Sequence[str | Path] = ()) -> Verdict:
+    """What the provenance of a file says, and whether it holds; nothing leaves this machine.
+
+    ``anchors`` are PEM files with certificates that are trusted to vouch for signers, besides the
+    one of this machine. Raises FileMissingError, EmptyFileError, UnreadableMediaError,
+    BadCredentialsError.
+    """
+    from .settings import load_settings
+    from .trust.certificates import find_machine_root, read_anchor
+    from .trust.verify import verify as judge
+
+    own = find_machine_root(load_settings().folder)
+    known = [read_anchor(Path(anchor)) for anchor in anchors]
+    return judge(path, anchors=[*known, *([own] if own else [])])
 
 
 def swap_frames(
@@ -235,6 +296,15 @@ def evaluate(
         watch=watch or Watch(),
     )
     return judge_pair(wanted, run)
+
+
+def _open_finish(settings: Settings, request: SwapRequest) -> Finish:
+    from .trust.swaps import SwapSigner, leave_unsigned
+
+    provenance = open_provenance(settings)
+    if provenance is None:
+        return leave_unsigned
+    return SwapSigner(provenance, request, lambda: time.time_ns() // 1_000_000)
 
 
 def _rendered(

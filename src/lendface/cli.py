@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from . import cli_evaluate, cli_keys, cli_server, cli_webhooks
+from . import cli_evaluate, cli_keys, cli_server, cli_trust, cli_webhooks
 from .cli_engine import JsonOption, Provider, ProviderOption, following, load
 from .cli_errors import print_json, reporting, tell_error
+from .cli_trust import LabelOption, LabelPositionOption, LabelSizeOption, read_label
 from .errors import BadOptionError, OutputExistsError
 from .version import __version__
 
@@ -32,7 +33,7 @@ app = typer.Typer(
     help="Put a face into a video, on your own machine.",
     epilog="Exit codes: 0 done, 1 internal error, 2 wrong options, 3 a file cannot be read, "
     "4 no face or the wrong faces, 5 the result cannot be written, 6 a model or its provider, "
-    "7 the server, its database or its storage, "
+    "7 the server, its database or its storage, 8 no provenance that holds, "
     "130 stopped.",
     no_args_is_help=True,
     add_completion=False,
@@ -147,6 +148,9 @@ def swap(
     skin_tone: SkinToneOption = SkinTone.target,
     keep_mouth: KeepMouthOption = False,
     enhance: EnhanceOption = False,
+    label: LabelOption = False,
+    label_position: LabelPositionOption = None,
+    label_size: LabelSizeOption = None,
     mask_preview: MaskPreviewOption = None,
     report_to: ReportOption = None,
     provider: ProviderOption = Provider.cpu,
@@ -175,6 +179,7 @@ def swap(
             encode=EncodeOptions(codec.value if codec else None, encoder, quality, preset),
             style=Style(strength, shape, skin_tone.value, keep_mouth, enhance),
             mask_preview=mask_preview,
+            label=read_label(label, label_position, label_size),
         )
         for path in (request.output, mask_preview):
             if path and path.exists() and not force:
@@ -288,6 +293,7 @@ def root(
     """Put a face into a video, on your own machine."""
 
 
+app.command(no_args_is_help=True)(cli_trust.verify)
 app.command()(cli_server.serve)
 app.command()(cli_server.work)
 app.command()(cli_server.config)

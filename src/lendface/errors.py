@@ -37,6 +37,12 @@ class BadMeasurementsError(BadOptionError):
     code = "bad_measurements"
 
 
+class BadCredentialsError(BadOptionError):
+    """The certificate or the key that results are to be signed with cannot be used."""
+
+    code = "bad_credentials"
+
+
 class CancelledError(LendfaceError):
     """The caller asked to stop; nothing was written."""
 
@@ -285,6 +291,18 @@ class EncoderError(OutputError):
     """The asked encoder is not there or refuses the picture."""
 
     code = "encoder_failed"
+
+
+class SigningError(OutputError):
+    """The result could not be signed, and none is given out unsigned."""
+
+    code = "signing_failed"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} could not be signed, so it was not kept; is the certificate valid?"
+        )
+        self.name = name
 
 
 # Faces

@@ -112,6 +112,19 @@ class Settings(BaseSettings):
     resume_hours: float = Field(24, ge=0, description="chunks of a failed job are kept for a retry")
     link_s: int = Field(7200, ge=60, le=604_800, description="life of links to uploads and results")
 
+    # Trust
+    provenance: Literal["on", "off"] = Field(
+        "on", description="sign results with C2PA, and say in their metadata what was done"
+    )
+    c2pa_cert: str = Field(
+        "", description="file: own certificate and those above it, PEM; default made in data"
+    )
+    c2pa_key: str = Field("", description="file: its private key, PEM without a password")
+    c2pa_tsa: str = Field("", description="URL of a time stamp authority (RFC 3161)")
+    label: Literal["asked", "always"] = Field(
+        "asked", description="visible label in results: where it is asked for, or always"
+    )
+
     # Fetching
     fetch_allow: str = Field(
         "", description="hosts, host:port or networks that may be fetched though private"
@@ -142,7 +155,7 @@ class Settings(BaseSettings):
     )
     akool_detect_s: float = Field(120, gt=0, le=3600, description="how long a detection may take")
 
-    @field_validator("public_url", "otlp_url")
+    @field_validator("public_url", "otlp_url", "c2pa_tsa")
     @classmethod
     def _check_url(cls, value: str) -> str:
         parts = urlsplit(value)

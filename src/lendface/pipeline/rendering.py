@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 
+from ..engine.label import Label
 from ..engine.picture import ArrayPicture
 from ..engine.plan import SwapPlan
 from ..engine.render import render
@@ -45,6 +46,7 @@ class Rendering:
     swapper: Swapper
     encode: EncodeOptions = field(default_factory=EncodeOptions)
     watch: Watch = field(default_factory=Watch)
+    label: Label | None = None  # on every frame
 
     def write(self, target: VideoTarget | ImageTarget, output: Path) -> list[str]:
         """Returns warnings."""
@@ -106,8 +108,14 @@ class Rendering:
         kept = frames if ends is None else (frame for frame in frames if frame.index in ends)
         done = render(kept, self.scan.tracks, self.plan, self.swapper)
         for count, frame in enumerate(done, start=1):
-            yield frame
+            yield self._labelled(frame)
             self.watch.step("render", count, total)
+
+    def _labelled(self, frame: Frame) -> Frame:
+        if self.label is None:
+            return frame
+        picture = frame.picture
+        return replace(frame, picture=picture.pasted([self.label.patch(picture.size_wh)]))
 
     def _scanned(self, reader: VideoReader, chunk: Chunk) -> Iterator[Frame]:
         """The chunk's frames, when they are the very ones that were scanned."""

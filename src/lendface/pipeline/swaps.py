@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..engine.enrol import Photo
+from ..engine.label import Label
 from ..engine.plan import SwapPlan, find_at, find_person, plan_everyone, plan_most_present
 from ..engine.preview import MaskPreview
 from ..engine.style import Style
@@ -19,6 +20,7 @@ from ..media import EncodeOptions, read_image
 from ..media.encode import choose_encoder
 from ..media.output import check_writable
 from ..media.writer import get_container
+from .finishing import Finish, Made, finished_output, leave
 from .parts import Parts, Watch
 from .rendering import Rendering
 from .scans import Scan, scan_target
@@ -93,6 +95,7 @@ class SwapRequest:
     encode: EncodeOptions = field(default_factory=EncodeOptions)
     style: Style = field(default_factory=Style)
     mask_preview: Path | None = None  # a second file that shows mesh and mask instead of faces
+    label: Label | None = None  # drawn into every frame
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,11 @@ def swap_files(
     parts: Parts,
     watch: Watch | None = None,
     clock: Callable[[], float] = time.monotonic,
+    finish: Finish = leave,
 ) -> SwapReport:
     """Do a swap; the output appears whole at its end, or not at all.
 
+    ``finish`` has the last word on each file before it appears.
     Raises the errors of ``lendface.errors``: of reading the files, of the faces in them, of
     writing, and CancelledError.
     """
@@ -148,11 +153,16 @@ def swap_files(
     scanned = clock()
     warnings += told_choices(request.pairs, scan, plan, references)
     styled = parts.styled(request.style)
-    rendering = Rendering(scan, plan, styled.swapper, request.encode, watch)
-    warnings += rendering.write(opened, request.output)
+    rendering = Rendering(scan, plan, styled.swapper, request.encode, watch, request.label)
+    people = len(plan.source_by_track)
+    with finished_output(request.output) as part:
+        warnings += rendering.write(opened, part)
+        warnings += finish(part, Made("faces", people))
     if request.mask_preview is not None:
         preview = MaskPreview(styled.swapper, parts.scanner.topology)
-        replace(rendering, swapper=preview).write(opened, request.mask_preview)
+        with finished_output(request.mask_preview) as part:
+            replace(rendering, swapper=preview, label=None).write(opened, part)
+            finish(part, Made("mask_preview", people))
     return SwapReport(
         output=request.output,
         frames=scan.tracks.frame_count,

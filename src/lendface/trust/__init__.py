@@ -1,0 +1,1 @@
+"""What keeps swaps honest: where a result comes from, and who may be in it."""

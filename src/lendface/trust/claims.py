@@ -1,0 +1,83 @@
+"""What is said about a result, as plain values; nothing of it is about a person."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..models.catalog import CATALOG
+
+# Controlled vocabulary of the IPTC: how a picture came to be
+SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+REPLACED = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
+DRAWN_OVER = SOURCE_TYPES + "composite"
+
+TYPE_BY_SUFFIX = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".mkv": "video/x-matroska",
+    ".webm": "video/webm",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
+ANY_TYPE = "application/octet-stream"
+SWAP_MODELS = (
+    "yunet",
+    "blazeface_back",
+    "face_mesh_478",
+    "canonical_face_mesh",
+    "sface",
+    "palm_detection",
+    "hand_landmarks",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UsedModel:
+    """A network or mesh that had a part in it."""
+
+    id: str
+    licence: str  # SPDX, of the weights
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a manifest says of one result."""
+
+    made_ms: int  # since 1970, by the clock of whoever made it
+    target_sha256: str  # hex, of the file whose faces were replaced
+    target_type: str  # media type
+    engine: str = "mesh"
+    models: tuple[UsedModel, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # numbers, words, lists of them
+    people: int | None = None  # how many got another face; None where it is not told
+    consent: str | None = None  # a reference that says nothing to others, such as a record's id
+    change: Literal["faces", "mask_preview"] = "faces"  # a preview shows the mesh, no new face
+
+    @property
+    def source_type(self) -> str:
+        """The IPTC's word for it, a URI."""
+        return REPLACED if self.change == "faces" else DRAWN_OVER
+
+
+def used_models(ids: tuple[str, ...] = SWAP_MODELS) -> tuple[UsedModel, ...]:
+    """What the catalogue knows of those models; by default of all that a swap may use."""
+    specs = (CATALOG[model_id] for model_id in ids)
+    return tuple(UsedModel(spec.id, spec.licence, spec.sha256) for spec in specs)
+
+
+def media_type(path: Path) -> str:
+    return TYPE_BY_SUFFIX.get(path.suffix.lower(), ANY_TYPE)
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 in hex. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,177 @@
+"""Signs finished files with a manifest by C2PA, inside the file or in a sidecar beside it.
+
+Where the library can, the manifest lies inside the file. It cannot in Matroska and WebM; there it
+lies in ``<name>.c2pa`` and holds a hash over the whole file. The samples of a film and the pixels
+of a picture stay as they are.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import c2pa
+
+from ..errors import SigningError
+from ..media.failures import writing
+from ..media.output import atomic_output
+from .certificates import Credentials
+from .claims import ANY_TYPE, Claim, media_type
+from .manifest import ingredient_of, manifest_of
+from .metadata import write_source_type
+
+SIDECAR = ".c2pa"
+INSIDE = frozenset({"video/mp4", "video/quicktime", "image/jpeg", "image/png", "image/webp"})
+RULES = {  # of the library
+    # a thumbnail would show people and weighs 250 kB
+    "builder": {"thumbnail": {"enabled": False}},
+    # a manifest may name an address; nobody else's is ever asked
+    "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_after_sign": True},
+}
+NO_TIME = "the time stamp authority did not answer; the result was signed without its stamp"
+BESIDE = (
+    "a file of this kind cannot hold its signed manifest, which lies beside it "
+    f"with the ending {SIDECAR}; keep both together"
+)
+
+log = logging.getLogger("lendface.trust")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Signs with one certificate; may be used by several threads."""
+
+    credentials: Credentials
+    tsa_url: str | None = None  # of a time stamp authority, RFC 3161
+
+    def sign(self, path: Path, claim: Claim, target: Path | None = None) -> list[str]:
+        """Sign a finished file; it is replaced at once, or stays as it was. Returns warnings.
+
+        A file that cannot hold a manifest gets one beside it, at ``sidecar_of(path)``. ``target``,
+        where it is at hand, is looked at for a manifest of its own, which is then carried on.
+        Signing once more replaces what there was. Raises SigningError, DiskFullError, OutputError.
+        """
+        with writing():
+            write_source_type(path, claim.source_type)
+        kind = media_type(path)
+        warnings = list(self.credentials.notes)
+        if kind in INSIDE:
+            try:
+                return warnings + self._sign_inside(path, kind, claim, target)
+            except c2pa.C2paError as fault:  # a file that FFmpeg writes and the library cannot read
+                log.warning("no manifest fits into the result", extra={"reason": str(fault)})
+        try:
+            told = self._sign_beside(path, kind, claim, target)
+        except c2pa.C2paError as fault:
+            log.error("a result could not be signed", extra={"reason": str(fault)})
+            raise SigningError(path.name) from fault
+        return [*warnings, *told, BESIDE]
+
+    def _sign_inside(self, path: Path, kind: str, claim: Claim, target: Path | None) -> list[str]:
+        with atomic_output(path) as part, path.open("rb") as source, part.open("w+b") as made:
+            _, warnings = self._sign(source, made, kind, claim, target, embed=True)
+        return warnings
+
+    def _sign_beside(self, path: Path, kind: str, claim: Claim, target: Path | None) -> list[str]:
+        # Another name for the type: what the library knows it would hash by parts it cannot find.
+        plain = ANY_TYPE if kind in INSIDE else kind
+        with path.open("rb") as source:
+            manifest, warnings = self._sign(source, Sink(), plain, claim, target, embed=False)
+        with atomic_output(sidecar_of(path)) as part, writing():
+            part.write_bytes(manifest)
+        return warnings
+
+    def _sign(
+        self,
+        source: BinaryIO,
+        made: Any,
+        kind: str,
+        claim: Claim,
+        target: Path | None,
+        *,
+        embed: bool,
+    ) -> tuple[bytes, list[str]]:
+        """The manifest, and warnings. Without an answer of the authority: without its stamp."""
+        for tsa_url in [self.tsa_url, None] if self.tsa_url else [None]:
+            source.seek(0)
+            made.seek(0)
+            made.truncate()
+            with ExitStack() as closing:
+                context = closing.enter_context(c2pa.Context.from_dict(RULES))
+                builder = closing.enter_context(c2pa.Builder(manifest_of(claim), context=context))
+                signer = closing.enter_context(self._signer(tsa_url))
+                _add_target(builder, claim, target)
+                if not embed:
+                    builder.set_no_embed()
+                try:
+                    manifest = builder.sign(signer, kind, source, made)
+                except c2pa.C2paError:
+                    if tsa_url is None:
+                        raise
+                    continue
+            return manifest, [NO_TIME] if self.tsa_url and tsa_url is None else []
+        raise AssertionError("the last try ends or raises")
+
+    def _signer(self, tsa_url: str | None) -> c2pa.Signer:
+        known = self.credentials
+        return c2pa.Signer.from_info(
+            c2pa.C2paSignerInfo(
+                known.algorithm, known.chain_pem.encode(), known.key_pem.encode(), tsa_url
+            )
+        )
+
+
+def sidecar_of(path: Path) -> Path:
+    """Where the manifest of a file lies that cannot hold one.
+
+    >>> sidecar_of(Path("out.mkv")).name
+    'out.mkv.c2pa'
+    """
+    return path.with_name(path.name + SIDECAR)
+
+
+def _add_target(builder: c2pa.Builder, claim: Claim, target: Path | None) -> None:
+    """The target as ingredient, with its own manifest where it has one that can be read."""
+    known = ingredient_of(claim)
+    if target is not None:
+        with suppress(c2pa.C2paError, OSError), target.open("rb") as file:
+            builder.add_ingredient(known, claim.target_type, file)
+            return
+    builder.add_ingredient(known, ANY_TYPE, io.BytesIO())
+
+
+class Sink(io.RawIOBase):
+    """Takes the copy of a file that nobody needs: its manifest lies beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._at = self._end = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        return 0
+
+    def write(self, data: Any, /) -> int:
+        self._at += len(data)
+        self._end = max(self._end, self._at)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._end}[whence]
+        return self._at
+
+    def truncate(self, size: int | None = None, /) -> int:
+        self._end = self._at if size is None else size
+        return self._end
