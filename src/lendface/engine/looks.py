@@ -44,7 +44,7 @@ class LookBook:
     """Looks at one tracklet, evenly spread over its frames however many these become."""
 
     looks: list[Look] = field(default_factory=list)
-    every: int = 1  # frames
+    every: int = 2  # frames
 
     def wants(self, age: int) -> bool:
         """Whether the frame that comes ``age`` frames after the first is to be kept."""

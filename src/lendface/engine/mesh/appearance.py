@@ -31,6 +31,7 @@ KNOWN = 0.2  # least weight
 ROUNDS = 5
 DOUBT = 1.5  # times the median residual: farther off, a texel hardly pulls at the light
 FLOOR = 0.11  # log; the least spread, what noise and a badly placed point do anyway
+MISPLACED = 0.7  # texels by which a point may lie beside its place, as on a beard's edge
 CALM = 0.04  # log; the median residual of a frame that the model explains
 HARD_LIGHT = 1.0  # times what the residual is above that
 SHADE, CHROMA = 0.85, 2.0  # how much a shade off counts, and a colour: a shadow has hardly any
@@ -186,23 +187,35 @@ def strange_places(
     difference = to_log(_sampled(target, places, eye_px)) - middle
     spread = appearance.spread.astype(np.float32)
     compared = square.is_face & (seen > KNOWN) & (spread < UNKNOWN / 2)
+    spread = np.where(square.moving, MOVING, 1) * (1.48 * cv2.blur(spread, (3, 3)) + FLOOR)
+    slack = MISPLACED * _slope(middle)
     edge = _sampled(hands, places, eye_px) > 0.5 if hands.any() else np.zeros(seen.shape, bool)
     edge = cv2.dilate((edge | _beyond(compared)).astype(np.uint8), np.ones((5, 5))).astype(bool)
     found = np.zeros(seen.shape, np.float32)
     for _ in range(2):  # once what is strange is known, the light can be told without it
         light, usual = _light(difference, seen * (1 - cv2.dilate(found, np.ones((3, 3)))), square)
-        off = _off(difference - light, spread, usual)
-        off = np.where(square.moving, off / MOVING, off)
-        clear = (off > CLEARLY) & compared & ~square.moving
-        found = _filled(_reaching((off > STRANGE) & compared, clear, edge), square.is_face)
+        off = _off(difference - light)
+        allowed = spread + HARD_LIGHT * max(usual - CALM, 0)
+        weak = (off > STRANGE * allowed) & compared
+        clear = (off > CLEARLY * (allowed + slack)) & weak & ~square.moving
+        found = _filled(_reaching(weak, clear, edge), square.is_face)
+        if not found.any():
+            break
     return places[found > 0]
 
 
-def _off(residual: Floats, spread: Floats, usual: float) -> Floats:
+def _slope(middle: Floats) -> Floats:
+    """(SIDE, SIDE) how much the luma of log colours changes from one texel to the next."""
+    luma = luma_of(middle)
+    across, down = (cv2.Sobel(luma, cv2.CV_32F, *d, ksize=3) / 8 for d in ((1, 0), (0, 1)))
+    return np.hypot(across, down)
+
+
+def _off(residual: Floats) -> Floats:
+    """(SIDE, SIDE) log: how far off a texel is, its colour more than its shade."""
     luma = luma_of(residual)
     chroma = largest_channel(np.abs(residual - luma[..., None]))
-    allowed = 1.48 * cv2.blur(spread, (3, 3)) + FLOOR + HARD_LIGHT * max(usual - CALM, 0)
-    return np.maximum(SHADE * np.abs(luma), CHROMA * chroma) / allowed
+    return np.maximum(SHADE * np.abs(luma), CHROMA * chroma)
 
 
 def _beyond(compared: Array) -> Array:
