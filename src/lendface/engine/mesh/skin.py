@@ -24,10 +24,10 @@ SKIN_HUE = np.float32([0.22, -0.055, -0.28])  # log, off its own luma: median of
 HUE_LIMIT = 0.15
 PASSING_SIGMA = 0.05  # eye distances
 PASSING_LIMIT = 0.5  # log
-RIM_DEPTH = (0.06, 0.26)  # eye distances from the rim that are compared with the target
-RIM_SIGMA = 0.16
-RIM_OUTLIER = 0.45  # log; a difference like this is hair or a beard, not tone
-RIM_PRIOR = 0.12
+RIM_DEPTH = (0.18, 0.48)  # eye distances from the rim that are compared with the target
+RIM_SIGMA = 0.09
+RIM_BRIGHTER, RIM_DARKER = 0.55, 0.45  # log; a difference like this is hair or a beard, not tone
+RIM_PRIOR = 0.03
 WHITE = float(np.log(252 + LOG_OFFSET))
 KNEE = 0.15  # log below white from which channels are held back
 
@@ -73,7 +73,8 @@ def paint_skin(
     painted += _calmed(texels[..., :3], limit, is_feature, saturation)
     if skin is not None:
         painted += _passing(own - slow, skin, sheet, eye_px)
-    painted += _rim_tone(own - painted, sheet, depth, eye_px)
+    # A beard or a lip of the source is no skin that could be off in tone.
+    painted += (1 - is_feature) * _rim_tone(own - painted, is_feature, sheet, depth, eye_px)
     return from_log(painted - _burnt(painted, _brightest(own, inside)))
 
 
@@ -160,11 +161,14 @@ def _burnt(painted: Floats, white: float) -> Floats:
     return above - KNEE * np.tanh(above / KNEE)
 
 
-def _rim_tone(difference: Floats, sheet: Sheet, depth: Floats, eye_px: float) -> Floats:
+def _rim_tone(
+    difference: Floats, is_feature: Floats, sheet: Sheet, depth: Floats, eye_px: float
+) -> Floats:
     """(h, w, 3) log to add so that the rim meets the target's tone; it fades inwards."""
     near_rim = (1 - smoothstep(depth, *RIM_DEPTH)) * (depth > 0.01)
-    off = largest_channel(np.abs(difference))
-    weight = near_rim * np.clip(2 - off / RIM_OUTLIER, 0, 1) * np.clip(sheet.facing * 3, 0, 1)
+    off = largest_channel(np.maximum(difference / RIM_BRIGHTER, -difference / RIM_DARKER))
+    weight = near_rim * np.clip(2 - off, 0, 1) * np.clip(sheet.facing * 3, 0, 1)
+    weight *= 1 - is_feature[..., 0]
     small = max(1, int(eye_px / 12))
     size = tuple(-(-side // small) for side in weight.shape[::-1])
     weighted = np.dstack([difference * weight[..., None], weight]).astype(np.float32)
