@@ -17,6 +17,7 @@ from .topology import POINTS, Topology
 PALM = (0, 1, 2, 5, 9, 13, 17)
 FINGERS = ((1, 2, 3, 4), (5, 6, 7, 8), (9, 10, 11, 12), (13, 14, 15, 16), (17, 18, 19, 20))
 STROKE = 0.38  # of the palm's width; a finger half missed shows more than a rim of skin kept
+HEEL = 1.1  # of the same: the palm below the fingers, and the wrist
 WRIST = 0.6  # of the palm's length, how far the arm goes on behind the wrist
 EDGE_RADIUS = 0.10  # eye distances
 EDGE_EPS = 0.0006  # of squared brightness 0..1; smaller follows weaker edges
@@ -104,7 +105,8 @@ def _draw_hand(mask: Floats, points_xy: Floats) -> None:
     palm_width = float(np.linalg.norm(points_xy[5] - points_xy[17]))
     length = float(np.linalg.norm(points_xy[9] - points_xy[0]))
     # A hand seen from the side has a narrow palm, but its fingers are no thinner for that.
-    width = max(1, round(STROKE * max(palm_width, 0.55 * length)))
+    breadth = max(palm_width, 0.55 * length, 1.0)
+    width = max(1, round(STROKE * breadth))
     points = np.rint(points_xy).astype(np.int32)
     cv2.fillConvexPoly(mask, cv2.convexHull(points[list(PALM)]), 1)
     for finger in FINGERS:
@@ -112,7 +114,8 @@ def _draw_hand(mask: Floats, points_xy: Floats) -> None:
     cv2.polylines(mask, [points[list(PALM)]], True, 1, width)
     middle = points_xy[list(PALM)].mean(0)
     stub = np.rint(points_xy[0] + WRIST * (points_xy[0] - middle)).astype(np.int32)
-    cv2.line(mask, points[0].tolist(), stub.tolist(), 1, max(1, round(max(palm_width, 1.0) * 0.8)))
+    start = np.rint(middle).astype(int).tolist()
+    cv2.line(mask, start, stub.tolist(), 1, max(1, round(HEEL * breadth)))
 
 
 def _guided(guide: Floats, mask: Floats, radius: int) -> Floats:
