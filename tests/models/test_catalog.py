@@ -16,7 +16,12 @@ from lendface.errors import BadOptionError, ModelCorruptError, ModelMissingError
 from lendface.models import CATALOG, ModelSpec, get_spec, licence_text, load_bytes, load_topology
 from lendface.models.catalog import read_checked, weights_folder
 
-FIRST_WORDS = {"MIT": "MIT License", "Apache-2.0": "Apache License"}
+FIRST_WORDS = {
+    "MIT": "MIT License",
+    "Apache-2.0": "Apache License",
+    "BSD-2-Clause": "Copyright (c) 2016, Yahoo Inc.",
+    "CC0-1.0": "CC0 1.0 Universal",
+}
 LARGEST_FILE_BYTES = 15 * 2**20
 
 

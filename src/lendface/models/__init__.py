@@ -1,5 +1,6 @@
 """Weights and runtimes that play the engine's roles. No runtime is imported before it is used."""
 
+from .age import AgeReader, CydralAge, FaceresAge
 from .blaze import BlazeFace
 from .blendshapes import Blendshapes
 from .canonical import load_topology
@@ -8,6 +9,7 @@ from .facemesh import FaceMesh
 from .faceres import Faceres
 from .hands import Hands
 from .kit import ModelKit, load_kit
+from .nsfw import OpenNsfw
 from .session import RuntimeOptions, Session, offered_providers, open_session
 from .sface import SAME_PERSON_COSINE, SFace
 from .turned import TurnTolerantDetector
@@ -16,13 +18,17 @@ from .yunet import YuNet
 __all__ = [
     "CATALOG",
     "SAME_PERSON_COSINE",
+    "AgeReader",
     "BlazeFace",
     "Blendshapes",
+    "CydralAge",
     "FaceMesh",
     "Faceres",
+    "FaceresAge",
     "Hands",
     "ModelKit",
     "ModelSpec",
+    "OpenNsfw",
     "RuntimeOptions",
     "SFace",
     "Session",

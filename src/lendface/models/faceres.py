@@ -1,4 +1,4 @@
-"""A face descriptor beside the recognizer: HSE-FaceRes (A. Savchenko), for judging results only.
+"""A face descriptor beside the recognizer: HSE-FaceRes (A. Savchenko), for judging results.
 
 Nothing in a swap looks at it, so it has no part in what it judges.
 """
@@ -17,7 +17,7 @@ from lendface.engine.geometry import (
     crop_of,
     roi_from_points,
 )
-from lendface.engine.types import Floats, Picture
+from lendface.engine.types import Floats, Picture, Pixels
 
 from .catalog import get_spec
 from .crops import take_crop
@@ -40,11 +40,17 @@ class Faceres:
 
     def describe(self, picture: Picture, landmarks_xyz: Floats) -> Floats:
         """(1024,) unit length, from landmarks (478, 3) in pixels of the picture."""
-        points_xy = landmarks_xyz[:FACE_POINTS, :2]
-        angle = angle_between(points_xy[EYE_CORNERS[0][0]], points_xy[EYE_CORNERS[1][1]])
-        place = crop_of(roi_from_points(points_xy, angle, CROP_SCALE), self.size_px)
-        crop = take_crop(picture, place, self.size_px)
+        crop = face_crop(picture, landmarks_xyz, self.size_px)
         batch = (crop[..., ::-1].astype(np.float32) - MEAN_BGR)[None]
         _, rows, _ = self.session.run({get_spec("faceres").inputs[0]: batch})
         row = rows.reshape(-1).astype(np.float64)
         return (row / max(float(np.linalg.norm(row)), 1e-9)).astype(np.float32)
+
+
+def face_crop(picture: Picture, landmarks_xyz: Floats, size_px: int) -> Pixels:
+    """The face with a little room, upright, (size_px, size_px, 3) RGB."""
+    points_xy = landmarks_xyz[:FACE_POINTS, :2]
+    angle = angle_between(points_xy[EYE_CORNERS[0][0]], points_xy[EYE_CORNERS[1][1]])
+    return take_crop(
+        picture, crop_of(roi_from_points(points_xy, angle, CROP_SCALE), size_px), size_px
+    )
