@@ -12,9 +12,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from lendface.errors import BadOptionError, DatabaseTooNewError
+from lendface.service.audit import record, verify
 from lendface.storage import schema
 from lendface.storage.database import Database
 from lendface.storage.tables import metadata
+from lendface.trust.audit import BEFORE_ALL
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -142,7 +144,52 @@ def test_what_the_first_revision_knew_outlives_a_way_back(database: Database) ->
     schema.downgrade(database, "0001")
     schema.upgrade(database)
     rows["clients"][0]["login_key"] = None
-    assert read(database) == rows
+    (entry,) = rows["audit"]
+    found = read(database)
+    (again,) = found["audit"]
+    assert (again["id"], again["previous"], again["actor"]) == (1, BEFORE_ALL, "x")
+    rows["audit"] = [entry | {name: again[name] for name in ("id", "previous", "hash")}]
+    assert found == rows
+
+
+OLD_ENTRY = sa.text(
+    "INSERT INTO audit (id, at_ms, client_id, action, subject, detail) "
+    "VALUES (:id, 5, NULL, :action, :subject, :detail)"
+)
+
+
+def test_entries_that_are_there_are_chained_in_their_order(empty_database: Database) -> None:
+    database = empty_database
+    schema.upgrade(database, "0002")
+    ids = (2, 3, 7, *range(10, 2500))
+    with database.writing() as connection:
+        old = [
+            {"id": id_, "action": "key.revoked", "subject": str(id_), "detail": '{"ä": [1, 2.5]}'}
+            for id_ in reversed(ids)
+        ]
+        connection.execute(OLD_ENTRY, old)
+    schema.upgrade(database)
+    with database.writing() as connection:
+        record(connection, "key.revoked", "new", None, {}, 6)
+    assert verify(database).holds
+    found = [(row["id"], row["subject"]) for row in read(database)["audit"]]
+    subjects = [*map(str, ids), "new"]
+    assert found == list(enumerate(subjects, 1))
+
+
+def test_on_the_way_back_entries_count_on(database: Database) -> None:
+    with database.writing() as connection:
+        for _ in range(3):
+            record(connection, "key.revoked", "new", None, {}, 6)
+    schema.downgrade(database, "0002")
+    old = sa.text(
+        "INSERT INTO audit (at_ms, action, detail) VALUES (5, 'key.revoked', '{}') RETURNING id"
+    )
+    with database.writing() as connection:
+        assert connection.execute(old).scalar_one() == 4
+    schema.upgrade(database)
+    assert verify(database).entries == 4
+    assert verify(database).holds
 
 
 # A revision to come

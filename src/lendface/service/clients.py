@@ -10,7 +10,7 @@ import base64
 import hashlib
 import secrets
 import string
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ from ..errors import (
 )
 from ..storage.database import Database, lock_row
 from ..storage.tables import clients, keys
+from ..trust.audit import OPERATOR
 from . import audit
 from .sealing import Sealer
 
@@ -174,7 +175,7 @@ def create_client(
         )
         _, key = _add_key(connection, desk.sealer, client_id, now_ms)
         detail = {"scopes": scopes, "quota_units": quota_units}
-        audit.record(connection, "client.created", client_id, client_id, detail, now_ms)
+        _tell(connection, "client.created", client_id, client_id, detail, now_ms)
     return NewClient(client_id, key, secret)
 
 
@@ -197,7 +198,7 @@ def rotate_key(
             sealed = desk.sealer.seal(secret, _webhook_purpose(client_id))
             _change(connection, clients, client_id, webhook_secret=sealed)
         detail = {"grace_s": grace_s, "with_webhook_secret": with_webhook_secret}
-        audit.record(connection, "key.rotated", key_id, client_id, detail, now_ms)
+        _tell(connection, "key.rotated", key_id, client_id, detail, now_ms)
     return NewKey(client_id, key, secret)
 
 
@@ -208,7 +209,7 @@ def revoke_client(desk: Desk, client_id: str) -> None:
         row = _lock(connection, clients, client_id, "client")
         if row.revoked_ms is None:
             _change(connection, clients, client_id, revoked_ms=now_ms)
-            audit.record(connection, "client.revoked", client_id, client_id, {}, now_ms)
+            _tell(connection, "client.revoked", client_id, client_id, {}, now_ms)
 
 
 def revoke_key(desk: Desk, key_id: str) -> None:
@@ -218,7 +219,7 @@ def revoke_key(desk: Desk, key_id: str) -> None:
         row = _lock(connection, keys, key_id, "key")
         if row.revoked_ms is None:
             _change(connection, keys, key_id, revoked_ms=now_ms)
-            audit.record(connection, "key.revoked", key_id, row.client_id, {}, now_ms)
+            _tell(connection, "key.revoked", key_id, row.client_id, {}, now_ms)
 
 
 # Looked up
@@ -328,6 +329,18 @@ def _add_key(
         )
     )
     return key_id, key
+
+
+def _tell(
+    connection: sa.Connection,
+    action: str,
+    subject: str,
+    client_id: str,
+    detail: Mapping[str, Any],
+    now_ms: int,
+) -> None:
+    """Clients and keys are the operator's business alone."""
+    audit.record(connection, action, subject, client_id, detail, now_ms, OPERATOR)
 
 
 def _let_keys_expire(connection: sa.Connection, client_id: str, at_ms: int) -> None:

@@ -13,8 +13,9 @@ from ..net.guard import Allowed, check_url
 from ..net.signatures import new_standard_secret
 from ..storage.database import lock_row
 from ..storage.tables import clients, deliveries, endpoints
+from ..trust.audit import OPERATOR
 from . import audit
-from .clients import Desk
+from .clients import Desk, SmallDesk
 from .deliveries import FAILED, WAITING, line_up
 from .office import Message, Office, TellsTest, new_id
 
@@ -53,7 +54,8 @@ def add_endpoint(
         if len(_all_of(connection, client_id, api)) >= MAX_ENDPOINTS:
             raise TooManyEndpointsError(MAX_ENDPOINTS)
         connection.execute(endpoints.insert().values(**row))
-        audit.record(connection, "endpoint.added", row["id"], client_id, {}, now_ms)
+        told = ("endpoint.added", row["id"], client_id, {}, now_ms, _actor(desk))
+        audit.record(connection, *told)
     return NewEndpoint(row, secret)
 
 
@@ -91,7 +93,8 @@ def delete_endpoint(desk: Desk, client_id: str, endpoint_id: str) -> None:
             .where(deliveries.c.endpoint_id == endpoint_id, deliveries.c.state == WAITING)
             .values(state=FAILED, last_error=DELETED, next_ms=None, finished_ms=now_ms)
         )
-        audit.record(connection, "endpoint.deleted", endpoint_id, client_id, {}, now_ms)
+        told = ("endpoint.deleted", endpoint_id, client_id, {}, now_ms, _actor(desk))
+        audit.record(connection, *told)
 
 
 def send_test(office: Office, client_id: str, endpoint_id: str) -> str:
@@ -152,6 +155,11 @@ def _own(connection: sa.Connection, client_id: str, endpoint_id: str) -> Row:
     if not found:
         raise NotFoundError("endpoint")
     return found[0]
+
+
+def _actor(desk: Desk) -> str | None:
+    """Clients come to the office; who has only a desk runs the server."""
+    return OPERATOR if isinstance(desk, SmallDesk) else None
 
 
 def _purpose(endpoint_id: str) -> str:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from ..errors import IdempotencyMismatchError, NotFoundError, ServerBusyError
 from ..storage.database import lock_row
 from ..storage.tables import clients, jobs, tasks
+from ..trust.audit import SERVER
 from . import audit, ledger
 from . import deliveries as letters
 from .office import Office, new_id
@@ -118,9 +119,9 @@ def add_job(
     connection.execute(jobs.insert(), row)
     if wish.units:
         ledger.hold(connection, client_id, row["id"], wish.units, now_ms)
-    audit.record(connection, "job.submitted", row["id"], client_id, {"kind": request.kind}, now_ms)
     if row["id"] in _admit_new(connection, office, client, row):
         row["admitted_ms"] = now_ms
+    audit.record(connection, "job.submitted", row["id"], client_id, {"kind": request.kind}, now_ms)
     return row
 
 
@@ -387,8 +388,8 @@ def retry(office: Office, client_id: str, job_id: str) -> Row:
                 changed_ms=now_ms,
             )
         )
-        audit.record(connection, "job.retried", job_id, client_id, {}, now_ms)
         admit_new(connection, office, row)
+        audit.record(connection, "job.retried", job_id, client_id, {}, now_ms)
     return get_job(office, client_id, job_id)
 
 
@@ -483,6 +484,7 @@ def end(
         ledger.release(connection, job["id"])
     ended = get_row(connection, job["id"])
     letters.announce(connection, office, ended)
-    detail = {"state": str(state), "code": ended["error_code"]}
-    audit.record(connection, "job.ended", job["id"], job["client_id"], detail, now_ms)
     admit(connection, office, job["client_id"])
+    detail = {"state": str(state), "code": ended["error_code"]}
+    actor = None if state == CANCELLED else SERVER
+    audit.record(connection, "job.ended", job["id"], job["client_id"], detail, now_ms, actor)

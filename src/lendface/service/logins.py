@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from ..errors import BadOptionError, LoginRefusedError, NotFoundError
 from ..storage.database import lock_row
 from ..storage.tables import clients
+from ..trust.audit import OPERATOR
 from . import audit
 from .clients import Desk
 
@@ -64,7 +65,8 @@ def login_secret_of(
             .where(clients.c.id == client_id)
             .values(login_key=_sealed(desk, client_id, pair))
         )
-        audit.record(connection, "login.renewed", client_id, client_id, {}, desk.now_ms())
+        told = ("login.renewed", client_id, client_id, {}, desk.now_ms(), OPERATOR)
+        audit.record(connection, *told)
         return _secret_of(pair)
 
 

@@ -195,15 +195,19 @@ ledger = sa.Table(
     sa.Index(None, "client_id", "id"),
 )
 
+# A chain that is only ever added to: trust/audit.py says what the hashes are of.
 audit = sa.Table(
     "audit",
     metadata,
-    sa.Column("id", COUNTER, primary_key=True, autoincrement=True),
+    sa.Column("id", COUNTER, primary_key=True, autoincrement=True),  # 1, 2, 3, ... and no gap
     _ms("at_ms", required=True),
     _client(required=False),
     sa.Column("action", sa.String(40), nullable=False),
     sa.Column("subject", sa.String(100)),  # the id of what it was done to
     sa.Column("detail", sa.JSON, nullable=False),  # no personal data
+    sa.Column("actor", sa.String(16), nullable=False),  # a client's id, operator or server
+    sa.Column("previous", sa.String(64), nullable=False),  # hash of the entry before
+    sa.Column("hash", sa.String(64), nullable=False),
     sa.Index(None, "client_id", "id"),
 )
 
