@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from ..engine.geometry import five_points
+from ..engine.label import Label
 from ..engine.plan import SwapPlan
 from ..engine.style import Style
 from ..engine.types import Box, Face, Picture, Pixels, Track
@@ -246,6 +247,7 @@ class Rendition:
     trim: Trim
     encode: EncodeOptions
     style: Style = field(default_factory=Style)
+    label: Label | None = None  # drawn into every frame
 
 
 def render_part(
@@ -261,7 +263,7 @@ def render_part(
     sources, _ = enrol_pairs(job.pairs, parts)
     plan = SwapPlan({track: sources[k] for track, k in job.pair_by_track.items()})
     options = job.encode if chunk is None else options_for(out_path, job.encode)
-    rendering = Rendering(found, plan, parts.styled(job.style).swapper, options, watch)
+    rendering = Rendering(found, plan, parts.styled(job.style).swapper, options, watch, job.label)
     if chunk is not None:
         return rendering.write_part(job.target, Chunk(**chunk), out_path)
     target = open_target(job.target, job.trim)

@@ -17,6 +17,8 @@ from uuid import UUID
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 PROPERTY = "Iptc4xmpExt:DigitalSourceType"
 JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+# The others are what OpenCV makes of a packet from another format
+JPEG_XMP_STARTS = (JPEG_XMP, b"<?xpacket", b"<x:xmpmeta")
 JPEG_MOST = 65533  # bytes of one segment after its length
 PNG_HEAD, PNG_XMP = b"\x89PNG\r\n\x1a\n", b"XML:com.adobe.xmp"
 WEBP_HAS_XMP, WEBP_HAS_ALPHA = 0x04, 0x10
@@ -35,6 +37,10 @@ OLDER = re.compile(
     r"""\s+Iptc4xmpExt:DigitalSourceType\s*=\s*(?:"[^"]*"|'[^']*')"""
     r"|<Iptc4xmpExt:DigitalSourceType\b[^>]*?(?:/>|>.*?</Iptc4xmpExt:DigitalSourceType\s*>)",
     re.DOTALL,
+)
+EMPTIED = re.compile(
+    rf"""<rdf:Description\s+rdf:about\s*=\s*(?:"[^"<]*"|'[^'<]*')\s+"""
+    rf"""xmlns:Iptc4xmpExt="{re.escape(IPTC)}"\s*(?:/>|>\s*</rdf:Description>)"""
 )
 ABOUT = re.compile(r"""rdf:about\s*=\s*("[^"<]*"|'[^'<]*')""")
 FOUND = re.compile(r"""Iptc4xmpExt:DigitalSourceType(?:\s*=\s*["']|[^>]*>\s*)([^"'<\s]+)""")
@@ -79,7 +85,8 @@ def with_source_type(packet: bytes | None, uri: str) -> bytes:
     >>> b"/composite<" in with_source_type(None, "http://example.org/composite")
     True
     """
-    text = OLDER.sub("", (packet or b"").decode("utf-8", "ignore"))
+    text = (packet or b"").decode("utf-8", "ignore").strip("\0")
+    text = EMPTIED.sub("", OLDER.sub("", text[max(0, text.find("<")) :]))
     cut = text.rfind("</rdf:RDF>")
     if cut < 0:
         return NEW_PACKET.format(_description(uri)).encode()
@@ -100,8 +107,7 @@ def _description(uri: str, about: str = '""') -> str:
 
 def _in_jpeg(data: bytes, uri: str) -> bytes:
     segments, rest = _jpeg_segments(data)
-    older = next((body for mark, body in segments if _is_jpeg_xmp(mark, body)), None)
-    packet = with_source_type(older and older[len(JPEG_XMP) :], uri)
+    packet = with_source_type(_jpeg_packet(data), uri)
     if len(JPEG_XMP) + len(packet) > JPEG_MOST:
         raise ValueError("the XMP does not fit a segment")
     kept = [(mark, body) for mark, body in segments if not _is_jpeg_xmp(mark, body)]
@@ -114,7 +120,7 @@ def _in_jpeg(data: bytes, uri: str) -> bytes:
 
 def _jpeg_packet(data: bytes) -> bytes | None:
     segments, _ = _jpeg_segments(data)
-    return next((b[len(JPEG_XMP) :] for mark, b in segments if _is_jpeg_xmp(mark, b)), None)
+    return next((body for mark, body in segments if _is_jpeg_xmp(mark, body)), None)
 
 
 def _jpeg_segments(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
@@ -132,7 +138,7 @@ def _jpeg_segments(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
 
 
 def _is_jpeg_xmp(mark: int, body: bytes) -> bool:
-    return mark == 0xE1 and body.startswith(JPEG_XMP)
+    return mark == 0xE1 and body.startswith(JPEG_XMP_STARTS)
 
 
 # PNG: a chunk iTXt before the picture
@@ -140,8 +146,7 @@ def _is_jpeg_xmp(mark: int, body: bytes) -> bool:
 
 def _in_png(data: bytes, uri: str) -> bytes:
     chunks = list(_png_chunks(data))
-    older = next((body for kind, body in chunks if _is_png_xmp(kind, body)), None)
-    packet = with_source_type(older and _png_text(older), uri)
+    packet = with_source_type(_png_packet(data), uri)
     kept = [(kind, body) for kind, body in chunks if not _is_png_xmp(kind, body)]
     place = next(n for n, (kind, _) in enumerate(kept) if kind == b"IDAT")
     kept.insert(place, (b"iTXt", PNG_XMP + bytes(5) + packet))
@@ -149,8 +154,7 @@ def _in_png(data: bytes, uri: str) -> bytes:
 
 
 def _png_packet(data: bytes) -> bytes | None:
-    body = next((body for kind, body in _png_chunks(data) if _is_png_xmp(kind, body)), None)
-    return body and _png_text(body)
+    return next((_png_text(*chunk) for chunk in _png_chunks(data) if _is_png_xmp(*chunk)), None)
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -168,10 +172,12 @@ def _png_chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _is_png_xmp(kind: bytes, body: bytes) -> bool:
-    return kind == b"iTXt" and body.startswith(PNG_XMP + b"\0")
+    return kind in (b"iTXt", b"tEXt") and body.startswith(PNG_XMP + b"\0")  # OpenCV writes tEXt
 
 
-def _png_text(body: bytes) -> bytes:
+def _png_text(kind: bytes, body: bytes) -> bytes:
+    if kind == b"tEXt":
+        return body[len(PNG_XMP) + 1 :]
     is_packed = body[len(PNG_XMP) + 1] == 1
     *_, text = body[len(PNG_XMP) + 3 :].split(b"\0", 2)  # after the language and its keyword
     return zlib.decompressobj().decompress(text, MOST_XMP) if is_packed else text

@@ -72,8 +72,17 @@ class Provenance:
         return [*warnings, *told, BESIDE]
 
     def _sign_inside(self, path: Path, kind: str, claim: Claim, target: Path | None) -> list[str]:
-        with atomic_output(path) as part, path.open("rb") as source, part.open("w+b") as made:
-            _, warnings = self._sign(source, made, kind, claim, target, embed=True)
+        with (
+            atomic_output(path) as part,
+            writing(),
+            path.open("rb") as source,
+            Output(part) as raw,
+            io.BufferedRandom(raw) as made,
+        ):
+            try:
+                _, warnings = self._sign(source, made, kind, claim, target, embed=True)
+            except c2pa.C2paError as fault:
+                raise raw.fault or fault from None
         return warnings
 
     def _sign_beside(self, path: Path, kind: str, claim: Claim, target: Path | None) -> list[str]:
@@ -142,6 +151,22 @@ def _add_target(builder: c2pa.Builder, claim: Claim, target: Path | None) -> Non
             builder.add_ingredient(known, claim.target_type, file)
             return
     builder.add_ingredient(known, ANY_TYPE, io.BytesIO())
+
+
+class Output(io.FileIO):
+    """A file that remembers why it could not be written: the library does not tell."""
+
+    fault: OSError | None = None
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+b")
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as fault:
+            self.fault = fault
+            raise
 
 
 class Sink(io.RawIOBase):
