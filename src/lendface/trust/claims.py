@@ -47,7 +47,7 @@ class UsedModel:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """What a manifest says of one result."""
 

@@ -24,6 +24,7 @@ PNG_HEAD, PNG_XMP = b"\x89PNG\r\n\x1a\n", b"XML:com.adobe.xmp"
 WEBP_HAS_XMP, WEBP_HAS_ALPHA = 0x04, 0x10
 XMP_UUID = UUID("be7acfcb-97a9-42e8-9c71-999491e3afac").bytes
 MOST_XMP = 1 << 20
+MOST_BOXES = 100_000  # a file of strangers may hold nothing but tiny ones
 UNREADABLE = (KeyError, ValueError, IndexError, StopIteration, struct.error, zlib.error)
 
 NEW_PACKET = (
@@ -265,7 +266,7 @@ def _top_boxes(file: BinaryIO) -> list[tuple[int, bytes, int]] | None:
             size = int.from_bytes(head[8:16], "big")
         elif kind == b"uuid":
             kind = head[8:24]
-        if size < 8 or at + size > end:
+        if size < 8 or at + size > end or len(boxes) == MOST_BOXES:
             return None
         boxes.append((at, kind, size))
         at += size

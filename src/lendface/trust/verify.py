@@ -67,6 +67,7 @@ class Verdict:
     problems: tuple[Problem, ...] = ()
     signer: str | None = None  # as the certificate names it
     stamped_at: str | None = None  # by a time stamp authority; ISO 8601
+    is_stamp_trusted: bool = False  # whether a known root vouches for that authority
     generator: str | None = None  # the program that made the manifest
     source_types: tuple[str, ...] = ()  # of its actions, URIs of the IPTC
     actions: tuple[str, ...] = ()  # descriptions of what was done, in order
@@ -149,6 +150,7 @@ def _judge(name: str, store: dict[str, Any], found: str | None, *, is_beside: bo
         problems=tuple(_problems(store)),
         signer=signature.get("common_name") or signature.get("issuer"),
         stamped_at=signature.get("time"),
+        is_stamp_trusted=_is_stamp_trusted(store),
         generator=" ".join(filter(None, (makers[0].get("name"), makers[0].get("version")))) or None,
         source_types=tuple(a["digitalSourceType"] for a in actions if "digitalSourceType" in a),
         actions=tuple(a.get("description") or a["action"] for a in actions),
@@ -165,6 +167,11 @@ def _problems(store: dict[str, Any]) -> Iterator[Problem]:
         if code not in told:
             told.add(code)
             yield Problem(code, WORDS_BY_CODE.get(code, status.get("explanation") or code))
+
+
+def _is_stamp_trusted(store: dict[str, Any]) -> bool:
+    found = store.get("validation_results", {}).get("activeManifest", {}).get("success", ())
+    return any(status.get("code") == "timeStamp.trusted" for status in found)
 
 
 # In words
@@ -190,7 +197,8 @@ def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
     if verdict.signer:
         yield "signed by", verdict.signer
     if verdict.stamped_at:
-        yield "time stamp", verdict.stamped_at
+        doubt = "" if verdict.is_stamp_trusted else " (nobody vouches for that clock here)"
+        yield "time stamp", verdict.stamped_at + doubt
     if verdict.generator:
         yield "made with", verdict.generator
     yield from (("what", action) for action in verdict.actions if action != "c2pa.opened")
