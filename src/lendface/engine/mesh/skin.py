@@ -24,10 +24,10 @@ SKIN_HUE = np.float32([0.22, -0.055, -0.28])  # log, off its own luma: median of
 HUE_LIMIT = 0.15
 PASSING_SIGMA = 0.05  # eye distances
 PASSING_LIMIT = 0.5  # log
-RIM_DEPTH = (0.18, 0.48)  # eye distances from the rim that are compared with the target
-RIM_SIGMA = 0.09
+RIM_DEPTH = (0.05, 0.20)  # eye distances from the rim that are compared with the target
+RIM_SIGMA = 0.16
 RIM_BRIGHTER, RIM_DARKER = 0.55, 0.45  # log; a difference like this is hair or a beard, not tone
-RIM_PRIOR = 0.03
+RIM_PRIOR = 0.12
 WHITE = float(np.log(252 + LOG_OFFSET))
 KNEE = 0.15  # log below white from which channels are held back
 
