@@ -48,10 +48,13 @@ from .pipeline.swaps import swap_files as run_swap
 from .pipeline.targets import Target, Trim, open_target, still
 
 if TYPE_CHECKING:
+    from .models.session import Provider
     from .pipeline.finishing import Finish
+    from .pipeline.guarding import Guard
     from .quality.tables import Judged
     from .settings import Settings
     from .trust.provenance import Provenance
+    from .trust.readings import GateNets
     from .trust.verify import Verdict
 
 PhotoLike = str | Path | Pixels
@@ -148,15 +151,42 @@ def swap(
 def swap_files(request: SwapRequest, parts: Parts, watch: Watch | None = None) -> SwapReport:
     """Do a swap of files; see ``pipeline.swaps.swap_files``.
 
-    The result says in a signed manifest that faces were replaced; only a setting of the operator
-    switches that off. Raises also BadCredentialsError, before the work, and SigningError.
+    The content gate and the list of protected faces may refuse it (RefusedError), and the result
+    says in a signed manifest that faces were replaced; only settings of the operator switch that
+    off. Raises also BadCredentialsError, before the work, and SigningError.
     """
     from .settings import load_settings
 
     settings = load_settings()
     if settings.label == "always" and request.label is None:
         request = replace(request, label=Label())
-    return run_swap(request, parts, watch, finish=_open_finish(settings, request))
+    finish, guard = _open_finish(settings, request), open_guard(settings, parts)
+    return run_swap(request, parts, watch, finish=finish, guard=guard)
+
+
+def open_guard(settings: Settings, parts: Parts) -> Guard:
+    """The rules of this machine, for one swap."""
+    from .trust.gate import Thresholds
+    from .trust.guard import Rules, SwapGuard
+    from .trust.protected import FILE_NAME, ProtectedFile
+
+    limits = settings.gate_nudity, settings.gate_age_either, settings.gate_age_both
+    rules = Rules(
+        nets=_gate_nets(parts.provider) if settings.gate == "on" else None,
+        protected=(
+            ProtectedFile(settings.folder / FILE_NAME) if settings.protected == "on" else None
+        ),
+        thresholds=Thresholds(*limits),
+        same_face=settings.protected_likeness,
+    )
+    return SwapGuard(rules)
+
+
+@lru_cache(maxsize=4)
+def _gate_nets(provider: Provider) -> GateNets:
+    from .trust.readings import GateNets
+
+    return GateNets.load(RuntimeOptions(provider=provider))
 
 
 def open_provenance(settings: Settings) -> Provenance | None:
@@ -204,19 +234,26 @@ def swap_frames(
     """Swap frames that a caller holds: (H, W, 3) uint8 RGB, in order, of one size.
 
     They are read twice, so give a sequence, or a function that starts reading anew. Yields every
-    frame once. Raises NoSourceFaceError, NoTargetFaceError and the like.
+    frame once. Raises NoSourceFaceError, NoTargetFaceError and the like, and RefusedError where the
+    content gate or the list of protected faces says no.
     """
+    from .settings import load_settings
+
     parts = parts or build()
     watch = watch or Watch()
     sources = [source] if isinstance(source, (str, Path, np.ndarray)) else list(source)
     photos = [Photo(_name(photo), _picture(photo)) for photo in sources]
     enrolled = parts.enroller.enrol(photos).source
+    guard = open_guard(load_settings(), parts)
+    guard.check_sources([enrolled])
     references = read_references([who], parts)
     target = _frames_target(frames)
-    found = scan_target(target, parts, watch)
+    guard.open_target(target)
+    found = scan_target(target, parts, watch, guard.see)
     if not found.people:
         raise NoTargetFaceError("the frames")
     plan: SwapPlan = choose(who, enrolled, found.tracks, references)
+    guard.check_plan(target, found, plan)
     return _rendered(target, found, plan, parts.styled(style or Style()), watch)
 
 

@@ -18,6 +18,7 @@ from .errors import (
     ModelError,
     NotFoundError,
     OutputError,
+    RefusedError,
     ServiceError,
 )
 
@@ -29,6 +30,7 @@ EXIT_BY_ERROR: tuple[tuple[type[LendfaceError], int], ...] = (
     (ModelError, 6),
     (NotFoundError, 2),  # what was named on the command line
     (ServiceError, 7),
+    (RefusedError, 9),
     (CancelledError, 130),
 )
 

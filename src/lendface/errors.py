@@ -380,6 +380,82 @@ class SeveralPeopleError(FaceError):
         self.count = count
 
 
+# What is not done here, whoever asks
+
+
+class RefusedError(LendfaceError):
+    """A rule of the operator forbids it. Sentences tell a client no more than that."""
+
+    code = "refused"
+
+
+class ContentRefusedError(RefusedError):
+    """The content gate said no. What it saw, and where, is for the operator's log only."""
+
+    code = "content_refused"
+
+    def __init__(
+        self, rule: str, time_s: float | None = None, scores: tuple[float, ...] = ()
+    ) -> None:
+        super().__init__("these files are refused: their content is not allowed here")
+        self.rule, self.time_s, self.scores = rule, time_s, scores
+
+
+class MinorRefusedError(ContentRefusedError):
+    """Somebody looks too young. The client is told the same as of any other content."""
+
+
+class ConsentError(RefusedError):
+    """Nobody has said that these faces may be used."""
+
+    code = "consent"
+
+
+class AttestationMissingError(ConsentError):
+    code = "attestation_missing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "it was not yet stated that the people shown have consented: the owner of this key "
+            "does so once, by POST /v1/attestation or lendface keys attest"
+        )
+
+
+class ConsentMissingError(ConsentError):
+    code = "consent_missing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a face here has no consent on record that is valid and may be used with this key"
+        )
+
+
+class ConsentWithdrawnError(ConsentError):
+    code = "consent_withdrawn"
+
+    def __init__(self) -> None:
+        super().__init__("a consent that this rests on has been withdrawn or has expired")
+
+
+class ProtectedFaceError(RefusedError):
+    """Somebody is on the list of protected faces."""
+
+    code = "protected_face"
+
+    def __init__(self, entry_id: str) -> None:
+        super().__init__("a person in these files is protected: this face may not be swapped here")
+        self.entry_id = entry_id
+
+
+class ProtectedListError(LendfaceError):
+    """The list of protected faces cannot be read; until it can, nothing is swapped."""
+
+    code = "bad_protected_list"
+
+    def __init__(self) -> None:
+        super().__init__("the list of protected faces cannot be read, so nothing was swapped")
+
+
 # Models and runtimes
 
 

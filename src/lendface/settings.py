@@ -124,6 +124,22 @@ class Settings(BaseSettings):
     label: Literal["asked", "always"] = Field(
         "asked", description="visible label in results: where it is asked for, or always"
     )
+    gate: Literal["on", "off"] = Field(
+        "on", description="refuse nudity, and people who look like minors"
+    )
+    gate_nudity: float = Field(
+        0.8, ge=0.2, le=0.95, description="score of open_nsfw from which on a film is refused"
+    )
+    gate_age_either: float = Field(
+        18, ge=16, le=60, description="refused: younger in years, to one of the two nets of age"
+    )
+    gate_age_both: float = Field(22, ge=18, le=60, description="refused: younger, to both of them")
+    protected: Literal["on", "off"] = Field(
+        "on", description="refuse the faces of the list of protected ones"
+    )
+    protected_likeness: float = Field(
+        0.4, ge=0.2, le=0.7, description="cosine from which on a face is one of the list"
+    )
 
     # Fetching
     fetch_allow: str = Field(

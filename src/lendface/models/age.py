@@ -64,7 +64,7 @@ class CydralAge:
 
 @dataclass(frozen=True, slots=True)
 class FaceresAge:
-    """The age head of HSE-FaceRes; of its 100 classes the two likeliest count, as its author has it."""
+    """The age head of HSE-FaceRes: 100 classes; as its author has it, the two likeliest count."""
 
     session: Session
     size_px: ClassVar[int] = 224

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -32,16 +32,23 @@ class Scan:
         ]
 
 
-def scan_target(target: Target, parts: Parts, watch: Watch | None = None) -> Scan:
+def scan_target(
+    target: Target,
+    parts: Parts,
+    watch: Watch | None = None,
+    see: Callable[[Frame], None] | None = None,
+) -> Scan:
     """Read a target once. Nobody in it is no error here: ``people`` is then empty.
 
-    Raises CancelledError and the errors of reading.
+    ``see`` is shown every frame, in order. Raises CancelledError and the errors of reading.
     """
     watch = watch or Watch()
     times: list[Fraction] = []
 
     def on_frame(frame: Frame) -> None:
         times.append(frame.time)
+        if see is not None:
+            see(frame)
         watch.step("scan", len(times), target.frame_count)
 
     with target.open() as frames:

@@ -21,6 +21,7 @@ from ..media.encode import choose_encoder
 from ..media.output import check_writable
 from ..media.writer import get_container
 from .finishing import Finish, Made, finished_output, leave
+from .guarding import Guard, LetPass
 from .parts import Parts, Watch
 from .rendering import Rendering
 from .scans import Scan, scan_target
@@ -130,14 +131,16 @@ def swap_files(
     watch: Watch | None = None,
     clock: Callable[[], float] = time.monotonic,
     finish: Finish = leave,
+    guard: Guard | None = None,
 ) -> SwapReport:
     """Do a swap; the output appears whole at its end, or not at all.
 
-    ``finish`` has the last word on each file before it appears.
+    ``guard`` may forbid it (RefusedError) before anything is rendered; ``finish`` has the last
+    word on each file before it appears.
     Raises the errors of ``lendface.errors``: of reading the files, of the faces in them, of
     writing, and CancelledError.
     """
-    watch = watch or Watch()
+    watch, guard = watch or Watch(), guard or LetPass()
     check_output(request)
     opened = open_target(request.target, request.trim)
     if isinstance(opened, VideoTarget):  # a wrong ending is told before an hour of work, not after
@@ -145,11 +148,14 @@ def swap_files(
             if path is not None:
                 choose_encoder(request.encode, get_container(path))
     sources, warnings = enrol_pairs(request.pairs, parts)
+    warnings += guard.check_sources(sources)
     references = read_references((pair.who for pair in request.pairs), parts)
     target = opened.as_target()
     began = clock()
-    scan = scan_target(target, parts, watch)
+    guard.open_target(target)
+    scan = scan_target(target, parts, watch, guard.see)
     plan = make_plan(request.pairs, sources, scan.tracks, target.name, references)
+    guard.check_plan(target, scan, plan)
     scanned = clock()
     warnings += told_choices(request.pairs, scan, plan, references)
     styled = parts.styled(request.style)
