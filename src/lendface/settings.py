@@ -113,6 +113,12 @@ class Settings(BaseSettings):
     link_s: int = Field(7200, ge=60, le=604_800, description="life of links to uploads and results")
 
     # Trust
+    consent: Literal["attest", "per_face"] = Field(
+        "attest", description="a key's owner attests once, or each source needs a consent on record"
+    )
+    consent_targets: bool = Field(
+        False, description="with per_face: each person who is replaced needs a consent too"
+    )
     provenance: Literal["on", "off"] = Field(
         "on", description="sign results with C2PA, and say in their metadata what was done"
     )

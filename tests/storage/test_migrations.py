@@ -143,7 +143,12 @@ def test_what_the_first_revision_knew_outlives_a_way_back(database: Database) ->
     rows = fill(database)
     schema.downgrade(database, "0001")
     schema.upgrade(database)
-    rows["clients"][0]["login_key"] = None
+    (attested,) = read(database)["attestations"]
+    assert (attested["client_id"], attested["made_by"]) == ("x", "upgrade")
+    rows["clients"][0] |= {"login_key": None, "consent_policy": None}
+    rows["clients"][0]["attestation_id"] = attested["id"]
+    rows["jobs"][0]["attestation_id"] = None
+    rows |= {"attestations": [attested], "consents": [], "job_consents": []}
     (entry,) = rows["audit"]
     found = read(database)
     (again,) = found["audit"]
@@ -249,7 +254,7 @@ def test_several_processes_that_start_at_once_agree(empty_database: Database) ->
     for process in starting:
         process.start()
     for process in starting:
-        process.join(timeout=60)
+        process.join(timeout=300)
     assert [process.exitcode for process in starting] == [0, 0, 0]
     assert schema.current(empty_database) == schema.head()
 
@@ -257,7 +262,7 @@ def test_several_processes_that_start_at_once_agree(empty_database: Database) ->
 def start(url: str, everybody: Any) -> None:
     """What each process does."""
     database = Database(url)
-    everybody.wait(timeout=60)
+    everybody.wait(timeout=300)
     schema.upgrade(database)
     database.close()
 

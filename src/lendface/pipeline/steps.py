@@ -21,7 +21,7 @@ from ..engine.geometry import five_points
 from ..engine.label import Label
 from ..engine.plan import SwapPlan
 from ..engine.style import Style
-from ..engine.types import Box, Face, Picture, Pixels, Track
+from ..engine.types import Box, Face, Picture, Pixels, SourceFace, Track
 from ..errors import SeveralPeopleError, TargetChangedError, UnreadableMediaError
 from ..media import (
     Chunk,
@@ -161,6 +161,7 @@ class JobPlan:
 
     pair_by_track: dict[int, int]
     warnings: tuple[str, ...]
+    sources: tuple[SourceFace, ...] = ()  # by the number of the pair; not a plain value
 
 
 def plan_job(pairs: Sequence[Pair], found: Scan, parts: Parts, name: str) -> JobPlan:
@@ -173,6 +174,7 @@ def plan_job(pairs: Sequence[Pair], found: Scan, parts: Parts, name: str) -> Job
     return JobPlan(
         {track: number_by_source[id(source)] for track, source in plan.source_by_track.items()},
         tuple(warnings),
+        tuple(sources),
     )
 
 

@@ -116,6 +116,8 @@ def rules_of(settings: Settings) -> Rules:
         max_queued=settings.max_queued,
         rate_per_minute=settings.rate_per_minute,
         render_queue=settings.render_queue,
+        consent=settings.consent,
+        consent_targets=settings.consent_targets,
     )
 
 

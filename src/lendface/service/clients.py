@@ -28,7 +28,7 @@ from ..errors import (
 from ..storage.database import Database, lock_row
 from ..storage.tables import clients, keys
 from ..trust.audit import OPERATOR
-from . import audit
+from . import attestations, audit
 from .sealing import Sealer
 
 READ, WRITE, ADMIN = "read", "write", "admin"
@@ -149,8 +149,15 @@ def create_client(
     quota_units: int | None = None,
     rate_per_minute: int | None = None,
     max_running: int | None = None,
+    is_attested: bool = True,
+    consent_policy: str | None = None,
 ) -> NewClient:
-    """A new client and its first key. Raises BadOptionError."""
+    """A new client and its first key.
+
+    ``is_attested``: whoever makes the key on the server states, for its owner, that they hold the
+    consent of those whose faces they will submit; without it the owner has to state that first.
+    ``consent_policy`` may be ``per_face``, whatever the server asks. Raises BadOptionError.
+    """
     scopes = sorted(set(scopes))
     _check_name(name)
     _check_scopes(scopes)
@@ -171,10 +178,13 @@ def create_client(
                 max_running=max_running,
                 webhook_secret=desk.sealer.seal(secret, _webhook_purpose(client_id)),
                 created_ms=now_ms,
+                consent_policy=consent_policy,
             )
         )
+        if is_attested:
+            attestations.add(connection, client_id, attestations.OPERATOR, now_ms)
         _, key = _add_key(connection, desk.sealer, client_id, now_ms)
-        detail = {"scopes": scopes, "quota_units": quota_units}
+        detail = {"scopes": scopes, "quota_units": quota_units, "is_attested": is_attested}
         _tell(connection, "client.created", client_id, client_id, detail, now_ms)
     return NewClient(client_id, key, secret)
 

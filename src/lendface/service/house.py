@@ -11,7 +11,9 @@ import sqlalchemy as sa
 
 from ..errors import InternalError, JobTimeoutError
 from ..storage.tables import jobs, uploads, workers
+from ..trust.audit import SERVER
 from ..version import __version__
+from . import consents
 from . import uploads as files
 from .jobs import admit, admit_new, end, lock_to_end, purge_files
 from .office import DAY_MS, Office
@@ -100,6 +102,7 @@ class Housekeeping:
         """One round. Each chore is short; what is left waits for the next round."""
         for name, every_ms, chore in (
             ("timeouts", 0, self.end_slow_jobs),
+            ("consents", 5_000, self.stop_withdrawn),
             ("admission", 5_000, self.admit_waiting),
             ("lost", SOON_MS, self.find_lost_jobs),
             ("intermediate", 5_000, self.clean_ended_jobs),
@@ -117,6 +120,11 @@ class Housekeeping:
         error = JobTimeoutError(limit_ms / 1000)
         for job_id in self._ids(late):
             self._fail(job_id, error.code, str(error))
+
+    def stop_withdrawn(self) -> None:
+        """Jobs that whoever withdrew a consent had no time to stop."""
+        for job_id in consents.find_stranded(self.office):
+            consents.stop(self.office, job_id)
 
     def admit_waiting(self) -> None:
         """Jobs whose place came free without anybody noticing."""
@@ -190,9 +198,9 @@ class Housekeeping:
             )
         for upload in old_uploads:
             if not self._is_needed(upload["id"]):
-                files.purge(self.office, upload)
+                files.purge(self.office, upload, actor=SERVER)
         for job in old_jobs:
-            purge_files(self.office, job)
+            purge_files(self.office, job, actor=SERVER)
             self.office.queue.forget(job["id"], job["run"])
 
     def sweep_orphans(self) -> None:

@@ -12,15 +12,15 @@ from ..errors import IdempotencyMismatchError, NotFoundError, ServerBusyError
 from ..storage.database import lock_row
 from ..storage.tables import clients, jobs, tasks
 from ..trust.audit import SERVER
-from . import audit, ledger
+from . import audit, ledger, permission
 from . import deliveries as letters
 from .office import Office, new_id
-from .requests import JobRequest, digest, dump_request, load_request
+from .requests import JobRequest, SwapJob, digest, dump_request, load_request
 from .states import CANCELLED, LIVE, QUEUED, RUNNING, SUCCEEDED, check_move
 from .uploads import check_usable
 
 Row = Mapping[str, Any]
-SHORT = ("detect", "fetch")  # kinds that are over in a moment
+SHORT = ("detect", "fetch", "consent")  # kinds that are over in a moment
 FAR = 1000  # places
 MIDDLE = 50  # priority of a job that asks for none
 
@@ -94,6 +94,8 @@ def add_job(
     """A new job of a client who is locked. ``request_hash`` is of the request as it came."""
     client_id = client.id
     check_usable(connection, office, client_id, request.uploads)
+    if isinstance(request, SwapJob):
+        permission.check_submission(connection, office, client, request)
     _check_room(connection, office)
     now_ms = office.now_ms()
     row = NEW | {
@@ -115,8 +117,11 @@ def add_job(
         "created_ms": now_ms,
         "changed_ms": now_ms,
         "expires_ms": now_ms + (wish.keep_ms or office.rules.keep_ms),
+        "attestation_id": client.attestation_id,
     }
     connection.execute(jobs.insert(), row)
+    if isinstance(request, SwapJob) and request.consents:
+        permission.rest_on(connection, office, row, request.consents)
     if wish.units:
         ledger.hold(connection, client_id, row["id"], wish.units, now_ms)
     if row["id"] in _admit_new(connection, office, client, row):
@@ -412,8 +417,11 @@ def delete(office: Office, client_id: str, job_id: str) -> None:
     purge_files(office, job)
 
 
-def purge_files(office: Office, job: Row) -> None:
-    """Delete what a job made, and what its row tells of faces. Harmless when done again."""
+def purge_files(office: Office, job: Row, actor: str | None = None) -> None:
+    """Delete what a job made, and what its row tells of faces. Harmless when done again.
+
+    Where an ``actor`` is named it is written into the audit log.
+    """
     places = [f"results/{job['id']}", f"work/{job['id']}", *_scan_of_its_own(office, job)]
     for place in places:
         office.blobs.delete_many([blob.key for blob in office.blobs.list(place)])
@@ -423,6 +431,8 @@ def purge_files(office: Office, job: Row) -> None:
         if job["kind"] != "swap":  # embeddings, boxes and landmarks of people
             changes["result"] = sa.null()
         connection.execute(jobs.update().where(jobs.c.id == job["id"]).values(**changes))
+        if actor is not None:
+            audit.record(connection, "job.purged", job["id"], job["client_id"], {}, now_ms, actor)
 
 
 def _scan_of_its_own(office: Office, job: Row) -> list[str]:

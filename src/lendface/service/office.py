@@ -134,6 +134,8 @@ class Rules:
     max_queued: int = 100_000
     rate_per_minute: int = 600
     render_queue: str = "cpu"
+    consent: str = "attest"  # or per_face; a client may be held to more
+    consent_targets: bool = False  # with per_face: also of those whose faces are replaced
 
 
 @dataclass(frozen=True, eq=False)

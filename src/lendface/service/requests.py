@@ -111,6 +111,7 @@ class SwapJob:
     limits: LimitsRef = LimitsRef()
     photo_limits: LimitsRef = LimitsRef()
     style: StyleRef = StyleRef()
+    consents: Annotated[tuple[str, ...], Field(max_length=MAX_PAIRS)] = ()  # on which it rests
     kind: Literal["swap"] = "swap"
 
     def __post_init__(self) -> None:
@@ -169,7 +170,20 @@ class FetchJob:
         return (self.target,)
 
 
-JobRequest = SwapJob | ScanJob | DetectJob | FetchJob
+@dataclass(frozen=True, config=STRICT)
+class EnrolJob:
+    """Find the face to which a consent belongs. Quick."""
+
+    photo: PhotoRef
+    consent: str  # its id
+    kind: Literal["consent"] = "consent"
+
+    @property
+    def uploads(self) -> tuple[str, ...]:
+        return (self.photo.upload,)
+
+
+JobRequest = SwapJob | ScanJob | DetectJob | FetchJob | EnrolJob
 ANY_REQUEST: TypeAdapter[JobRequest] = TypeAdapter(
     Annotated[JobRequest, Field(discriminator="kind")]
 )

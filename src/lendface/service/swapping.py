@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..engine.style import Style
+from ..engine.types import Floats, SourceFace
 from ..errors import NoTargetFaceError, OutputFormatError
 from ..media import EncodeOptions
 from ..pipeline.limits import Limits, TargetFacts
@@ -28,6 +29,8 @@ from ..pipeline.trackfile import load_scan
 from .requests import LimitsRef, OutputRef, PairRef, ScanJob, SwapJob, WhoRef, seconds
 
 PathOf = Callable[[str], Path]  # the local file of an upload
+# Looks at the sources and at the embeddings of those who are replaced; raises what forbids it.
+Permit = Callable[[Sequence[SourceFace], Sequence[Floats]], None]
 Facts = Mapping[str, Any]  # what a job's earlier tasks found
 Trimmed = TypeVar("Trimmed", SwapJob, ScanJob, SwapJob | ScanJob)
 
@@ -106,11 +109,17 @@ def pairs_of(request: SwapJob, path_of: PathOf) -> tuple[Pair, ...]:
 
 
 def plan(
-    request: SwapJob, path_of: PathOf, tracks_path: Path, parts: Parts, chunk_s: float
+    request: SwapJob,
+    path_of: PathOf,
+    tracks_path: Path,
+    parts: Parts,
+    chunk_s: float,
+    permit: Permit = lambda sources, people: None,
 ) -> dict[str, Any]:
     """Facts for the tasks that follow: the plan, the parts to render, warnings.
 
-    Raises the errors of the photos, NoTargetFaceError, NoSuchPersonError, SeveralPeopleError.
+    Raises the errors of the photos, NoTargetFaceError, NoSuchPersonError, SeveralPeopleError, and
+    what ``permit`` raises.
     """
     found = load_scan(tracks_path)
     if not found.people:
@@ -118,6 +127,8 @@ def plan(
     if request.limits.single_person:
         check_single_person(found)
     made = plan_job(pairs_of(request, path_of), found, parts, "the target")
+    replaced = [found.tracks.get_person(track).embedding for track in made.pair_by_track]
+    permit(made.sources, replaced)
     pieces = plan_parts(
         path_of(request.target),
         trim_of(request),

@@ -7,9 +7,10 @@ finished work and never leaves two results.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..engine.enrol import Photo
+from ..engine.types import Floats, SourceFace
 from ..errors import CancelledError, FetchError, UploadMissingError
+from ..media import read_image
 from ..net.datauri import is_data_uri, read_data_uri
 from ..net.fetch import fetch
 from ..pipeline import steps
@@ -28,7 +32,7 @@ from ..pipeline.steps import Rendition
 from ..pipeline.trackfile import load_scan
 from ..storage.scratch import Scratch
 from ..storage.tables import jobs, tasks, uploads
-from . import deliveries, ledger, swapping
+from . import consents, deliveries, ledger, permission, swapping
 from .jobs import end, get_row, lock_job, lock_to_end, purge_files
 from .office import Office
 from .prices import units_of
@@ -36,6 +40,7 @@ from .requests import (
     PHOTO_NAME,
     TARGET_NAME,
     DetectJob,
+    EnrolJob,
     FetchJob,
     JobRequest,
     ScanJob,
@@ -126,6 +131,8 @@ class JobWork:
             match name:
                 case "probe" if isinstance(request, DetectJob):
                     return self._detect(job, request, files, follow)
+                case "probe" if isinstance(request, EnrolJob):
+                    return self._enrol(request, files)
                 case "probe":
                     self._probe(job, request, files)
                     return True
@@ -144,7 +151,7 @@ class JobWork:
 
     def _fetch(self, request: JobRequest, follow: Follow) -> bool:
         """Every file is there afterwards. Returns whether anything is left to do."""
-        targets = request.targets if isinstance(request, DetectJob) else (request.target,)
+        targets = _targets_of(request)
         for upload_id in request.uploads:
             self._bring(upload_id, is_target=upload_id in targets, follow=follow)
         return not isinstance(request, FetchJob)
@@ -224,6 +231,18 @@ class JobWork:
             self._keep_facts(connection, job, {"result": {"targets": found}})
         return False
 
+    def _enrol(self, request: EnrolJob, files: Files) -> bool:
+        """All there is to do for a consent: the face of its photo."""
+        photo = request.photo
+        path = files.path(photo.upload)
+        check_photo(path, self.office.rules.photo_limits, name=PHOTO_NAME)
+        shown = Photo(PHOTO_NAME, read_image(path)[0], photo.face_number, photo.face_at)
+        face = self.load_parts().enroller.portrait(shown)
+        with path.open("rb") as file:
+            digest_hex = hashlib.file_digest(file, "sha256").hexdigest()
+        consents.keep_face(self.office, request.consent, face.embedding, digest_hex)
+        return False
+
     def _described(
         self, job: Row, request: DetectJob, number: int, detected: Detected
     ) -> dict[str, Any]:
@@ -267,13 +286,26 @@ class JobWork:
         cast = json.loads(b"".join(self.office.blobs.read(f"{place}/cast.json")))
         facts: dict[str, Any] = {"scan": place, "cast": cast}
         names: list[str] = []
+        rests_on: list[str] = []
         if isinstance(request, SwapJob):
+            swap = request
+
+            def permit(sources: Sequence[SourceFace], people: Sequence[Floats]) -> None:
+                rests_on.extend(permission.match_faces(self.office, job, swap, sources, people))
+
             with self._local(f"{place}/tracks") as tracks:
                 facts |= swapping.plan(
-                    request, files.path, tracks, self.load_parts(), self.office.rules.chunk_s
+                    request,
+                    files.path,
+                    tracks,
+                    self.load_parts(),
+                    self.office.rules.chunk_s,
+                    permit,
                 )
             names = [f"chunk/{number}" for number in range(len(facts["chunks"]))]
         with self.office.database.writing() as connection:
+            if rests_on:
+                permission.rest_on(connection, self.office, job, rests_on)
             self._keep_facts(connection, job, facts, frames_total=cast["frames"])
         return names
 
@@ -458,6 +490,16 @@ class Follow:
             return False
         self.next_ms[what] = now_ms + TICK_MS
         return True
+
+
+def _targets_of(request: JobRequest) -> tuple[str, ...]:
+    """Which of its files may be as large as a film."""
+    match request:
+        case DetectJob(targets=targets):
+            return targets
+        case EnrolJob():
+            return ()
+    return (request.target,)
 
 
 def is_wanted(job: Row, run: int) -> bool:

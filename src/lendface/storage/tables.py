@@ -43,6 +43,8 @@ clients = sa.Table(
     _ms("created_ms", required=True),
     _ms("revoked_ms"),
     sa.Column("login_key", sa.Text),  # sealed; the private part of an RSA pair, where asked for
+    sa.Column("attestation_id", sa.String(24)),  # the newest; None: nobody attested yet
+    sa.Column("consent_policy", sa.String(16)),  # per_face; None: as the server has it
 )
 
 keys = sa.Table(
@@ -115,6 +117,7 @@ jobs = sa.Table(
     _ms("purged_ms"),
     _ms("deleted_ms"),
     _ms("cleaned_ms"),  # its intermediate files are gone
+    sa.Column("attestation_id", sa.String(24)),  # under which it was submitted
     sa.UniqueConstraint("client_id", "idempotency_key"),
     sa.Index(None, "client_id", "created_ms"),
     sa.Index(None, "state", "priority", "created_ms"),
@@ -193,6 +196,46 @@ ledger = sa.Table(
     _ms("at_ms", required=True),
     sa.UniqueConstraint("job_id", "reason"),
     sa.Index(None, "client_id", "id"),
+)
+
+# Who said, and when, that they hold the consent of those whose faces they submit.
+attestations = sa.Table(
+    "attestations",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    _client(),
+    sa.Column("text_version", sa.Integer, nullable=False),  # of trust.consent.ATTESTATION
+    sa.Column("made_by", sa.String(16), nullable=False),  # client, operator, upgrade
+    _ms("at_ms", required=True),
+    sa.Index(None, "client_id"),
+)
+
+# Whose faces may be used; without a client they are the operator's.
+consents = sa.Table(
+    "consents",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    _client(required=False),
+    sa.Column("users", sa.JSON, nullable=False),  # list of client ids, or of "*"
+    sa.Column("label", sa.Text, nullable=False),  # sealed, as it names a person
+    sa.Column("embedding", sa.Text),  # sealed; gone when withdrawn
+    sa.Column("photo_sha256", sa.String(64)),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("statement", sa.Text, nullable=False),  # sealed
+    sa.Column("evidence_sha256", sa.String(64)),
+    sa.Column("job_id", sa.String(24)),  # which looks at the photo
+    _ms("created_ms", required=True),
+    _ms("until_ms"),
+    _ms("withdrawn_ms"),
+    sa.Index(None, "client_id", "created_ms"),
+)
+
+job_consents = sa.Table(
+    "job_consents",
+    metadata,
+    sa.Column("job_id", sa.ForeignKey("jobs.id"), primary_key=True),
+    sa.Column("consent_id", sa.ForeignKey("consents.id"), primary_key=True),
+    sa.Index(None, "consent_id"),
 )
 
 # A chain that is only ever added to: trust/audit.py says what the hashes are of.
