@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from lendface.errors import BadOptionError, DatabaseError, DiskFullError
 from lendface.storage import database as database_module
 from lendface.storage.database import Database, lock_row, normal_url
-from lendface.storage.tables import audit, clients
+from lendface.storage.tables import clients, ledger
 from services.postgres import PostgresServer
 
 PROCESSES, TIMES = 3, 100
@@ -95,7 +95,7 @@ def test_many_who_add_a_row_and_then_lock_what_it_refers_to_all_get_through(
 
     def add_and_count(number: int) -> None:
         with database.writing() as connection:
-            add_audit(connection, number)
+            add_entry(connection, number)
             if not database.is_sqlite:
                 everybody.wait(timeout=60)  # everybody refers to the client before any locks it
             row = lock_row(connection, clients, "c" * 16)
@@ -108,9 +108,9 @@ def test_many_who_add_a_row_and_then_lock_what_it_refers_to_all_get_through(
         assert units(connection) == crowd
 
 
-def add_audit(connection: sa.Connection, number: int) -> None:
-    values = {"at_ms": number, "client_id": "c" * 16, "action": "a", "detail": {}}
-    connection.execute(audit.insert().values(**values))
+def add_entry(connection: sa.Connection, number: int) -> None:
+    values = {"at_ms": number, "client_id": "c" * 16, "reason": "grant", "units": 0}
+    connection.execute(ledger.insert().values(**values))
 
 
 def test_a_reader_does_not_wait_and_sees_one_moment(database: Database) -> None:

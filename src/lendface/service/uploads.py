@@ -16,6 +16,7 @@ from ..errors import (
 )
 from ..storage.signing import SignedRequest
 from ..storage.tables import uploads
+from . import audit
 from .office import Office, new_id
 
 WAITING, READY, FAILED, DELETED = "waiting", "ready", "failed", "deleted"
@@ -202,11 +203,16 @@ def list_uploads(
 
 def delete_upload(office: Office, client_id: str, upload_id: str) -> None:
     """The file goes, the row stays for the audit. Raises NotFoundError."""
-    purge(office, get_upload(office, client_id, upload_id))
+    purge(office, get_upload(office, client_id, upload_id), "upload.deleted")
 
 
-def purge(office: Office, upload: Row) -> None:
-    """Delete the file and what the row tells of a person. Harmless when done again."""
+def purge(
+    office: Office, upload: Row, action: str = "upload.purged", actor: str | None = None
+) -> None:
+    """Delete the file and what the row tells of a person. Harmless when done again.
+
+    ``action`` and ``actor`` are written into the audit log.
+    """
     office.blobs.delete(upload["blob_key"])
     with office.database.writing() as connection:
         connection.execute(
@@ -214,6 +220,8 @@ def purge(office: Office, upload: Row) -> None:
             .where(uploads.c.id == upload["id"])
             .values(state=DELETED, purged_ms=office.now_ms(), url=None, name="")
         )
+        about = (action, upload["id"], upload["client_id"])
+        audit.record(connection, *about, {}, office.now_ms(), actor)
 
 
 def _new_row(

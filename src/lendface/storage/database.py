@@ -106,6 +106,7 @@ class _Pragmas:
         self._switch_journal(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # what is erased is written over
         connection.isolation_level = self._level
 
     def _switch_journal(self, connection: Any) -> None:
@@ -168,6 +169,19 @@ class Database:
         """
         with told_plainly(), self._one_writer, self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def erasing(self) -> Iterator[sa.Connection]:
+        """``writing``, after which what was there before cannot be read from SQLite's files.
+
+        PostgreSQL keeps former rows until it vacuums.
+        """
+        with self.writing() as connection:
+            yield connection
+        if self.is_sqlite:  # former pages lie in the write-ahead log, where there is one
+            with told_plainly(), self.engine.connect() as connection:
+                driver: Any = connection.connection.driver_connection
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

@@ -104,18 +104,20 @@ TRUNCATED = (
 def _compare(before: Entry | None, entry: Entry) -> Iterator[Break]:
     number, expected = entry.number, before.number + 1 if before else 1
     if number != expected:
-        which = f"entry {expected} is" if number == expected + 1 else (
-            f"entries {expected} to {number - 1} are"
-        )  # fmt: skip
-        yield Break(expected, "missing", f"{which} missing")
+        gap = "entry {} is" if number == expected + 1 else "entries {} to {} are"
+        yield Break(expected, "missing", f"{gap.format(expected, number - 1)} missing")
     if hash_of(entry) != entry.hash:
         yield _judge(entry)
-    elif number == expected and entry.previous != (before.hash if before else BEFORE_ALL):
-        yield Break(
-            max(1, expected - 1),
-            "changed",
-            f"entry {number} holds another hash of the entry before it: that one was written anew",
-        )
+    elif number == expected and not _is_linked(before, entry):
+        sentence = "entry {} holds another hash of the entry before: that one was written anew"
+        yield Break(max(1, number - 1), "changed", sentence.format(number))
+
+
+def _is_linked(before: Entry | None, entry: Entry) -> bool:
+    """Also where the one before is known to be broken: one fault is told once."""
+    if before is None:
+        return entry.previous == BEFORE_ALL
+    return entry.previous == before.hash or hash_of(before) != before.hash
 
 
 def _judge(entry: Entry) -> Break:

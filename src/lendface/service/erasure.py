@@ -1,0 +1,309 @@
+"""Erasing what is kept of somebody: files, results, scans, consents, and what rows tell of them.
+
+What stays are rows of ids, times, states and numbers, which the ledger and the audit log refer to.
+No entry of the log ever held more than that, so its chain stays whole; one more tells that there
+was an erasure.
+
+First everything is marked as deleted, in one transaction, so that nothing new is begun with it and
+housekeeping ends what a crash leaves; then files go; last the rows are emptied.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..errors import NotFoundError
+from ..storage.blobs import Blobs
+from ..storage.tables import clients, deliveries, endpoints, jobs, keys, tasks, uploads
+from ..trust.audit import OPERATOR
+from . import audit
+from .jobs import end, get_row, lock_to_end
+from .office import Office
+from .states import CANCELLED, LIVE
+from .uploads import DELETED
+
+AT_A_TIME = 500  # ids in one statement
+
+Row = Mapping[str, Any]
+
+NOTHING_OF_A_JOB: Row = {
+    "alias": None,
+    "request": {},
+    "notes": {},
+    "idempotency_key": None,
+    "request_hash": "",
+    "webhook_url": None,
+    "facts": {},
+    "scan_key": None,
+    "result": sa.null(),
+    "error_message": None,
+}
+NOTHING_OF_AN_UPLOAD: Row = {
+    "state": DELETED,
+    "name": "",
+    "url": None,
+    "content_type": "",
+    "size": None,
+    "sha256": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How much there was of each kind."""
+
+    jobs: int
+    uploads: int
+    files: int  # in the blob store
+    messages: int  # to webhooks
+    shared_with: tuple[str, ...] = ()  # jobs made of the same files, which therefore stay
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is to go."""
+
+    jobs: Collection[str]
+    uploads: Collection[str]
+    places: Collection[str]  # below which blobs lie
+    shared_with: Collection[str] = ()
+    whole_client: str | None = None  # nothing of this client stays
+
+
+def erase_job(office: Office, job_id: str, actor: str = OPERATOR) -> Erased:
+    """A job, its result, and the files it was made of where no other job is made of them.
+
+    Raises NotFoundError.
+    """
+    with office.database.reading() as connection:
+        client_id = get_row(connection, job_id)["client_id"]
+    return erase_person(office, "job", job_id, client_id, jobs=[job_id], actor=actor)
+
+
+def erase_person(
+    office: Office,
+    what: str,
+    subject: str,
+    client_id: str | None,
+    *,
+    jobs: Collection[str],
+    uploads: Collection[str] = (),
+    detail: Mapping[str, Any] | None = None,
+    actor: str = OPERATOR,
+) -> Erased:
+    """Everything of the jobs that somebody is in, and of the files that show them.
+
+    ``uploads`` go in any case; those that the jobs were made of, and their scans, unless a job that
+    is kept is made of them too: ``shared_with`` names these. Written down as one entry,
+    ``WHAT.erased`` of the ``subject``, an id, with ``detail`` beside the counts. Done again it does
+    no harm. Raises NotFoundError for a job there never was.
+    """
+    found = _of_jobs(office, jobs, uploads)
+    return _erase(office, found, (f"{what}.erased", subject, client_id), detail or {}, actor)
+
+
+def erase_client(
+    office: Office,
+    client_id: str,
+    *,
+    detail: Mapping[str, Any] | None = None,
+    actor: str = OPERATOR,
+) -> Erased:
+    """Everything of a client: all its files and jobs, its keys and addresses, and its name.
+
+    It opens nothing any more. Raises NotFoundError.
+    """
+    with office.database.writing() as connection:
+        _close_door(connection, client_id, office.now_ms())
+        own_jobs = sa.select(jobs.c.id).where(jobs.c.client_id == client_id)
+        own_uploads = sa.select(uploads.c.id).where(uploads.c.client_id == client_id)
+        found = Found(
+            connection.execute(own_jobs).scalars().all(),
+            connection.execute(own_uploads).scalars().all(),
+            [f"uploads/{client_id}", f"scans/{client_id}"],
+            whole_client=client_id,
+        )
+    return _erase(office, found, ("client.erased", client_id, client_id), detail or {}, actor)
+
+
+def _close_door(connection: sa.Connection, client_id: str, now_ms: int) -> None:
+    lock = clients.update().where(clients.c.id == client_id)
+    gone = {"name": "", "webhook_secret": "", "login_key": None}
+    revoked = sa.func.coalesce(clients.c.revoked_ms, now_ms)
+    if not connection.execute(lock.values(**gone, revoked_ms=revoked)).rowcount:
+        raise NotFoundError("client")
+    for table, values in (
+        (keys, {"sealed": "", "hint": ""}),
+        (endpoints, {"url": "", "secret": "", "disabled_ms": now_ms}),
+    ):
+        connection.execute(table.update().where(table.c.client_id == client_id).values(**values))
+
+
+# What is to go
+
+
+def _of_jobs(office: Office, job_ids: Collection[str], upload_ids: Collection[str]) -> Found:
+    with office.database.reading() as connection:
+        rows = [get_row(connection, job_id) for job_id in job_ids]
+        whose = {row["client_id"] for row in rows}
+        made_of = {upload_id for row in rows for upload_id in _uploads_in(row["request"])}
+        scans = {row["scan_key"] for row in rows} - {None}
+        kept = _kept_jobs(connection, whose, set(job_ids), made_of, scans)
+    in_use = {upload_id for row in kept for upload_id in _uploads_in(row["request"])}
+    scans_in_use = {row["scan_key"] for row in kept}
+    return Found(
+        job_ids,
+        sorted(made_of - in_use | set(upload_ids)),
+        sorted(scans - scans_in_use),
+        sorted(row["id"] for row in kept),
+    )
+
+
+def _kept_jobs(
+    connection: sa.Connection,
+    client_ids: Collection[str],
+    but_for: Collection[str],
+    upload_ids: Collection[str],
+    scan_keys: Collection[str],
+) -> list[Row]:
+    """Other jobs that are made of any of these."""
+    text = sa.cast(jobs.c.request, sa.Text)
+    is_made_of = [text.contains(json.dumps(each), autoescape=True) for each in upload_ids]
+    query = sa.select(jobs.c.id, jobs.c.request, jobs.c.scan_key).where(
+        jobs.c.client_id.in_(client_ids),
+        jobs.c.purged_ms.is_(None),
+        jobs.c.deleted_ms.is_(None),
+        sa.or_(sa.false(), jobs.c.scan_key.in_(scan_keys), *is_made_of),
+    )
+    return [row for row in connection.execute(query).mappings() if row["id"] not in but_for]
+
+
+def _uploads_in(request: Any) -> Iterator[str]:
+    """The uploads that a request names, also one that an earlier version wrote."""
+    match request:
+        case {"upload": str(one)}:
+            yield one
+        case {"target": str(one)}:
+            yield one
+        case _:
+            pass
+    if isinstance(request, Mapping):
+        yield from (each for each in request.get("targets", ()) if isinstance(each, str))
+        for value in request.values():
+            yield from _uploads_in(value)
+    elif isinstance(request, list):
+        for value in request:
+            yield from _uploads_in(value)
+
+
+# How it goes
+
+
+def _erase(
+    office: Office,
+    found: Found,
+    about: tuple[str, str, str | None],
+    detail: Mapping[str, Any],
+    actor: str,
+) -> Erased:
+    runs = _stop_all(office, found.jobs)
+    blob_keys = _mark(office, found.uploads)
+    places = [*(f"results/{job}" for job in found.jobs), *(f"work/{job}" for job in found.jobs)]
+    files = _delete_below(office.blobs, [*places, *found.places])
+    files += _delete(office.blobs, blob_keys)
+    for job_id, run in runs.items():
+        office.queue.forget(job_id, run)
+    with office.database.erasing() as connection:
+        messages = _empty_rows(connection, found, office.now_ms())
+        counts = {
+            "jobs": len(found.jobs),
+            "uploads": len(found.uploads),
+            "files": files,
+            "messages": messages,
+        }
+        audit.record(connection, *about, {**counts, **detail}, office.now_ms(), actor)
+    return Erased(**counts, shared_with=tuple(found.shared_with))
+
+
+def _stop_all(office: Office, job_ids: Collection[str]) -> dict[str, int]:
+    """Mark jobs as deleted, so that what workers still make of them is thrown away. Their runs."""
+    now_ms = office.now_ms()
+    marks = {"deleted_ms": now_ms, "expires_ms": now_ms, "changed_ms": now_ms}
+    runs: dict[str, int] = {}
+    for ids in _some(job_ids):
+        with office.database.reading() as connection:
+            query = sa.select(jobs.c.id, jobs.c.state, jobs.c.run).where(jobs.c.id.in_(ids))
+            rows = connection.execute(query).all()
+        runs |= {row.id: row.run for row in rows}
+        for row in rows:
+            if row.state in LIVE:
+                _stop(office, row.id)
+        with office.database.writing() as connection:
+            connection.execute(jobs.update().where(jobs.c.id.in_(ids)).values(**marks))
+    return runs
+
+
+def _stop(office: Office, job_id: str) -> None:
+    with office.database.writing() as connection:
+        job = lock_to_end(connection, job_id)
+        if job["state"] in LIVE:
+            end(connection, office, job, CANCELLED)
+    office.queue.cancel(job_id, job["run"])
+
+
+def _mark(office: Office, upload_ids: Collection[str]) -> list[str]:
+    """Mark files as deleted; where they lie."""
+    blob_keys: list[str] = []
+    marks = {"state": DELETED, "expires_ms": office.now_ms()}
+    with office.database.writing() as connection:
+        for ids in _some(upload_ids):
+            is_meant = uploads.c.id.in_(ids)
+            blob_keys += connection.execute(sa.select(uploads.c.blob_key).where(is_meant)).scalars()
+            connection.execute(uploads.update().where(is_meant).values(**marks))
+    return blob_keys
+
+
+def _delete_below(blobs: Blobs, places: Iterable[str]) -> int:
+    """How many files there were."""
+    count = 0
+    for place in places:
+        found = [blob.key for blob in blobs.list(place)]
+        blobs.delete_many(found)
+        count += len(found)
+    return count
+
+
+def _delete(blobs: Blobs, blob_keys: Collection[str]) -> int:
+    """How many of them there were. What has come of a file that is still sent goes too."""
+    count = sum(blobs.exists(key) for key in blob_keys)
+    blobs.delete_many(blob_keys)
+    return count
+
+
+def _empty_rows(connection: sa.Connection, found: Found, now_ms: int) -> int:
+    """How many messages there were."""
+    is_told = [deliveries.c.job_id.in_(ids) for ids in _some(found.jobs)]
+    if found.whole_client:
+        is_told.append(deliveries.c.client_id == found.whole_client)
+    messages = sum(connection.execute(deliveries.delete().where(w)).rowcount for w in is_told)
+    for ids in _some(found.jobs):
+        connection.execute(tasks.delete().where(tasks.c.job_id.in_(ids)))
+        nothing = {**NOTHING_OF_A_JOB, "purged_ms": now_ms, "cleaned_ms": now_ms}
+        connection.execute(jobs.update().where(jobs.c.id.in_(ids)).values(**nothing))
+    for ids in _some(found.uploads):
+        nothing = {**NOTHING_OF_AN_UPLOAD, "purged_ms": now_ms}
+        connection.execute(uploads.update().where(uploads.c.id.in_(ids)).values(**nothing))
+    return messages
+
+
+def _some(ids: Collection[str]) -> Iterator[list[str]]:
+    """As many at a time as go into one statement."""
+    rest = iter(ids)
+    while some := list(islice(rest, AT_A_TIME)):
+        yield some
