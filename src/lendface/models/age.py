@@ -31,6 +31,7 @@ CHIP_XY = np.float32(
     ]
 )
 CHIP_PADDING = 0.2
+CHIP_SCALES, CHIP_SHIFTS_PX = (0.9, 1.0, 1.1), (-2, 2)
 CHIP_MEAN_RGB = np.float32([122.782, 117.001, 104.298])
 CYDRAL_YEARS = np.float32([0.25, *range(1, 81)])
 FACERES_LOWEST = 1  # the year of its first class
@@ -46,7 +47,11 @@ class AgeReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CydralAge:
-    """ResNet of Cydral Technology on dlib's face chips; 81 classes of age, their mean is taken."""
+    """ResNet of Cydral Technology on dlib's face chips; the mean of its 81 classes of age.
+
+    One chip is not enough: shifted by two pixels, a face may look ten years older to this net. So
+    several chips of each face are read, and their mean counts.
+    """
 
     session: Session
     size_px: ClassVar[int] = 64
@@ -56,10 +61,12 @@ class CydralAge:
         return cls(open_session(get_spec("age_cydral"), runtime))
 
     def years(self, picture: Picture, landmarks_xyz: Floats) -> float:
-        crop = take_crop(picture, chip_place(landmarks_xyz, self.size_px), self.size_px)
-        batch = ((crop.astype(np.float32) - CHIP_MEAN_RGB) / 256).transpose(2, 0, 1)[None]
+        places = chip_places(landmarks_xyz, self.size_px)
+        chips = np.stack([take_crop(picture, place, self.size_px) for place in places])
+        both = np.concatenate([chips, chips[:, :, ::-1]])
+        batch = ((both.astype(np.float32) - CHIP_MEAN_RGB) / 256).transpose(0, 3, 1, 2)
         (rows,) = self.session.run({get_spec("age_cydral").inputs[0]: np.ascontiguousarray(batch)})
-        return float(rows[0] @ CYDRAL_YEARS)
+        return float(rows.mean(0) @ CYDRAL_YEARS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,15 @@ class FaceresAge:
         return FACERES_LOWEST + float(likely @ weights / weights.sum())
 
 
-def chip_place(landmarks_xyz: Floats, size_px: int) -> Floats:
-    """``crop_to_frame`` of dlib's face chip, padding 0.2, from landmarks (478, 3)."""
-    chip_xy = (CHIP_PADDING + CHIP_XY) / (2 * CHIP_PADDING + 1) * size_px
-    return invert(fit_similarity(landmarks_xyz[list(CHIP_POINTS), :2], chip_xy))
+def chip_places(landmarks_xyz: Floats, size_px: int) -> list[Floats]:
+    """``crop_to_frame`` of dlib's face chip, padding 0.2, and of some a little beside it.
+
+    From landmarks (478, 3).
+    """
+    chip_xy = (CHIP_PADDING + CHIP_XY) / (2 * CHIP_PADDING + 1) - 0.5  # from the chip's middle
+    points_xy = landmarks_xyz[list(CHIP_POINTS), :2]
+    return [
+        invert(fit_similarity(points_xy, ((chip_xy * scale + 0.5) * size_px + [0, down])))
+        for scale in CHIP_SCALES
+        for down in CHIP_SHIFTS_PX
+    ]
