@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from jobs.crew import until
+from jobs.crew import DEADLINE_S, until
 from lendface.errors import (
     CancelledError,
     DatabaseError,
+    DiskFullError,
     LendfaceError,
     NoVideoError,
     StorageUnavailableError,
@@ -40,12 +41,11 @@ class PlainWork:
         self.acts, self.attempts = list(acts), attempts
         self.counted_at_begin: list[int] = []
         self.is_wanted = True
-        self.outages = 0  # of the database
+        self.outages: list[LendfaceError] = []  # of the database
 
     def claim(self, job_id: str, run: int, task: str, executor: str) -> int | None:
         if self.outages:
-            self.outages -= 1
-            raise DatabaseError
+            raise self.outages.pop()
         if not self.is_wanted:
             return None
         self.attempts += 1
@@ -128,9 +128,12 @@ def test_what_does_not_pass_within_a_minute_ends_the_task(gate: FakeGate) -> Non
     assert gate.pauses == list(WAITS_S)
 
 
-def test_a_database_that_is_away_is_waited_for_however_long(gate: FakeGate) -> None:
+@pytest.mark.parametrize("error", [DatabaseError(), DiskFullError()])
+def test_a_database_that_takes_nothing_is_waited_for_however_long(
+    gate: FakeGate, error: LendfaceError
+) -> None:
     work = PlainWork()
-    work.outages = 100
+    work.outages = [error] * 100
     assert do(work, gate) == {"value": "done"}
     assert len(gate.pauses) == 100
     assert set(gate.pauses[len(WAITS_S) :]) == {WAITS_S[-1]}
@@ -161,7 +164,7 @@ def begun() -> Iterator[tuple[PlainWork, Gate, Attempts, threading.Event]]:
         has_returned.set()
 
     threading.Thread(target=story, daemon=True).start()
-    assert has_begun.wait(10)
+    assert has_begun.wait(DEADLINE_S)
     yield work, gate, attempts, has_returned
     come_back.set()
 
@@ -172,7 +175,7 @@ Begun = tuple[PlainWork, Gate, Attempts, threading.Event]
 def test_a_task_that_is_broken_off_is_not_counted_and_has_no_outcome(begun: Begun) -> None:
     work, gate, _, has_returned = begun
     gate.close(0)
-    assert gate.wait_until_empty(10)
+    assert gate.wait_until_empty(DEADLINE_S)
     assert work.attempts == 0
     assert not has_returned.is_set()
 
@@ -182,7 +185,7 @@ def test_a_task_is_given_back_once_by_two_that_want_to(begun: Begun) -> None:
     attempts.give_back_all()
     attempts.give_back_all()
     gate.close(0)
-    assert gate.wait_until_empty(10)
+    assert gate.wait_until_empty(DEADLINE_S)
     assert work.attempts == 0
 
 
@@ -204,7 +207,7 @@ def test_the_last_attempt_is_made_alone() -> None:
         assert work.attempts == MAX_ATTEMPTS - 1  # it waits uncounted
         assert not seen.wait(0.05)
         assert work.counted_at_begin == []
-    task.join(10)
+    task.join(DEADLINE_S)
     assert outcomes == [{"value": "done"}]
     assert others_at_work == [0]
     assert work.counted_at_begin == [MAX_ATTEMPTS]
@@ -241,7 +244,7 @@ def test_what_cannot_be_done_at_all_is_not_tried_again(gate: FakeGate) -> None:
 
 def test_a_task_that_waits_when_the_worker_ends_does_not_keep_it() -> None:
     gate, work = Gate(), PlainWork()
-    work.outages = 10_000
+    work.outages = [DatabaseError()] * 10_000
     threading.Thread(target=do, args=(work, gate), daemon=True).start()
-    until(lambda: work.outages < 10_000)
-    assert gate.close(10) is True
+    until(lambda: len(work.outages) < 10_000)
+    assert gate.close(DEADLINE_S) is True

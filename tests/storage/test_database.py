@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
+from full_disk import largest_file
 from lendface.errors import BadOptionError, DatabaseError, DiskFullError
 from lendface.storage import database as database_module
-from lendface.storage.database import Database, lock_row, normal_url
+from lendface.storage.database import Database, create_engine, lock_row, normal_url
 from lendface.storage.tables import clients, ledger
 from services.postgres import PostgresServer
 
@@ -49,7 +50,7 @@ def test_processes_that_read_and_then_write_lose_nothing(database: Database) -> 
     for process in counting:
         process.start()
     for process in counting:
-        process.join(timeout=60)
+        process.join(timeout=300)
     assert [process.exitcode for process in counting] == [0] * PROCESSES
     with database.reading() as connection:
         assert units(connection) == PROCESSES * TIMES
@@ -58,7 +59,7 @@ def test_processes_that_read_and_then_write_lose_nothing(database: Database) -> 
 def count_up(url: str, everybody: Any) -> None:
     """What each process does."""
     database = Database(url)
-    everybody.wait(timeout=60)
+    everybody.wait(timeout=300)
     for _ in range(TIMES):
         with database.writing() as connection:
             row = lock_row(connection, clients, "c" * 16)
@@ -74,7 +75,7 @@ def test_a_new_file_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
 
     def open_it(path: Path) -> str:
         database = Database(f"sqlite:///{path}")
-        everybody.wait(timeout=60)
+        everybody.wait(timeout=300)
         with database.writing() as connection:
             mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
         database.close()
@@ -97,7 +98,7 @@ def test_many_who_add_a_row_and_then_lock_what_it_refers_to_all_get_through(
         with database.writing() as connection:
             add_entry(connection, number)
             if not database.is_sqlite:
-                everybody.wait(timeout=60)  # everybody refers to the client before any locks it
+                everybody.wait(timeout=300)  # everybody refers to the client before any locks it
             row = lock_row(connection, clients, "c" * 16)
             assert row is not None
             connection.execute(clients.update().values(quota_units=row.quota_units + 1))
@@ -186,6 +187,24 @@ def test_a_full_disk_is_told_and_what_was_there_stays(tmp_path: Path) -> None:
     with database.reading() as connection:
         assert connection.exec_driver_sql("SELECT text FROM notes").scalars().all() == ["kept"]
     database.close()
+
+
+def test_a_full_disk_is_a_lost_connection_to_the_durable_engine(tmp_path: Path) -> None:
+    """It waits for one that was lost, and takes anything else for an error of the job."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'lendface.db'}", begins_itself=True, pool_size=1)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE notes (text TEXT)")
+    for _ in range(2):
+        with pytest.raises(OperationalError) as told, largest_file(0), engine.begin() as connection:
+            connection.exec_driver_sql("INSERT INTO notes VALUES ('lost')")
+        assert told.value.connection_invalidated
+    with pytest.raises(OperationalError) as told, engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO nothing VALUES ('wrong')")
+    assert not told.value.connection_invalidated
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO notes VALUES ('kept')")
+        assert connection.exec_driver_sql("SELECT text FROM notes").scalars().all() == ["kept"]
+    engine.dispose()
 
 
 @pytest.mark.services

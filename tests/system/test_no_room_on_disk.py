@@ -164,7 +164,7 @@ def goes_on(visitor: Visitor, job: str) -> None:
     """It went on by itself, or was ended and does when it is tried again."""
     ended = visitor.ended(job)
     if ended["state"] == "failed":
-        assert ended["error"]["code"] == "disk_full"
+        assert ended["error"]["code"] == "disk_full", (ended, visitor.server.story())
         visitor.post(f"/v1/jobs/{job}/retry")
     visitor.succeeded(job)
 

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any, TypedDict, TypeVar
 
-from ..errors import CancelledError, InternalError, LendfaceError, TaskKilledWorkerError
+from ..errors import (
+    CancelledError,
+    DiskFullError,
+    InternalError,
+    LendfaceError,
+    TaskKilledWorkerError,
+)
 from .gate import Gate
 from .work import Work
 
@@ -76,12 +82,12 @@ class Attempts:
             return _failed(InternalError())
 
     def surely(self, action: Callable[[], T]) -> T:
-        """Until it is done: a database that is away is waited for, however long."""
+        """Until it is done: a database that is away or has no room is waited for, however long."""
         for wait_s in self._for_ever():
             try:
                 return action()
             except LendfaceError as error:
-                if not error.may_pass:
+                if not (error.may_pass or isinstance(error, DiskFullError)):
                     raise
                 self._wait(wait_s, error)
         raise AssertionError

@@ -21,7 +21,8 @@ class Work(Protocol):
         """Note down that a task begins; returns which attempt it is, from 1.
 
         None: nobody wants it any more (cancelled, failed, a newer run). What ``claim``,
-        ``unclaim``, ``fail`` and ``deliver`` raise with ``may_pass`` is waited for, however long.
+        ``unclaim``, ``fail`` and ``deliver`` raise with ``may_pass``, and DiskFullError, is waited
+        for, however long.
         """
         ...
 

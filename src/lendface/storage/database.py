@@ -23,6 +23,9 @@ from .together import Together
 WAL_IS_SAFE = (3, 51, 3)
 BUSY_MS = 30_000
 SWITCH_TRIES = 100
+# Words of SQLite and PostgreSQL; pysqlite3 gives no codes.
+DISK_IS_FULL = ("disk is full", "no space left")
+DISK_REFUSES = ("disk i/o error", "unable to open database file")
 
 T = TypeVar("T")
 
@@ -63,8 +66,8 @@ def is_sqlite(url: str) -> bool:
 def create_engine(url: str, *, begins_itself: bool = False, pool_size: int = 10) -> sa.Engine:
     """An engine for ``url`` as ``normal_url`` gives it.
 
-    ``begins_itself``: whoever uses it leaves the beginning of transactions to the driver, as the
-    durable engine does.
+    ``begins_itself``: for the durable engine, which leaves the beginning of transactions to the
+    driver and waits for a database that is away.
     """
     if not is_sqlite(url):
         return sa.create_engine(
@@ -87,7 +90,9 @@ def create_engine(url: str, *, begins_itself: bool = False, pool_size: int = 10)
         url, module=module, pool_size=pool_size, max_overflow=pool_size, hide_parameters=True
     )
     event.listen(engine, "connect", _Pragmas(module, begins_itself))
-    if not begins_itself:
+    if begins_itself:
+        event.listen(engine, "handle_error", _tell_outage)
+    else:
         event.listen(engine, "begin", _begin)
     return engine
 
@@ -140,6 +145,18 @@ def journal_mode(version: tuple[int, int, int]) -> str:
 def _begin(connection: sa.Connection) -> None:
     is_reading = connection.get_execution_options().get("is_reading", False)
     connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
+
+
+def _tell_outage(context: sa.engine.ExceptionContext) -> None:
+    """A disk that takes nothing is a database that is away.
+
+    The durable engine waits for a connection that was lost; of SQLite it would take this for an
+    error of the job's, which then ended as ``internal`` though its tasks were done.
+    """
+    text = str(context.original_exception).lower()
+    if any(words in text for words in (*DISK_IS_FULL, *DISK_REFUSES)):
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False  # the other connections may be good
 
 
 class Database:
@@ -247,7 +264,7 @@ def _is_outage(fault: exc.DBAPIError) -> bool:
 
 def _is_disk_full(fault: exc.DBAPIError) -> bool:
     text = str(fault.orig).lower()
-    return "disk is full" in text or "no space left" in text
+    return any(words in text for words in DISK_IS_FULL)
 
 
 def lock_row(connection: sa.Connection, table: sa.Table, row_id: str) -> sa.Row[Any] | None:
