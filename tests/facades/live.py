@@ -19,7 +19,7 @@ from lendface.service.office import Office
 from lendface.storage.signing import UrlSigner
 from service.offices import new_client, open_office
 
-START_S = STOP_S = 20.0
+START_S = STOP_S = 300.0  # never waited for where all is well
 
 
 class Server(uvicorn.Server):

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from facades.live import Live, run_live
+from facades.live import START_S, Live, run_live
 from service.offices import MIB
 
 PIECE = b"\0" * MIB
@@ -38,7 +38,7 @@ def declare(live: Live, size: int) -> dict[str, Any]:
 def talk(live: Live, head: str, body: Iterator[bytes]) -> tuple[int, dict[str, Any], int]:
     """Send a request as far as the server takes it: (status, problem, bytes it let us send)."""
     sent = 0
-    with socket.create_connection(live.address, timeout=20) as line:
+    with socket.create_connection(live.address, timeout=START_S) as line:
         line.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
         try:
             for piece in body:
@@ -125,7 +125,7 @@ def test_what_strangers_send_is_not_read(live: Live, path: str, status: int) -> 
 
 def test_without_a_key_no_body_is_waited_for(live: Live) -> None:
     head = head_of(live, "POST", f"{live.url}/v1/swaps", "Transfer-Encoding: chunked")
-    with socket.create_connection(live.address, timeout=20) as line:
+    with socket.create_connection(live.address, timeout=START_S) as line:
         line.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
         assert line.recv(100).startswith(b"HTTP/1.1 401")  # nothing of the body was sent yet
 
@@ -148,7 +148,7 @@ def test_what_came_before_the_line_broke_is_kept(live: Live) -> None:
     head = head_of(
         live, "PUT", link["url"], "Content-Type: video/mp4", f"Content-Length: {3 * MIB}"
     )
-    with socket.create_connection(host, timeout=20) as line:
+    with socket.create_connection(host, timeout=START_S) as line:
         line.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + PIECE + PIECE[:1000])
         assert read_all(line).startswith(b"HTTP/1.1 408")  # it waited for more
     kind = {"Content-Type": "video/mp4"}
@@ -171,7 +171,7 @@ def test_a_large_file_comes_and_goes_through_flat_memory(live: Live) -> None:
 
     tracemalloc.start()
     try:
-        answer = httpx2.put(link["url"], content=pieces(), headers=link["headers"], timeout=60)
+        answer = httpx2.put(link["url"], content=pieces(), headers=link["headers"], timeout=START_S)
         assert (answer.status_code, answer.headers["upload-offset"]) == (200, str(size))
         blobs = live.office.blobs
         (blob,) = (blob for blob in blobs.list("uploads") if blob.size == size)
@@ -188,7 +188,7 @@ def test_two_who_send_the_same_file_do_not_mix(live: Live) -> None:
     link = declare(live, 1000)["upload"]
     kind = {"Content-Type": "video/mp4"}
     head = head_of(live, "PUT", link["url"], "Content-Type: video/mp4", "Content-Length: 1000")
-    with socket.create_connection(live.address, timeout=20) as line:
+    with socket.create_connection(live.address, timeout=START_S) as line:
         line.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + b"a" * 10)
         second = wait_for_conflict(link["url"], kind)
         assert second in ("upload_busy", "upload_offset")

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from facades.belongings import finish_swap, send_upload, submit_swap
-from facades.live import Live, run_live
+from facades.live import START_S, Live, run_live
 from lendface.errors import DatabaseError
 from lendface.facades.native import events as module
 from lendface.facades.native.events import take_snapshot
@@ -75,7 +75,7 @@ def job(live: Live) -> str:
 def watch(live: Live, job: str, last_id: str | None = None) -> Iterator[Stream]:
     headers = live.headers | ({"Last-Event-ID": last_id} if last_id else {})
     url = f"{live.url}/v1/jobs/{job}/events"
-    with httpx2.stream("GET", url, headers=headers, timeout=20) as got:
+    with httpx2.stream("GET", url, headers=headers, timeout=START_S) as got:
         assert got.status_code == 200
         assert got.headers["content-type"] == "text/event-stream; charset=utf-8"
         assert got.headers["cache-control"] == "no-store"
@@ -195,7 +195,7 @@ def test_a_database_that_is_away_for_a_moment_breaks_no_stream(
         events = iter(stream)
         next(events)
         monkeypatch.setattr(module, "take_snapshot", away)
-        assert tried.wait(10)
+        assert tried.wait(START_S)
         monkeypatch.setattr(module, "take_snapshot", real)
         change_job(live.office, job, stage="scan")
         assert data_of(next(events))["stage"] == "scan"

@@ -22,7 +22,7 @@ from lendface.jobs.worker import WorkerOptions
 from lendface.storage.database import create_engine, is_sqlite
 
 POLLING_S = 0.05
-DEADLINE_S = 60.0  # never waited for where all is well
+DEADLINE_S = 300.0  # never waited for where all is well
 STEP_S = 0.01
 INTERNAL_QUEUE = "_dbos_internal_queue"
 
@@ -100,7 +100,7 @@ class Crew:
         reader, writer = FORKS.Pipe(duplex=False)
         chosen = replace(
             WorkerOptions(
-                name, queues, POLLING_S, beat_s=0.1, drain_s=0.2, take_s=2.0, is_supervised=True
+                name, queues, POLLING_S, beat_s=0.3, drain_s=0.2, take_s=30.0, is_supervised=True
             ),
             **options,
         )

@@ -159,7 +159,7 @@ def test_nobody_is_taken_for_dead_by_a_restart(
 ) -> None:
     """All locks are gone for a moment; who lives takes its own again before it is missed twice."""
     crew.order("hold", "a", "chunk/0")
-    crew.start_both(beat_s=0.5)
+    crew.start_both(beat_s=2.0)
     crew.submit("a")
     crew.until_begun("a", "chunk/0")
     postgres.restart()

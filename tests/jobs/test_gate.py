@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from jobs.crew import until
+from jobs.crew import DEADLINE_S, until
 from lendface.jobs.gate import Gate
 
 
@@ -54,23 +54,23 @@ def visit(gate: Gate) -> Iterator[Callable[..., Visitor]]:
 
 def test_many_are_inside_at_once(visit: Callable[..., Visitor]) -> None:
     for visitor in [visit(), visit(), visit()]:
-        assert visitor.is_in.wait(10)
+        assert visitor.is_in.wait(DEADLINE_S)
 
 
 def test_closing_waits_for_those_inside(gate: Gate, visit: Callable[..., Visitor]) -> None:
     inside = visit()
-    assert inside.is_in.wait(10)
+    assert inside.is_in.wait(DEADLINE_S)
     closing = threading.Thread(target=gate.close, args=(60,))
     closing.start()
     until(lambda: gate.is_closed)
     assert not gate.is_broken_off
     inside.go.set()
-    closing.join(10)
+    closing.join(DEADLINE_S)
     assert not closing.is_alive()
 
 
 def test_who_does_not_end_in_time_is_broken_off(gate: Gate, visit: Callable[..., Visitor]) -> None:
-    assert visit().is_in.wait(10)
+    assert visit().is_in.wait(DEADLINE_S)
     assert gate.close(0) is False
     assert gate.is_broken_off
 
@@ -91,7 +91,7 @@ def test_a_visitor_that_comes_while_the_gate_closes_is_either_inside_or_not_at_a
     visitors = [visit() for _ in range(50)]
     for visitor in visitors:
         visitor.go.set()
-    assert gate.close(10) is True
+    assert gate.close(DEADLINE_S) is True
     assert all(visitor.is_out.is_set() == visitor.is_in.is_set() for visitor in visitors)
 
 
@@ -99,17 +99,17 @@ def test_one_alone_waits_for_the_others_and_keeps_them_out(
     gate: Gate, visit: Callable[..., Visitor]
 ) -> None:
     before = visit()
-    assert before.is_in.wait(10)
+    assert before.is_in.wait(DEADLINE_S)
     alone = visit(alone=True)
     assert not alone.is_in.wait(0.05)
     until(lambda: gate._waiting == 1)
     after = visit()
     assert not after.is_in.wait(0.05)
     before.go.set()
-    assert alone.is_in.wait(10)
+    assert alone.is_in.wait(DEADLINE_S)
     assert not after.is_in.wait(0.05)
     alone.go.set()
-    assert after.is_in.wait(10)
+    assert after.is_in.wait(DEADLINE_S)
 
 
 def test_two_that_want_to_be_alone_are_so_one_after_the_other(
@@ -119,7 +119,7 @@ def test_two_that_want_to_be_alone_are_so_one_after_the_other(
     until(lambda: any(visitor.is_in.is_set() for visitor in both))
     assert sum(visitor.is_in.is_set() for visitor in both) == 1
     for visitor in sorted(both, key=lambda visitor: not visitor.is_in.is_set()):
-        assert visitor.is_in.wait(10)
+        assert visitor.is_in.wait(DEADLINE_S)
         visitor.go.set()
 
 
@@ -127,11 +127,11 @@ def test_a_closing_gate_does_not_wait_for_those_that_wait_to_be_alone(
     gate: Gate, visit: Callable[..., Visitor]
 ) -> None:
     inside = visit()
-    assert inside.is_in.wait(10)
+    assert inside.is_in.wait(DEADLINE_S)
     waiting = visit(alone=True)
     until(lambda: gate._waiting == 1)
     inside.go.set()
-    gate.close(10)
+    gate.close(DEADLINE_S)
     assert waiting.is_out.is_set() == waiting.is_in.is_set()
 
 
@@ -139,5 +139,5 @@ def test_a_pause_ends_when_the_gate_closes(gate: Gate) -> None:
     pausing = threading.Thread(target=gate.pause, args=(3600,), daemon=True)
     pausing.start()
     gate.close(0)
-    pausing.join(10)
+    pausing.join(DEADLINE_S)
     assert not pausing.is_alive()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from jobs.crew import FORKS
+from jobs.crew import DEADLINE_S, FORKS
 from jobs.toy_worker import locks_at
 from lendface.errors import ExecutorTakenError
 from lendface.jobs.locks import Locks, PostgresLocks
@@ -135,12 +135,12 @@ def test_a_worker_gets_its_name_though_a_reaper_just_looks_at_it(new_locks: NewL
     reaper, worker = new_locks(), new_locks()
     with reaper.borrow(alive("me")):
         taking = threading.Thread(
-            target=take_name, args=(WorkerOptions("me", (), take_s=60), worker), daemon=True
+            target=take_name, args=(WorkerOptions("me", (), take_s=DEADLINE_S), worker), daemon=True
         )
         taking.start()
         taking.join(0.05)
         assert taking.is_alive()
-    taking.join(10)
+    taking.join(DEADLINE_S)
     assert not taking.is_alive()
     assert not reaper.hold(alive("me"))
 

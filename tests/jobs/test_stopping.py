@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs.crew import Crew, done_once
+from jobs.crew import DEADLINE_S, Crew, done_once
 from lendface.jobs.work import CONTROL
 from lendface.jobs.worker import ENDS, Stop
 
-PATIENT = {"drain_s": 60.0}
+PATIENT = {"drain_s": DEADLINE_S}
 
 
 def test_a_running_task_may_end_after_the_signal_and_is_not_done_again(crew: Crew) -> None:

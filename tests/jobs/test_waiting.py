@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 
-from jobs.crew import until
+from jobs.crew import DEADLINE_S, until
 from lendface.errors import DatabaseError
 from lendface.jobs.waiting import Waiting
 
@@ -36,11 +36,11 @@ def test_each_is_woken_when_its_own_has_ended() -> None:
     threads = {name: wait(waiting, name) for name in "abc"}
     until(lambda: frozenset("abc") in elsewhere.asked)
     elsewhere.ended = {"b"}
-    threads["b"].join(10)
+    threads["b"].join(DEADLINE_S)
     assert [threads[name].is_alive() for name in "abc"] == [True, False, True]
     elsewhere.ended = {"a", "b", "c"}
     for thread in threads.values():
-        thread.join(10)
+        thread.join(DEADLINE_S)
         assert not thread.is_alive()
 
 
@@ -51,7 +51,7 @@ def test_two_that_wait_for_the_same_are_both_woken() -> None:
     until(lambda: elsewhere.asked)
     elsewhere.ended = {"a"}
     for thread in threads:
-        thread.join(10)
+        thread.join(DEADLINE_S)
         assert not thread.is_alive()
 
 
@@ -59,7 +59,7 @@ def test_a_database_that_is_away_is_asked_again() -> None:
     elsewhere = Elsewhere()
     elsewhere.outages, elsewhere.ended = 5, {"a"}
     thread = wait(Waiting(elsewhere.find_ended, 0.001), "a")
-    thread.join(10)
+    thread.join(DEADLINE_S)
     assert not thread.is_alive()
     assert len(elsewhere.asked) == 6
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from lendface.settings import PREFIX
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 @dataclass(eq=False)

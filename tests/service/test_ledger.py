@@ -72,7 +72,7 @@ def all_at_once(work: Callable[[int], bool], crowd: int = 8) -> list[bool]:
     everybody = threading.Barrier(crowd)
 
     def start(number: int) -> bool:
-        everybody.wait(timeout=60)
+        everybody.wait(timeout=300)
         return work(number)
 
     with ThreadPoolExecutor(crowd) as pool:
@@ -254,7 +254,7 @@ def test_processes_that_hand_in_at_once_never_exceed_the_quota(database: Databas
     for process in busy:
         process.start()
     for process in busy:
-        process.join(timeout=60)
+        process.join(timeout=300)
     assert [process.exitcode for process in busy] == [0, 0, 0]
     assert balance_of(database, client_id) == Balance(granted=50, used=50, held=0)
 
@@ -262,7 +262,7 @@ def test_processes_that_hand_in_at_once_never_exceed_the_quota(database: Databas
 def hand_in(url: str, client_id: str, name: str, everybody: Any) -> None:
     """What each process does: 30 jobs of one unit, as far as they go."""
     database = Database(url)
-    everybody.wait(timeout=60)
+    everybody.wait(timeout=300)
     for number in range(30):
         if submit(database, client_id, f"{name} {number}", 1):
             end(database, f"{name} {number}", "charge")

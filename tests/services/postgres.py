@@ -54,11 +54,13 @@ class PostgresServer:
         """Waits until it answers."""
         options = " ".join(f"-c {name}={value}" for name, value in OPTIONS.items())
         where = f"-p {self.port} -k {self.folder}"
-        self._ctl("start", "-w", "-l", str(self.folder / "log"), "-o", f"{where} {options}")
+        self._ctl(
+            "start", "-w", "-t", "240", "-l", str(self.folder / "log"), "-o", f"{where} {options}"
+        )
 
     def stop(self) -> None:
         """Its clients' connections break, as when the machine restarts."""
-        self._ctl("stop", "-w", "-m", "fast")
+        self._ctl("stop", "-w", "-t", "240", "-m", "fast")
 
     def restart(self) -> None:
         """On the same port, with the same databases."""
@@ -90,7 +92,7 @@ class PostgresServer:
                 subprocess.run(
                     [str(self._bin / program), *words],
                     cwd=self.folder, env=_environment(), stdin=subprocess.DEVNULL, stdout=said,
-                    stderr=said, check=True, timeout=120, **_as_user(),
+                    stderr=said, check=True, timeout=300, **_as_user(),
                 )  # fmt: skip
             except subprocess.CalledProcessError as fault:
                 said.seek(0)

@@ -23,7 +23,7 @@ import pytest
 from .s3_server import S3Server
 
 PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
-READY_WITHIN_S = 120
+READY_WITHIN_S = 300
 LOOK_EVERY_S = 0.2
 KEYS = ("rgw-access", "rgw-secret-of-the-tests")
 
@@ -127,7 +127,11 @@ class Ceph:
 
     def _call(self, words: Sequence[str]) -> None:
         done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=READY_WITHIN_S,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"{words[0]}: {done.stderr.decode(errors='replace')}")

@@ -204,7 +204,7 @@ def test_of_many_puts_at_once_one_is_there_whole(blobs: Blobs) -> None:
     together = threading.Barrier(4)
 
     def put(letter: int) -> None:
-        together.wait(timeout=60)
+        together.wait(timeout=300)
         blobs.put("a/b", [bytes([letter]) * 1000] * 100)
 
     with ThreadPoolExecutor(4) as pool:

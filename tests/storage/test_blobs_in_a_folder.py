@@ -122,7 +122,7 @@ def test_puts_and_deletes_in_one_folder_do_not_harm_each_other(blobs: FolderBlob
     together = threading.Barrier(4)
 
     def put_and_delete(number: int) -> None:
-        together.wait(timeout=60)
+        together.wait(timeout=300)
         for _ in range(50):
             blobs.put(f"deep/er/{number}", [b"x"])
             assert content(blobs, f"deep/er/{number}") == b"x"

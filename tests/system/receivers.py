@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-WAIT_S = 60.0
+WAIT_S = 300.0  # never waited for where all is well
 
 
 @dataclass(frozen=True)

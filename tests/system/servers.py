@@ -22,13 +22,13 @@ from lendface.serve.server import posts_of
 from lendface.settings import Settings
 
 STEP_S = 0.02
-READY_S = 180.0  # deadlines, for a machine that others use; never waited for where all is well
+READY_S = 300.0  # deadlines, for a machine that others use; never waited for where all is well
 DONE_S = 300.0
 QUICK = {
     "LENDFACE_WORKERS": "1",
     "LENDFACE_POLL_S": "0.1",
     "LENDFACE_CHUNK_S": "0.5",
-    "LENDFACE_DRAIN_S": "5",
+    "LENDFACE_DRAIN_S": "60",
     "LENDFACE_FETCH_ALLOW": "127.0.0.1",
     "LENDFACE_RATE_PER_MINUTE": "1000000",
     "LENDFACE_METRICS_OPEN": "true",

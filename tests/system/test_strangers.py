@@ -10,6 +10,7 @@ import pytest
 from system.backstage import Backstage
 from system.conftest import Admit
 from system.receivers import Receiver
+from system.servers import DONE_S
 from system.visitors import Json, Visitor
 
 pytestmark = pytest.mark.services
@@ -68,7 +69,7 @@ def by_scan(scan: str) -> Json:
 def test_without_a_right_key_nothing_is_told(back: Backstage, key: str | None) -> None:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     for path in ("/v1/jobs", "/v1/usage", "/v1/openapi.json", "/v1/nothing"):
-        answer = httpx2.get(back.server.url + path, headers=headers)
+        answer = httpx2.get(back.server.url + path, headers=headers, timeout=DONE_S)
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from system.backstage import Backstage, backstage
+from system.backstage import Backstage, backstage, until_seen
 from system.conftest import Admit
 from system.receivers import Receiver, receiving
 from system.servers import (
@@ -74,19 +74,25 @@ def site(tmp_path_factory: pytest.TempPathFactory, film: Path, photo: Path) -> I
         yield Site(server, back, receiver, photo, right)
 
 
-def kill_at(site: Site, visitor: Visitor, stage: str, victim: str) -> str:
-    """A job whose processes were killed in the middle of a stage."""
-    number = next(NUMBERS)
-    gate = site.receiver.hold(f"/film/{number}")
-    job = site.submit(visitor, number)
-    site.receiver.until_asked(f"/film/{number}")
-    if stage != "fetch":
+def kill_at(site: Site, visitor: Visitor, stage: str, victim: str) -> list[str]:
+    """Jobs; in the middle of a stage of the last one processes were killed. Of those before it, if
+    there are any, nobody saw the stage."""
+    jobs = []
+
+    def attempt() -> None:
+        number = next(NUMBERS)
+        gate = site.receiver.hold(f"/film/{number}")
+        jobs.append(site.submit(visitor, number))
+        site.receiver.until_asked(f"/film/{number}")
+        if stage != "fetch":
+            gate.set()
+        if stage == "render":
+            site.back.until_task(jobs[-1], "chunk/1")
+        site.back.at_stage(jobs[-1], stage, lambda: kill(site.server, victim))
         gate.set()
-    if stage == "render":
-        site.back.until_task(job, "chunk/1")
-    site.back.at_stage(job, stage, lambda: kill(site.server, victim))
-    gate.set()
-    return job
+
+    until_seen(attempt)
+    return jobs
 
 
 def kill(server: Server, victim: str) -> None:
@@ -109,10 +115,11 @@ def revive(server: Server, victim: str) -> None:
 @pytest.mark.parametrize(("stage", "victim"), PLACES)
 def test_a_job_survives(site: Site, admit: Admit, stage: str, victim: str) -> None:
     visitor = admit(site.back)
-    job = kill_at(site, visitor, stage, victim)
+    jobs = kill_at(site, visitor, stage, victim)
     revive(site.server, victim)
-    visitor.succeeded(job)
-    ended_right(site.back, site.receiver, visitor, {job: site.right})
+    for job in jobs:
+        visitor.succeeded(job)
+    ended_right(site.back, site.receiver, visitor, dict.fromkeys(jobs, site.right))
 
 
 def test_a_server_that_is_told_to_stop_ends_what_it_began(site: Site, admit: Admit) -> None:

@@ -13,6 +13,7 @@ from lendface.pipeline.parts import Parts
 from system.backstage import Backstage
 from system.proofs import is_film_of, looks_like, looks_unchanged, saved, sounds
 from system.receivers import Receiver
+from system.servers import DONE_S
 from system.visitors import Json, Visitor
 
 pytestmark = pytest.mark.services
@@ -144,7 +145,7 @@ def fetched(visitor: Visitor, url: str) -> bytes:
     """By a link, without the key."""
     import httpx2
 
-    return httpx2.get(url).raise_for_status().content
+    return httpx2.get(url, timeout=DONE_S).raise_for_status().content
 
 
 def test_a_person_of_a_scan_is_the_source_of_a_swap(

@@ -26,7 +26,7 @@ class Visitor:
     def __init__(self, server: Server, client: NewClient) -> None:
         self.server, self.client = server, client
         headers = {"Authorization": f"Bearer {client.key}"}
-        self.http = httpx2.Client(base_url=server.url, headers=headers, timeout=60)
+        self.http = httpx2.Client(base_url=server.url, headers=headers, timeout=DONE_S)
 
     def close(self) -> None:
         self.http.close()
@@ -40,7 +40,7 @@ class Visitor:
     def send(self, link: Json, data: bytes) -> httpx2.Response:
         """To a link that was given; with no key."""
         return httpx2.request(
-            link["method"], link["url"], content=data, headers=link["headers"], timeout=60
+            link["method"], link["url"], content=data, headers=link["headers"], timeout=DONE_S
         )
 
     def upload(self, path: Path) -> str:
@@ -104,7 +104,7 @@ class Visitor:
         """By way of the link to which the server sends."""
         answer = self.http.get(f"/v1/jobs/{job_id}/result")
         assert answer.status_code == 307
-        return httpx2.get(answer.headers["location"]).raise_for_status().content
+        return httpx2.get(answer.headers["location"], timeout=DONE_S).raise_for_status().content
 
     def used_units(self) -> int:
         return self.get("/v1/usage")["used"]

@@ -37,7 +37,7 @@ FRAMES = 40
 DETECT = "/interface/detect-api/detect_faces"
 SUBMIT = "/api/open/v3/faceswap/highquality/specifyvideo"
 LIST = "/api/open/v3/faceswap/result/listbyids"
-WAIT_S = 180.0
+WAIT_S = 300.0
 
 pytestmark = [
     pytest.mark.services,

@@ -31,7 +31,7 @@ from system.visitors import new_visitor
 
 CLIP = SHARED_MEDIA / "clips" / "s03_talk_woman_longhair.mp4"
 FACE = SHARED_MEDIA / "portraits" / "p01_syn_f35_brown.jpg"
-WAIT_S = 180.0
+WAIT_S = 300.0
 SIDE_PX = 240
 DAY_MS = 24 * 3600 * 1000
 INVALID = 400, "InvalidParameters"
@@ -90,7 +90,7 @@ class Shop:
     def download(self, task_id: str, path: Path, feature: str = VIDEO) -> Path:
         status = self.ended(task_id, feature)
         assert status["task_status"] == "success", (status, self.server.story())
-        answer = httpx2.get(status["results"]["url"], timeout=60)  # without a key
+        answer = httpx2.get(status["results"]["url"], timeout=WAIT_S)  # without a key
         return saved(answer.raise_for_status().content, path)
 
     def charges(self, task_id: str) -> list[tuple[str, int]]:
