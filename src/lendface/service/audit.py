@@ -16,7 +16,9 @@ import sqlalchemy as sa
 
 from ..storage.database import Database
 from ..storage.tables import audit
-from ..trust.audit import BEFORE_ALL, OPERATOR, Break, Entry, find_breaks
+from ..trust.audit import BEFORE_ALL, OPERATOR, SERVER, Break, Entry, find_breaks
+
+__all__ = ["OPERATOR", "SERVER", "Verdict", "read", "record", "record_alone", "verify"]
 
 LOCK = 0x1E4DFACE_A0D17  # of PostgreSQL's advisory locks, which are numbers
 AT_A_TIME = 2000  # entries read in one transaction, so that writers never wait long
@@ -47,7 +49,10 @@ def record(
     now_ms: int,
     actor: str | None = None,
 ) -> Entry:
-    """Write it down as the newest entry, in the transaction that does it.
+    """Write it down as the newest entry, in the transaction that does it, and last in it.
+
+    Last, since on PostgreSQL nobody else can write one until that transaction ends: to wait for a
+    row after it would let two wait for each other.
 
     ``action`` is a thing and what befell it, such as ``key.revoked``; ``subject`` is that thing's
     id, ``client_id`` whose it is. ``detail`` is plain values, neither secret nor personal: of what

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from ..errors import InternalError, JobTimeoutError
 from ..storage.tables import jobs, uploads, workers
 from ..trust.audit import SERVER
-from ..trust.audit import SERVER
 from ..version import __version__
 from . import consents
 from . import uploads as files

@@ -120,12 +120,12 @@ def add_job(
         "attestation_id": client.attestation_id,
     }
     connection.execute(jobs.insert(), row)
-    if isinstance(request, SwapJob) and request.consents:
-        permission.rest_on(connection, office, row, request.consents)
     if wish.units:
         ledger.hold(connection, client_id, row["id"], wish.units, now_ms)
     if row["id"] in _admit_new(connection, office, client, row):
         row["admitted_ms"] = now_ms
+    if isinstance(request, SwapJob) and request.consents:
+        permission.rest_on(connection, office, row, request.consents)
     audit.record(connection, "job.submitted", row["id"], client_id, {"kind": request.kind}, now_ms)
     return row
 

@@ -304,9 +304,9 @@ class JobWork:
                 )
             names = [f"chunk/{number}" for number in range(len(facts["chunks"]))]
         with self.office.database.writing() as connection:
+            self._keep_facts(connection, job, facts, frames_total=cast["frames"])
             if rests_on:
                 permission.rest_on(connection, self.office, job, rests_on)
-            self._keep_facts(connection, job, facts, frames_total=cast["frames"])
         return names
 
     def _scan_afresh(
