@@ -29,10 +29,13 @@ if TYPE_CHECKING:
         Watch,
         build,
         evaluate,
+        list_protected,
+        protect_face,
         scan,
         swap,
         swap_files,
         swap_frames,
+        unprotect_face,
         verify,
     )
 
@@ -55,10 +58,13 @@ __all__ = [
     "__version__",
     "build",
     "evaluate",
+    "list_protected",
+    "protect_face",
     "scan",
     "swap",
     "swap_files",
     "swap_frames",
+    "unprotect_face",
     "verify",
 ]
 

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .pipeline.guarding import Guard
     from .quality.tables import Judged
     from .settings import Settings
+    from .trust.protected import ProtectedFace, ProtectedFaces
     from .trust.provenance import Provenance
     from .trust.readings import GateNets
     from .trust.verify import Verdict
@@ -79,10 +80,13 @@ __all__ = [
     "Watch",
     "build",
     "evaluate",
+    "list_protected",
+    "protect_face",
     "scan",
     "swap",
     "swap_files",
     "swap_frames",
+    "unprotect_face",
     "verify",
 ]
 
@@ -168,18 +172,64 @@ def open_guard(settings: Settings, parts: Parts) -> Guard:
     """The rules of this machine, for one swap."""
     from .trust.gate import Thresholds
     from .trust.guard import Rules, SwapGuard
-    from .trust.protected import FILE_NAME, ProtectedFile
 
     limits = settings.gate_nudity, settings.gate_age_either, settings.gate_age_both
     rules = Rules(
         nets=_gate_nets(parts.provider) if settings.gate == "on" else None,
-        protected=(
-            ProtectedFile(settings.folder / FILE_NAME) if settings.protected == "on" else None
-        ),
+        protected=_protected_faces(settings) if settings.protected == "on" else None,
         thresholds=Thresholds(*limits),
         same_face=settings.protected_likeness,
     )
     return SwapGuard(rules)
+
+
+def protect_face(
+    photos: PhotoLike | Sequence[PhotoLike],
+    reason: str,
+    *,
+    is_kept: bool = False,
+    face_number: int | None = None,
+    data: Path | None = None,
+    parts: Parts | None = None,
+) -> ProtectedFace:
+    """Put a person on the list of those whose faces are never lent on this machine.
+
+    With ``is_kept`` the face is not replaced either. The photos show one person and are not kept.
+    ``data`` is the data folder, by default that of the settings. Raises the errors of reading the
+    photos and of the faces in them, BadOptionError and ProtectedListError.
+    """
+    from .settings import load_settings
+    from .trust.protected import ProtectedFace
+
+    if not reason.strip():
+        raise BadOptionError("a protected face needs a reason; give --reason")
+    given = [photos] if isinstance(photos, (str, Path, np.ndarray)) else list(photos)
+    shown = [Photo(_name(photo), _picture(photo), face_number) for photo in given]
+    portraits = (parts or build()).enroller.enrol(shown).source.portraits
+    rows = np.stack([portrait.embedding for portrait in portraits])
+    entry = ProtectedFace.new(reason.strip(), time.time_ns() // 1_000_000, rows, is_kept)
+    _protected_faces(load_settings(data=data)).add(entry)
+    return entry
+
+
+def list_protected(*, data: Path | None = None) -> Sequence[ProtectedFace]:
+    """Who is on the list, the oldest first. Raises ProtectedListError."""
+    from .settings import load_settings
+
+    return _protected_faces(load_settings(data=data)).entries()
+
+
+def unprotect_face(entry_id: str, *, data: Path | None = None) -> None:
+    """Take somebody off the list. Raises NotFoundError and ProtectedListError."""
+    from .settings import load_settings
+
+    _protected_faces(load_settings(data=data)).remove(entry_id)
+
+
+def _protected_faces(settings: Settings) -> ProtectedFaces:
+    from .trust.protected import FILE_NAME, ProtectedFile
+
+    return ProtectedFile(settings.folder / FILE_NAME)
 
 
 @lru_cache(maxsize=4)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from . import cli_evaluate, cli_keys, cli_server, cli_trust, cli_webhooks
+from . import cli_evaluate, cli_keys, cli_protect, cli_server, cli_trust, cli_webhooks
 from .cli_engine import JsonOption, Provider, ProviderOption, following, load
 from .cli_errors import print_json, reporting, tell_error
 from .cli_trust import LabelOption, LabelPositionOption, LabelSizeOption, read_label
@@ -34,6 +34,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 internal error, 2 wrong options, 3 a file cannot be read, "
     "4 no face or the wrong faces, 5 the result cannot be written, 6 a model or its provider, "
     "7 the server, its database or its storage, 8 no provenance that holds, "
+    "9 refused by a rule of the operator, "
     "130 stopped.",
     no_args_is_help=True,
     add_completion=False,
@@ -298,6 +299,7 @@ app.command()(cli_server.serve)
 app.command()(cli_server.work)
 app.command()(cli_server.config)
 app.add_typer(cli_keys.keys, name="keys")
+app.add_typer(cli_protect.protect, name="protect")
 app.add_typer(cli_webhooks.webhooks, name="webhooks")
 
 
