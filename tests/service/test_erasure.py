@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
 from lendface.errors import ClientRevokedError, NotFoundError
 from lendface.service.audit import read, verify
 from lendface.service.clients import find_client
+from lendface.service.consents import Terms, add_consent
 from lendface.service.deliveries import line_up
 from lendface.service.endpoints import add_endpoint
-from lendface.service.erasure import erase_client, erase_job, erase_person
+from lendface.service.erasure import erase_client, erase_consent, erase_job, erase_person
 from lendface.service.jobs import Wish, get_job, submit
 from lendface.service.office import Message, Office
 from lendface.service.requests import PairRef, PhotoRef, ScanJob, SwapJob
 from lendface.service.states import SUCCEEDED
 from lendface.service.uploads import Declared, declare, declare_url, get_upload, mark_received
-from lendface.storage.tables import metadata
+from lendface.storage.tables import consents, job_consents, metadata
 from service.offices import RecordingQueue, change_job, end_job, new_client, open_office
 
 ANNA = "anna-marker"  # in every text and file that comes from her
@@ -112,7 +114,8 @@ def test_an_erasure_is_one_entry_without_what_was_erased(office: Office, client:
     erase_job(office, job)
     *_, entry = read(office.database)
     assert (entry.action, entry.actor, entry.subject) == ("job.erased", "operator", job)
-    assert entry.detail == {"jobs": 1, "uploads": 2, "files": 6, "messages": 1}
+    counts = {"jobs": 1, "uploads": 2, "files": 6, "consents": 0, "messages": 1}
+    assert entry.detail == counts
 
 
 def test_a_job_that_runs_is_stopped_first(office: Office, client: str) -> None:
@@ -158,14 +161,14 @@ def test_a_person_goes_with_all_jobs_and_files_that_show_them(office: Office, cl
         scan="88bb",
     )
     erased = erase_person(
-        office, "person", "consent-1", client, jobs=both, uploads=[unused], detail={"consents": 1}
+        office, "person", "consent-1", client, jobs=both, uploads=[unused], detail={"request": 7}
     )
     assert (erased.jobs, erased.uploads, erased.shared_with) == (2, 4, ())
     assert_gone(office)
     assert get_job(office, client, kept)["state"] == SUCCEEDED
     *_, entry = read(office.database)
     assert (entry.action, entry.subject) == ("person.erased", "consent-1")
-    assert entry.detail["consents"] == 1
+    assert entry.detail["request"] == 7
 
 
 def test_a_client_goes_wholly_and_others_stay(office: Office) -> None:
@@ -209,3 +212,59 @@ def test_who_was_never_there_cannot_be_erased(office: Office) -> None:
     for erase in (erase_job, erase_client):
         with pytest.raises(NotFoundError):
             erase(office, "nobody")
+
+
+def consented(office: Office, owner: str | None, *job_ids: str) -> str:
+    """A consent on record, on which the jobs rest."""
+    terms = Terms(f"{ANNA} herself", scope=ANNA, statement=ANNA)
+    face = np.full(128, 1 / np.sqrt(128), np.float32)
+    consent = add_consent(office, terms, face, "0" * 64, ["*"])["id"]
+    with office.database.writing() as connection:
+        whose = consents.update().where(consents.c.id == consent).values(client_id=owner)
+        connection.execute(whose)
+        for job_id in job_ids:
+            connection.execute(job_consents.insert().values(job_id=job_id, consent_id=consent))
+    return consent
+
+
+def test_who_gave_a_consent_goes_with_every_job_that_rested_on_it(
+    office: Office, client: str
+) -> None:
+    film = send(office, client, "film.mp4", "film-marker")
+    photo = send(office, client, "me.png")
+    both = [
+        swapped(office, client, film, photo),
+        swapped(office, client, film, send(office, client, "more.png"), scan="77aa"),
+    ]
+    kept = swapped(office, client, film, send(office, client, "b", "b"), "bob-marker", "88bb")
+    consent = consented(office, None, *both)
+    erased = erase_consent(office, consent)
+    assert (erased.jobs, erased.uploads, erased.consents) == (2, 2, 1)
+    assert erased.shared_with == (kept,)
+    assert_gone(office)
+    *_, entry = read(office.database)
+    assert (entry.action, entry.subject) == ("consent.erased", consent)
+    with pytest.raises(NotFoundError):
+        erase_consent(office, consent)
+
+
+def test_a_clients_consents_go_with_it_and_other_clients_stay(office: Office, client: str) -> None:
+    job = swapped(office, client, send(office, client, "film.mp4"), send(office, client, "me.png"))
+    consented(office, client, job)
+    with office.database.writing() as connection:
+        others = consents.insert().from_select(
+            ["id", "users", "label", "scope", "statement", "created_ms"],
+            sa.select(
+                sa.literal("operators"),
+                consents.c.users,
+                consents.c.label,
+                sa.literal("film"),
+                consents.c.statement,
+                consents.c.created_ms,
+            ),
+        )
+        connection.execute(others)
+    assert erase_client(office, client).consents == 1
+    with office.database.reading() as connection:
+        assert connection.execute(sa.select(consents.c.id)).scalars().all() == ["operators"]
+    assert_gone(office)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -20,7 +20,17 @@ import sqlalchemy as sa
 
 from ..errors import NotFoundError
 from ..storage.blobs import Blobs
-from ..storage.tables import clients, deliveries, endpoints, jobs, keys, tasks, uploads
+from ..storage.tables import (
+    clients,
+    consents,
+    deliveries,
+    endpoints,
+    job_consents,
+    jobs,
+    keys,
+    tasks,
+    uploads,
+)
 from ..trust.audit import OPERATOR
 from . import audit
 from .jobs import end, get_row, lock_to_end
@@ -61,6 +71,7 @@ class Erased:
     jobs: int
     uploads: int
     files: int  # in the blob store
+    consents: int
     messages: int  # to webhooks
     shared_with: tuple[str, ...] = ()  # jobs made of the same files, which therefore stay
 
@@ -72,6 +83,7 @@ class Found:
     jobs: Collection[str]
     uploads: Collection[str]
     places: Collection[str]  # below which blobs lie
+    consents: Collection[str] = ()
     shared_with: Collection[str] = ()
     whole_client: str | None = None  # nothing of this client stays
 
@@ -86,6 +98,22 @@ def erase_job(office: Office, job_id: str, actor: str = OPERATOR) -> Erased:
     return erase_person(office, "job", job_id, client_id, jobs=[job_id], actor=actor)
 
 
+def erase_consent(office: Office, consent_id: str, actor: str = OPERATOR) -> Erased:
+    """Who gave it: the consent, and every job that ever rested on it with the files it was made of.
+
+    Raises NotFoundError.
+    """
+    with office.database.reading() as connection:
+        query = sa.select(consents).where(consents.c.id == consent_id)
+        row = connection.execute(query).mappings().first()
+        if row is None:
+            raise NotFoundError("consent")
+        resting = sa.select(job_consents.c.job_id).where(job_consents.c.consent_id == consent_id)
+        of_it = {*connection.execute(resting).scalars(), row["job_id"]} - {None}
+    about = ("consent", consent_id, row["client_id"])
+    return erase_person(office, *about, jobs=sorted(of_it), consents=[consent_id], actor=actor)
+
+
 def erase_person(
     office: Office,
     what: str,
@@ -94,17 +122,19 @@ def erase_person(
     *,
     jobs: Collection[str],
     uploads: Collection[str] = (),
+    consents: Collection[str] = (),
     detail: Mapping[str, Any] | None = None,
     actor: str = OPERATOR,
 ) -> Erased:
-    """Everything of the jobs that somebody is in, and of the files that show them.
+    """Everything of the jobs that somebody is in, of files that show them, and their consents.
 
     ``uploads`` go in any case; those that the jobs were made of, and their scans, unless a job that
     is kept is made of them too: ``shared_with`` names these. Written down as one entry,
     ``WHAT.erased`` of the ``subject``, an id, with ``detail`` beside the counts. Done again it does
     no harm. Raises NotFoundError for a job there never was.
     """
-    found = _of_jobs(office, jobs, uploads)
+    _withdraw(office, consents)
+    found = replace(_of_jobs(office, jobs, uploads), consents=consents)
     return _erase(office, found, (f"{what}.erased", subject, client_id), detail or {}, actor)
 
 
@@ -123,10 +153,12 @@ def erase_client(
         _close_door(connection, client_id, office.now_ms())
         own_jobs = sa.select(jobs.c.id).where(jobs.c.client_id == client_id)
         own_uploads = sa.select(uploads.c.id).where(uploads.c.client_id == client_id)
+        own_consents = sa.select(consents.c.id).where(consents.c.client_id == client_id)
         found = Found(
             connection.execute(own_jobs).scalars().all(),
             connection.execute(own_uploads).scalars().all(),
             [f"uploads/{client_id}", f"scans/{client_id}"],
+            connection.execute(own_consents).scalars().all(),
             whole_client=client_id,
         )
     return _erase(office, found, ("client.erased", client_id, client_id), detail or {}, actor)
@@ -161,7 +193,7 @@ def _of_jobs(office: Office, job_ids: Collection[str], upload_ids: Collection[st
         job_ids,
         sorted(made_of - in_use | set(upload_ids)),
         sorted(scans - scans_in_use),
-        sorted(row["id"] for row in kept),
+        shared_with=sorted(row["id"] for row in kept),
     )
 
 
@@ -225,6 +257,7 @@ def _erase(
             "jobs": len(found.jobs),
             "uploads": len(found.uploads),
             "files": files,
+            "consents": len(found.consents),
             "messages": messages,
         }
         audit.record(connection, *about, {**counts, **detail}, office.now_ms(), actor)
@@ -255,6 +288,15 @@ def _stop(office: Office, job_id: str) -> None:
         if job["state"] in LIVE:
             end(connection, office, job, CANCELLED)
     office.queue.cancel(job_id, job["run"])
+
+
+def _withdraw(office: Office, consent_ids: Collection[str]) -> None:
+    """No job begins with them any more."""
+    withdrawn = sa.func.coalesce(consents.c.withdrawn_ms, office.now_ms())
+    with office.database.writing() as connection:
+        for ids in _some(consent_ids):
+            change = consents.update().where(consents.c.id.in_(ids))
+            connection.execute(change.values(withdrawn_ms=withdrawn))
 
 
 def _mark(office: Office, upload_ids: Collection[str]) -> list[str]:
@@ -294,11 +336,15 @@ def _empty_rows(connection: sa.Connection, found: Found, now_ms: int) -> int:
     messages = sum(connection.execute(deliveries.delete().where(w)).rowcount for w in is_told)
     for ids in _some(found.jobs):
         connection.execute(tasks.delete().where(tasks.c.job_id.in_(ids)))
+        connection.execute(job_consents.delete().where(job_consents.c.job_id.in_(ids)))
         nothing = {**NOTHING_OF_A_JOB, "purged_ms": now_ms, "cleaned_ms": now_ms}
         connection.execute(jobs.update().where(jobs.c.id.in_(ids)).values(**nothing))
     for ids in _some(found.uploads):
         nothing = {**NOTHING_OF_AN_UPLOAD, "purged_ms": now_ms}
         connection.execute(uploads.update().where(uploads.c.id.in_(ids)).values(**nothing))
+    for ids in _some(found.consents):
+        connection.execute(job_consents.delete().where(job_consents.c.consent_id.in_(ids)))
+        connection.execute(consents.delete().where(consents.c.id.in_(ids)))
     return messages
 
 
