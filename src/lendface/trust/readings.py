@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from ..engine.picture import ArrayPicture
 from ..engine.tracks import Tracks
-from ..engine.types import Frame
+from ..engine.types import Frame, Picture
 from ..models import CydralAge, FaceresAge, OpenNsfw, get_spec
 from ..models.session import LaterSession, RuntimeOptions
 from ..pipeline.targets import Target
@@ -29,11 +30,19 @@ KEPT_QUALITY = 95  # of JPEG
 FEW_READINGS = 3  # of a person's age: fewer are worth another look into the film
 
 
+class NudityNet(Protocol):
+    """Says how likely a picture shows nudity."""
+
+    def score(self, picture: Picture) -> float:
+        """0..1"""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class GateNets:
     """The nets that read: one of nudity, two of age that know nothing of each other."""
 
-    nudity: OpenNsfw
+    nudity: NudityNet
     ages: Nets
 
     @classmethod
@@ -71,7 +80,7 @@ class FilmReading:
 class NudityReader:
     """Looks at few frames of a film, and closer where one is suspicious."""
 
-    def __init__(self, net: OpenNsfw, frame_count: int | None) -> None:
+    def __init__(self, net: NudityNet, frame_count: int | None) -> None:
         self.places = Places(frame_count)
         self._net = net
         self._looks: dict[int, NudityLook] = {}  # by the frame of the place
