@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from . import cli_evaluate, cli_keys, cli_protect, cli_server, cli_trust, cli_webhooks
+from . import cli_audit, cli_evaluate, cli_keys, cli_protect, cli_server, cli_trust, cli_webhooks
 from .cli_engine import JsonOption, Provider, ProviderOption, following, load
 from .cli_errors import print_json, reporting, tell_error
 from .cli_trust import LabelOption, LabelPositionOption, LabelSizeOption, read_label
@@ -145,7 +145,7 @@ def swap(
     quality: QualityOption = None,
     preset: PresetOption = None,
     strength: StrengthOption = 1.0,
-    shape: ShapeOption = 0.8,
+    shape: ShapeOption = 0.9,
     skin_tone: SkinToneOption = SkinTone.target,
     keep_mouth: KeepMouthOption = False,
     enhance: EnhanceOption = False,
@@ -300,6 +300,8 @@ app.command()(cli_server.work)
 app.command()(cli_server.config)
 app.add_typer(cli_keys.keys, name="keys")
 app.add_typer(cli_protect.protect, name="protect")
+app.add_typer(cli_audit.audit, name="audit")
+app.command(no_args_is_help=True)(cli_audit.erase)
 app.add_typer(cli_webhooks.webhooks, name="webhooks")
 
 

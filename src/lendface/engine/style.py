@@ -15,7 +15,7 @@ class Style:
     """How a swap looks. The defaults were chosen by looking at swaps of many pairs."""
 
     strength: float = 1.0  # 0..1 how much of the new face shows, in its skin and in its shape
-    shape: float = 0.8  # 0..1 how far the face takes the source's shape
+    shape: float = 0.9  # 0..1 how far the face takes the source's shape
     skin_tone: SkinTone = "target"  # whose complexion the face has; light is always the target's
     keep_mouth: bool = False  # the target's own lips and what is between them stay
     enhance: bool = False  # a sharper, cleaner face than the film around it

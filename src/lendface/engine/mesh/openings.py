@@ -24,7 +24,8 @@ LIDS_SHUT = (-0.70, -0.35)  # minus the target's eye opening over the source's
 
 def openings_of(sheet: Sheet, eye_px: float) -> Floats:
     """(h, w) 0..1: the eyes between their lids, and what is seen between the lips."""
-    eyes = _softened(sheet.eyes, EYE_EDGE * eye_px)
+    # The soft edge lies inside: lids and lashes are the source's, and say much about who it is.
+    eyes = np.clip(2 * _softened(sheet.eyes, EYE_EDGE * eye_px) - 1, 0, 1)
     return np.maximum(eyes, _softened(sheet.mouth, MOUTH_EDGE * eye_px))
 
 

@@ -23,7 +23,7 @@ TONE_LIMIT = 0.7  # log
 SKIN_HUE = np.float32([0.22, -0.055, -0.28])  # log, off its own luma: median of many portraits
 HUE_LIMIT = 0.15
 PASSING_SIGMA = 0.05  # eye distances
-PASSING_LIMIT = 0.5  # log
+PASSING_SHARE, PASSING_LIMIT = 0.75, 0.5  # the limit in log
 RIM_DEPTH = (0.05, 0.20)  # eye distances from the rim that are compared with the target
 RIM_SIGMA = 0.16
 RIM_BRIGHTER, RIM_DARKER = 0.55, 0.45  # log; a difference like this is hair or a beard, not tone
@@ -89,7 +89,7 @@ def _passing(own_detail: Floats, skin: OwnSkin, sheet: Sheet, eye_px: float) -> 
     # The usual look is known in coarse texels: what is finer cannot be compared with it.
     sigma = max(PASSING_SIGMA * eye_px, 0.8)
     off = cv2.GaussianBlur((own_detail - usual[..., :3]) * trust[..., None], (0, 0), sigma)
-    return PASSING_LIMIT * np.tanh(off / PASSING_LIMIT)
+    return PASSING_LIMIT * np.tanh(PASSING_SHARE * off / PASSING_LIMIT)
 
 
 def _sample(texture: Texture, sheet: Sheet, eye_px: float) -> Floats:
