@@ -52,6 +52,7 @@ class Belongings:
     scan: str  # succeeded
     endpoint: str
     delivery: str
+    consent: str
 
 
 def send_upload(me: TestClient, data: bytes = FILM, content_type: str = "video/mp4") -> str:
@@ -137,4 +138,7 @@ def gather(me: TestClient, office: Office) -> Belongings:
     with office.database.writing() as connection:
         ledger.grant(connection, client.id, 100, office.now_ms())
     told = me.get("/v1/webhooks/deliveries").json()["items"]
-    return Belongings(upload, waiting, queued, running, failed, swap, scan, endpoint, told[0]["id"])
+    body = {"photo": {"upload_id": upload}, "label": "Anna"}
+    consent = me.post("/v1/consents", json=body).raise_for_status().json()["id"]
+    jobs = (queued, running, failed, swap, scan)
+    return Belongings(upload, waiting, *jobs, endpoint, told[0]["id"], consent)

@@ -54,6 +54,12 @@ NOT_FOUND: dict[tuple[str, str], list[Body | None]] = {
     ("DELETE", "/v1/webhooks/endpoints/{endpoint}"): [None],
     ("POST", "/v1/webhooks/endpoints/{endpoint}/test"): [None],
     ("POST", "/v1/webhooks/deliveries/{delivery}/replay"): [None],
+    ("POST", "/v1/consents"): [
+        lambda mine: {"photo": {"upload_id": mine.upload}, "label": "Anna"},
+    ],
+    ("GET", "/v1/consents/{consent}"): [None],
+    ("DELETE", "/v1/consents/{consent}"): [None],
+    ("POST", "/v1/consents/{consent}/withdraw"): [None],
 }
 EMPTY = [
     ("GET", "/v1/uploads"),
@@ -61,12 +67,15 @@ EMPTY = [
     ("GET", "/v1/usage/history"),
     ("GET", "/v1/webhooks/endpoints"),
     ("GET", "/v1/webhooks/deliveries"),
+    ("GET", "/v1/consents"),
 ]
 OWN: dict[tuple[str, str], Body | None] = {
     ("POST", "/v1/uploads"): lambda mine: {"name": "a", "content_type": "image/png", "size": 1},
     ("GET", "/v1/usage"): None,
     ("GET", "/v1/webhooks/secret"): None,
     ("POST", "/v1/webhooks/endpoints"): lambda mine: URL,
+    ("GET", "/v1/attestation"): None,
+    ("POST", "/v1/attestation"): lambda mine: {"text_version": 1},
 }
 EVERYBODYS = [("GET", "/v1/openapi.json"), ("GET", "/v1/docs")]
 WITHOUT_KEY = [(m, path) for path in ("/healthz", "/readyz") for m in ("GET", "HEAD")]
@@ -150,6 +159,7 @@ def look_at(me: TestClient, mine: Belongings) -> list[Any]:
     paths = [
         f"/v1/uploads/{mine.upload}", "/v1/uploads", "/v1/jobs", f"/v1/jobs/{mine.swap}/result",
         "/v1/usage", "/v1/usage/history", "/v1/webhooks/endpoints", "/v1/webhooks/deliveries",
+        "/v1/consents",
     ]  # fmt: skip
     return [me.get(path).raise_for_status().content for path in paths]
 

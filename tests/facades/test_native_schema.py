@@ -41,6 +41,7 @@ WHICH = {  # whose id a path means
     "job_id": "swap",
     "endpoint_id": "endpoint",
     "delivery_id": "delivery",
+    "consent_id": "consent",
 }
 
 

@@ -268,6 +268,7 @@ def test_the_page_of_the_api_names_every_code_of_the_table() -> None:
         errors.FetchError,
         errors.KeyRefusedError,
         errors.LinkRefusedError,
+        errors.ConsentError,
     }
     codes = {kind.code for kind in set(STATUS_BY_ERROR) - kinds}
     assert [code for code in sorted(codes) if f"`{code}`" not in page] == []

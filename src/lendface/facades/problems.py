@@ -31,6 +31,7 @@ STATUS_BY_ERROR: Mapping[type[e.LendfaceError], int] = {
     e.FaceError: 422,
     e.FetchError: 422,
     e.RefusedError: 422,
+    e.ConsentError: 403,
     e.DiskFullError: 507,
     e.DatabaseError: 503,
     e.ServerBusyError: 503,

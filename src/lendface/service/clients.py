@@ -255,7 +255,7 @@ def find_client(desk: Desk, key: str) -> Client:
 
 def get_client(desk: Desk, client_id: str) -> Client:
     """Also one that is revoked: its jobs may still run. Raises NotFoundError."""
-    return _client(_get_row(desk, client_id))
+    return _client(get_client_row(desk, client_id))
 
 
 def list_clients(desk: Desk) -> list[ClientFacts]:
@@ -275,7 +275,7 @@ def list_clients(desk: Desk) -> list[ClientFacts]:
 
 def webhook_secret_of(desk: Desk, client_id: str) -> str:
     """``whsec_...``. Raises NotFoundError, SealBrokenError."""
-    sealed = _get_row(desk, client_id).webhook_secret
+    sealed = get_client_row(desk, client_id).webhook_secret
     return desk.sealer.unseal(sealed, _webhook_purpose(client_id))
 
 
@@ -381,7 +381,8 @@ def _change(connection: sa.Connection, table: sa.Table, row_id: str, **values: A
     connection.execute(table.update().where(table.c.id == row_id).values(**values))
 
 
-def _get_row(desk: Desk, client_id: str) -> sa.Row[Any]:
+def get_client_row(desk: Desk, client_id: str) -> sa.Row[Any]:
+    """Raises NotFoundError."""
     with desk.database.reading() as connection:
         row = connection.execute(sa.select(clients).where(clients.c.id == client_id)).first()
     if row is None:

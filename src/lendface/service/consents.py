@@ -242,7 +242,10 @@ def _row(
 def _opened(connection: sa.Connection, desk: Desk, row: Row) -> Row:
     """With texts to read, and why its job failed."""
     purpose = purpose_of(row["id"])
-    opened = {name: desk.sealer.unseal(row[name], purpose) for name in ("label", "statement")}
+    opened = {
+        name: desk.sealer.unseal(row[name], purpose) if row[name] else ""
+        for name in ("label", "statement")
+    }
     query = sa.select(jobs.c.error_code, jobs.c.error_message).where(jobs.c.id == row["job_id"])
     job = connection.execute(query).first() if row["job_id"] else None
     return {

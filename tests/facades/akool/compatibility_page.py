@@ -172,6 +172,9 @@ CHOICES = f"""## Where the vendor's pages leave a choice
 * **No face** in a picture or a frame is no error of detection: its lists are empty.
 * **`removed`** lists people of the frame before who are not in this one.
 * **`/detect`** with `single_face` answers flat; `LENDFACE_AKOOL_NESTED_DETECT` makes it nested.
+* **Refusals.** What the server's rules forbid has code 1009, in the answer or in the webhook of the
+  failed job: content, protected faces, a face without consent on record, a key whose owner has not
+  stated that they hold consent. Keys that `lendface keys create` makes have that statement.
 * **Deleting** stops jobs that run, which are told as failed; deleted ones are not listed any more.
 * **Credits** are units: one for a picture and for {SECONDS_PER_UNIT} s of video. They are set aside
   when the media were looked at, and given back when a job fails. A job is refused with 1006 where

@@ -97,8 +97,7 @@ OF_ROUTES = {  # raised by routes, not made of our errors
     "TaskTimeout": (500, "polls"),
 }
 NEVER = {
-    "error_nsfw_content_detected": "there is no content gate",
-    "exceed_nsfw_retry_limits": "there is no content gate",
+    "exceed_nsfw_retry_limits": "results are not tried again",
     "error_decode_mask": "no feature here takes a mask",
     "error_download_mask": "no feature here takes a mask",
     "error_pose": "a face that is turned too far is left as it is",
@@ -121,6 +120,10 @@ CHOICES = f"""## Where the vendor's pages leave a choice
 * **Results** are MP4 with the film's own sound; of pictures, in the source's format.
 * **A file that was declared and never sent** is 400 `InvalidParameters` when a task is begun.
 * **Deleting a task** deletes its result at once, and its files where no running task needs them.
+* **Refusals.** What the server's rules forbid is `error_nsfw_content_detected` (content) or
+  `invalid_parameter` (protected faces, a face without consent on record); a key whose owner has not
+  stated that they hold consent is refused at once, with 400 `InvalidParameters`. Keys that
+  `lendface keys create` makes have that statement.
 * **Units.** The balance in `client/credit` is what was not charged yet; units of running tasks
   still count as there, and cannot be promised twice: a task they do not cover is
   `CreditInsufficiency`. All units are one grant of type `{"ApiPaygToken"}` that never expires; a

@@ -81,6 +81,8 @@ CODE_BY_ERROR: Mapping[type[e.LendfaceError], int] = {
     e.MediaBadCodecError: 1209,
     e.UnknownCodecError: 1209,
     e.FaceError: SWAP_FAILED,
+    # What is not done here
+    e.RefusedError: 1009,
 }
 
 

@@ -17,13 +17,13 @@ from ...version import __version__
 from .. import problems
 from ..auth import Door
 from ..bodies import PATIENCE_S, BodyLimit
-from . import endpoints, jobs, scans, swaps, uploads, usage
+from . import consents, endpoints, jobs, scans, swaps, uploads, usage
 from .documented import describe
 from .events import Watching
 from .reading import as_page
 
 ROUTERS: Sequence[APIRouter] = tuple(
-    room.router for room in (uploads, scans, swaps, jobs, usage, endpoints)
+    room.router for room in (uploads, scans, swaps, jobs, usage, endpoints, consents)
 )
 DESCRIPTION = """Put faces into films and pictures.
 

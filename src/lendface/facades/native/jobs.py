@@ -28,7 +28,7 @@ from .views import Row, job_view, progress_for, result_name
 router = APIRouter(tags=["jobs"])
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-Kind = Literal["swap", "scan", "detect", "fetch"]
+Kind = Literal["swap", "scan", "detect", "fetch", "consent"]
 
 
 def view(office: Office, job: Row) -> Job:

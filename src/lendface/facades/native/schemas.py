@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from ...service.requests import MAX_PAIRS, MAX_PHOTOS, OutputRef, StyleRef
 
@@ -181,6 +181,9 @@ class NewSwap(Order):
     pairs: Annotated[list[Pair], Field(min_length=1, max_length=MAX_PAIRS)]
     output: OutputRef = OutputRef()
     style: StyleRef = StyleRef()
+    consents: Annotated[list[Id], Field(max_length=MAX_PAIRS)] = Field(
+        [], description="ids; each source must then match one of these"
+    )
 
 
 # Jobs
@@ -208,7 +211,7 @@ class Result(Told):
 
 class Job(Told):
     id: str
-    kind: Literal["swap", "scan", "detect", "fetch"]
+    kind: Literal["swap", "scan", "detect", "fetch", "consent"]
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     stage: str = Field(description="what is being done: fetch, probe, scan, render, join, finish")
     run: int = Field(description="1, and one more for every retry")
@@ -354,6 +357,59 @@ class Delivery(Told):
     finished_at: datetime | None
 
 
+# Consent
+
+
+ShortText = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=2000)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class NewConsent(Asked):
+    """Somebody's word that you may use their face."""
+
+    photo: PhotoByUpload = Field(description="of that person; their face is kept as numbers")
+    label: Annotated[str, Field(pattern=r"^[^\x00]*[^\x00\s][^\x00]*$", max_length=200)] = Field(
+        description="who it is, for you to read"
+    )
+    scope: ShortText = Field("", description="for what")
+    until: AwareDatetime | None = Field(None, description="a time to come; null: until withdrawn")
+    statement: ShortText = Field("", description="how the person agreed")
+    evidence_sha256: Sha256 | None = Field(None, description="of a file that proves it")
+
+
+class Consent(Told):
+    id: str
+    state: Literal["pending", "valid", "failed", "expired", "withdrawn"]
+    label: str
+    scope: str
+    statement: str
+    evidence_sha256: str | None
+    photo_sha256: str | None
+    job_id: str | None = Field(description="the job that looks for the face")
+    error: Failure | None = Field(description="why no face was found")
+    created_at: datetime
+    until: datetime | None
+    withdrawn_at: datetime | None
+
+
+class NewAttestation(Asked):
+    """I agree to the text of this version."""
+
+    text_version: Literal[1]
+
+
+class Attestation(Told):
+    text: str
+    text_version: int
+    policy: Literal["attest", "per_face"] = Field(
+        description="attest: this statement is asked for; per_face: a consent for each source"
+    )
+    is_attested: bool
+    made_by: Literal["client", "operator", "upgrade"] | None
+    attested_version: int | None
+    attested_at: datetime | None
+
+
 # Lists
 
 
@@ -383,3 +439,7 @@ class EndpointList(Told):
 
 class DeliveryPage(Page):
     items: list[Delivery]
+
+
+class ConsentList(Told):
+    items: list[Consent]

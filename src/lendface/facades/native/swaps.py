@@ -91,6 +91,7 @@ def to_request(body: NewSwap, intake: Intake, portraits: Portraits) -> JobReques
             "style": asdict(body.style),
             "start_s": body.start_s,
             "end_s": body.end_s,
+            "consents": body.consents,
         }
     )
 

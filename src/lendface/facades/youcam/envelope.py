@@ -39,6 +39,7 @@ WORDS_BY_ERROR: Mapping[type[e.LendfaceError], Words] = {
     e.RequestError: Words(400, "BadRequest"),
     e.BodyTooLargeError: Words(400, "BadRequest"),
     e.BodyTooSlowError: Words(400, "BadRequest"),
+    e.RefusedError: Words(400, "InvalidParameters"),
     e.QuotaExceededError: Words(400, "CreditInsufficiency", "Insufficient units"),
     e.KeyRefusedError: Words(401, "InvalidApiKey", NOT_RECOGNIZED),
     e.KeyRevokedError: Words(401, "InactiveApiKey", "This API key is not active."),
