@@ -15,12 +15,14 @@ import uvicorn
 from ..facades.forms import FORMS
 from ..jobs.supervisor import Post, Supervisor
 from ..jobs.work import QUICK
+from ..service.audit import newest
 from ..service.clients import create_client
 from ..settings import PREFIX, Settings
 from ..storage.tables import clients
 from .asgi import build_app
 from .building import Built, build_office, prepare
 from .checks import check_settings
+from .guards import note_guards
 from .logs import set_up_logs
 
 log = logging.getLogger("lendface.server")
@@ -38,6 +40,9 @@ def serve(settings: Settings, *, with_workers: bool, say: Callable[[str], None])
         log.warning(doubt)
     built = build_office(settings, FORMS)
     prepare(built)
+    note_guards(built.office, settings)
+    number, newest_hash = newest(built.office.database)
+    log.info("the audit log begins here", extra={"entry": number, "hash": newest_hash})
     for line in first_words(built):
         say(line)
     supervisor = Supervisor(posts_of(settings) if with_workers else [], environment_of(settings))

@@ -18,6 +18,7 @@ from ..service.work import JobWork
 from ..settings import Settings, executor_name
 from .building import build_office, durable_engine, locks_of, prepare, scratch_of
 from .checks import check_settings
+from .guards import note_guards
 from .logs import set_up_logs
 from .telemetry import WatchedWork, open_tracer
 
@@ -50,6 +51,8 @@ def work(
     executor = executor or executor_name("-".join(words))
     built = build_office(settings, FORMS)
     prepare(built)
+    if not is_supervised:  # the server has written its own, and its workers have the same
+        note_guards(built.office, settings, executor)
     runtime = RuntimeOptions(provider=settings.provider, threads=settings.threads)
 
     @lru_cache(maxsize=1)

@@ -16,9 +16,20 @@ import sqlalchemy as sa
 
 from ..storage.database import Database
 from ..storage.tables import audit
-from ..trust.audit import BEFORE_ALL, OPERATOR, SERVER, Break, Entry, find_breaks
+from ..trust.audit import BEFORE_ALL, HOLDER, OPERATOR, SERVER, Break, Entry, find_breaks
 
-__all__ = ["OPERATOR", "SERVER", "Verdict", "read", "record", "record_alone", "verify"]
+__all__ = [
+    "HOLDER",
+    "OPERATOR",
+    "SERVER",
+    "Verdict",
+    "newest",
+    "read",
+    "record",
+    "record_alone",
+    "record_settings",
+    "verify",
+]
 
 LOCK = 0x1E4DFACE_A0D17  # of PostgreSQL's advisory locks, which are numbers
 AT_A_TIME = 2000  # entries read in one transaction, so that writers never wait long
@@ -84,6 +95,40 @@ def record_alone(
         return record(connection, action, subject, client_id, detail, now_ms, actor)
 
     return database.write_together(write)
+
+
+SETTINGS_CHANGED = "settings.changed"
+
+
+def record_settings(
+    database: Database, place: str, settings: Mapping[str, str], now_ms: int
+) -> bool:
+    """Write down the settings that count in a ``place``, unless its last entry says the same.
+
+    Whether there was something to write. ``before`` in the entry is what was different.
+    """
+    last = (
+        sa.select(audit.c.detail)
+        .where(audit.c.action == SETTINGS_CHANGED, audit.c.subject == place)
+        .order_by(audit.c.id.desc())
+        .limit(1)
+    )
+    with database.writing() as connection:
+        detail = connection.execute(last).scalar() or {}
+        known = detail.get("settings", {})
+        if known == settings:
+            return False
+        before = {name: known[name] for name in known if settings.get(name) != known[name]}
+        told = {"settings": dict(settings), "before": before}
+        record(connection, SETTINGS_CHANGED, place, None, told, now_ms)
+    return True
+
+
+def newest(database: Database) -> tuple[int, str]:
+    """Number and hash of the newest entry; keep them elsewhere."""
+    with database.reading() as connection:
+        last = connection.execute(LAST).first()
+    return (last[0], last[1]) if last else (0, BEFORE_ALL)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 BEFORE_ALL = "0" * 64  # what the first entry has in the place of an earlier hash
 PURPOSE = b"lendface audit entry 1\n"
-OPERATOR, SERVER = "operator", "server"  # actors that are no client
+OPERATOR, SERVER, HOLDER = "operator", "server", "link holder"  # actors, but for clients
 
 # How far from its own place an entry is recognised again.
 NEAR = 1000
@@ -30,7 +30,7 @@ class Entry:
     number: int  # 1, 2, 3, ... without a gap
     at_ms: int  # since 1970
     action: str  # a thing and what befell it: job.submitted
-    actor: str  # a client's id, OPERATOR or SERVER
+    actor: str  # a client's id, OPERATOR, SERVER or HOLDER
     client_id: str | None  # whose the thing is
     subject: str | None  # the thing's id
     detail: Mapping[str, Any]  # plain values
