@@ -243,6 +243,20 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
         os.kill(pid, number)
 
 
+def halt(pid: int) -> None:
+    """Stop a process where it is, until SIGCONT. No thread of it does anything more when this
+    returns, as one might that was about to take the database's lock."""
+    kill(pid, signal.SIGSTOP)
+    until(lambda: set(thread_states(pid)) == {"T"})
+
+
+def thread_states(pid: int) -> Iterator[str]:
+    """Their letters; T is one that was stopped."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            yield (thread / "stat").read_text().rpartition(") ")[2][0]
+
+
 def resident_bytes(pid: int) -> int:
     """How much memory a process holds; 0 once it has ended."""
     with suppress(OSError, IndexError):

@@ -31,10 +31,10 @@ pytestmark = pytest.mark.services
 
 VICTIMS_BY_STAGE = {
     "fetch": ("control", "serve", "everything"),
-    "probe": ("quick", "everything"),
-    "scan": ("cpu-0", "control", "everything"),
+    "probe": ("quick", "serve", "everything"),
+    "scan": ("cpu-0", "control", "serve", "everything"),
     "render": ("cpu-0", "control", "serve", "everything"),
-    "join": ("cpu-0", "everything"),
+    "join": ("cpu-0", "control", "serve", "everything"),
     "finish": ("control", "serve", "everything"),
 }
 PLACES = [(stage, victim) for stage, victims in VICTIMS_BY_STAGE.items() for victim in victims]

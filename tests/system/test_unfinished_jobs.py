@@ -12,7 +12,7 @@ from system.backstage import Backstage, backstage, until_seen
 from system.conftest import Admit
 from system.proofs import is_film_of
 from system.receivers import Receiver
-from system.servers import kill, serving
+from system.servers import halt, kill, serving
 from system.visitors import Visitor
 
 pytestmark = pytest.mark.services
@@ -103,7 +103,7 @@ def test_a_job_that_is_deleted_while_it_runs_leaves_nothing(
 
     def stop_in_the_middle() -> str:
         job = visitor.swap(ten_chunks, photo)["id"]
-        back.at_task(job, stage, lambda: kill(worker, signal.SIGSTOP))
+        back.at_task(job, stage, lambda: halt(worker))
         return job
 
     job = until_seen(stop_in_the_middle)
