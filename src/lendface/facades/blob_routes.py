@@ -24,6 +24,7 @@ from ..errors import (
     UploadOffsetError,
     WrongUploadError,
 )
+from ..service.downloads import note_download_of
 from ..service.office import Office
 from ..service.uploads import READY, get_by_blob, mark_received
 from ..storage.blobs import BlobInfo
@@ -31,7 +32,7 @@ from ..storage.folder_blobs import FolderBlobs
 from ..storage.ranges import SentRange, parse_content_range
 from ..storage.signing import Grant, UrlSigner
 from .bodies import declared_bytes
-from .serving import Stored, answer_file
+from .serving import Stored, answer_file, is_first_look
 from .streams import AT_ONCE, STALL_S, Incoming, receive_into
 
 CLIENT_LEFT = 400  # nobody reads this answer
@@ -57,6 +58,8 @@ class Counter:
         info = self.blobs.info(grant.key)
         if info is None:
             raise BlobMissingError
+        if is_first_look(request):
+            note_download_of(self.office, grant.key)
         return answer_file(request, Stored(self.blobs, info, grant.content_type, grant.file_name))
 
     async def take_in(self, request: Request) -> Response:

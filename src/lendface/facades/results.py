@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from ..errors import NotFoundError, ResultGoneError, ResultNotReadyError
+from ..service.downloads import BY_KEY, note_download
 from ..service.office import Office
 from ..service.states import SUCCEEDED
-from .serving import Stored, answer_file
+from .serving import Stored, answer_file, is_first_look
 
 Row = Mapping[str, Any]
 
@@ -32,6 +33,8 @@ def answer_result(
     info = None if job["purged_ms"] else office.blobs.info(result["blob_key"])
     if info is None:
         raise ResultGoneError
+    if is_first_look(request):
+        note_download(office, job, BY_KEY)
     stored = Stored(office.blobs, info, result["content_type"], name_of(job))
     if streams or request.method == "HEAD":
         return answer_file(request, stored)

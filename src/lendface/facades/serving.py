@@ -36,6 +36,12 @@ class Stored:
         return self.info.etag or f'"{self.info.sha256}"'
 
 
+def is_first_look(request: Request) -> bool:
+    """Whether a file is asked for from its beginning, and not a further part of it by a player."""
+    part = request.headers.get("range", "bytes=0-")
+    return request.method == "GET" and part.replace(" ", "").startswith("bytes=0-")
+
+
 def answer_file(request: Request, stored: Stored) -> Response:
     """GET and HEAD, with Range, If-Range and If-None-Match. Raises RangeNotSatisfiableError."""
     asked, size = request.headers, stored.info.size

@@ -16,10 +16,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from ...errors import LendfaceError, ResultGoneError
+from ...service.downloads import BY_LINK, note_download
 from ...service.office import Office
 from ...service.shares import NOTE, SharedFile, get_shared, place_of, shared_file
 from ...service.states import SUCCEEDED
-from ..serving import Stored, answer_file
+from ..serving import Stored, answer_file, is_first_look
 from .envelopes import RESULTS
 
 BASE, ENDING = "base", "ending"  # notes of a job, beside its token
@@ -102,10 +103,13 @@ def answer_link(request: Request, office: Office, link: Link, *, streams: bool) 
     ResultNotReadyError, ResultGoneError, RangeNotSatisfiableError.
     """
     with office.database.reading() as connection:
-        file = shared_file(get_shared(connection, link.job_id, link.token), link.place)
+        job = get_shared(connection, link.job_id, link.token)
+        file = shared_file(job, link.place)
     info = office.blobs.info(file.blob_key)
     if info is None:
         raise ResultGoneError
+    if is_first_look(request):
+        note_download(office, job, BY_LINK)
     if streams or request.method == "HEAD":
         stored = Stored(office.blobs, info, file.content_type)
         response: Response = answer_file(request, stored)
