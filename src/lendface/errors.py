@@ -416,8 +416,8 @@ class AttestationMissingError(ConsentError):
 
     def __init__(self) -> None:
         super().__init__(
-            "it was not yet stated that the people shown have consented: the owner of this key "
-            "does so once, by POST /v1/attestation or lendface keys attest"
+            "it was not yet stated that the people shown have consented: the owner of the key does "
+            "so once, by POST /v1/attestation; on the command line, lendface consent attest"
         )
 
 
@@ -445,15 +445,6 @@ class ProtectedFaceError(RefusedError):
     def __init__(self, entry_id: str) -> None:
         super().__init__("a person in these files is protected: this face may not be swapped here")
         self.entry_id = entry_id
-
-
-class ProtectedListError(LendfaceError):
-    """The list of protected faces cannot be read; until it can, nothing is swapped."""
-
-    code = "bad_protected_list"
-
-    def __init__(self) -> None:
-        super().__init__("the list of protected faces cannot be read, so nothing was swapped")
 
 
 # Models and runtimes
@@ -509,6 +500,15 @@ class DatabaseError(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("the database does not answer; try again in a moment")
+
+
+class ProtectedListError(ServiceError):
+    """The list of protected faces cannot be read; until it can, nothing is swapped."""
+
+    code = "bad_protected_list"
+
+    def __init__(self) -> None:
+        super().__init__("the list of protected faces cannot be read, so nothing was swapped")
 
 
 class NotFoundError(ServiceError):
