@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from lendface.errors import AttestationMissingError
 from lendface.service.audit import AT_A_TIME, read, record, record_alone, verify
 from lendface.service.clients import create_client, revoke_client, revoke_key, rotate_key
 from lendface.service.house import Housekeeping
-from lendface.service.jobs import cancel, delete, submit
+from lendface.service.jobs import Wish, cancel, delete, submit
 from lendface.service.office import DAY_MS, Office
-from lendface.service.requests import ScanJob
+from lendface.service.requests import PairRef, PhotoRef, ScanJob, SwapJob
 from lendface.service.states import FAILED
+from lendface.service.submissions import submit_new
 from lendface.service.uploads import Declared, declare, delete_upload, mark_received
 from lendface.storage.database import Database
 from lendface.storage.tables import audit, keys
@@ -213,3 +215,20 @@ def test_a_long_log_is_read_page_by_page(office: Office) -> None:
     assert verify(office.database).entries == count
     some = [entry.at_ms for entry in read(office.database, 10, count - 10)]
     assert some == list(range(10, count - 10))
+
+
+def test_a_job_that_is_refused_when_it_comes_is_an_entry_and_no_job(
+    office: Office, upload: str
+) -> None:
+    stranger = new_client(office, is_attested=False).client_id
+    theirs, _ = declare(office, stranger, Declared("b.mp4", "video/mp4", 4))
+    office.blobs.put(theirs["blob_key"], [b"film"])
+    request = SwapJob(theirs["id"], (PairRef((PhotoRef(theirs["id"]),)),))
+    with pytest.raises(AttestationMissingError):
+        submit(office, stranger, request)
+    with pytest.raises(AttestationMissingError):
+        submit_new(office, stranger, "0" * 64, lambda intake: request, Wish())
+    refused = [entry for entry in read(office.database) if entry.action == "job.refused"]
+    assert [(entry.client_id, entry.actor) for entry in refused] == [(stranger, stranger)] * 2
+    assert refused[0].detail == {"code": "attestation_missing"}
+    assert verify(office.database).holds

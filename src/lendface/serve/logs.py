@@ -28,9 +28,9 @@ MAX_SAID = 300  # characters of a library's text
 # What our lines may add (``extra=``); anything else stays out of the log.
 FIELDS = frozenset(
     {
-        *("attempt", "client_id", "code", "executor", "fps", "frames", "job_id", "kind", "ms"),
-        *("method", "queue", "queues", "reason", "request_id", "route", "run", "stage", "state"),
-        *("status", "task", "tasks", "version"),
+        *("attempt", "client_id", "code", "entry", "executor", "fps", "frames", "hash", "job_id"),
+        *("kind", "method", "ms", "queue", "queues", "reason", "request_id", "route", "run", "stage"),
+        *("state", "status", "task", "tasks", "version"),
     }
 )
 

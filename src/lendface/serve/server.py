@@ -42,7 +42,7 @@ def serve(settings: Settings, *, with_workers: bool, say: Callable[[str], None])
     prepare(built)
     note_guards(built.office, settings)
     number, newest_hash = newest(built.office.database)
-    log.info("the audit log begins here", extra={"entry": number, "hash": newest_hash})
+    log.info("the newest entry of the audit log", extra={"entry": number, "hash": newest_hash})
     for line in first_words(built):
         say(line)
     supervisor = Supervisor(posts_of(settings) if with_workers else [], environment_of(settings))

@@ -8,12 +8,14 @@ writes one does so last.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from ..errors import RefusedError
 from ..storage.database import Database
 from ..storage.tables import audit
 from ..trust.audit import BEFORE_ALL, HOLDER, OPERATOR, SERVER, Break, Entry, find_breaks
@@ -28,6 +30,7 @@ __all__ = [
     "record",
     "record_alone",
     "record_settings",
+    "telling_refusals",
     "verify",
 ]
 
@@ -95,6 +98,18 @@ def record_alone(
         return record(connection, action, subject, client_id, detail, now_ms, actor)
 
     return database.write_together(write)
+
+
+@contextmanager
+def telling_refusals(
+    database: Database, client_id: str, now_ms: Callable[[], int]
+) -> Iterator[None]:
+    """A job that a rule forbids leaves no row; that it was refused is written down all the same."""
+    try:
+        yield
+    except RefusedError as error:
+        record_alone(database, "job.refused", None, client_id, {"code": error.code}, now_ms())
+        raise
 
 
 SETTINGS_CHANGED = "settings.changed"

@@ -68,7 +68,10 @@ def submit(office: Office, client_id: str, request: JobRequest, wish: Wish = Wis
     IdempotencyMismatchError, ServerBusyError, and QuotaExceededError for a wish with units.
     """
     request_hash = digest(dump_request(request))
-    with office.database.writing() as connection:
+    with (
+        audit.telling_refusals(office.database, client_id, office.now_ms),
+        office.database.writing() as connection,
+    ):
         client = lock_client(connection, client_id)
         if earlier := find_repeated(connection, client_id, wish.idempotency_key, request_hash):
             return earlier

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ..errors import JobDeletedError, QuotaExceededError
 from ..net.datauri import read_data_uri
 from ..net.guard import check_url
-from . import ledger
+from . import audit, ledger
 from .jobs import JobProgress, Wish, add_job, find_repeated, lock_client, progress_in
 from .office import Office
 from .requests import JobRequest, SwapJob
@@ -94,7 +94,8 @@ def submit_placed(
             job = add_job(connection, office, client, request, wish, request_hash)
         return Placed(job, progress_in(connection, office, job))
 
-    return office.database.write_together(submit)
+    with audit.telling_refusals(office.database, client_id, office.now_ms):
+        return office.database.write_together(submit)
 
 
 def check_kept(job: Row) -> None:
