@@ -11,6 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import pytest
 
 import lendface
+from lendface.cli_consent import GIVEN, keep_answer
 from lendface.engine.enrol import Photo
 from lendface.engine.mesh.topology import Topology
 from lendface.engine.picture import ArrayPicture
@@ -28,6 +29,8 @@ def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     """What a swap leaves in the data folder, such as its certificate, is left in one of ours."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        keep_answer(GIVEN)  # or the first swap of all would say that it had to ask
         yield
 
 

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from . import cli_audit, cli_evaluate, cli_keys, cli_protect, cli_server, cli_trust, cli_webhooks
+from . import (
+    cli_audit,
+    cli_consent,
+    cli_evaluate,
+    cli_keys,
+    cli_protect,
+    cli_server,
+    cli_trust,
+    cli_webhooks,
+)
+from .cli_consent import ConsentOption, ask, check_sources
 from .cli_engine import JsonOption, Provider, ProviderOption, following, load
 from .cli_errors import print_json, reporting, tell_error
 from .cli_trust import LabelOption, LabelPositionOption, LabelSizeOption, read_label
@@ -154,6 +164,7 @@ def swap(
     label_size: LabelSizeOption = None,
     mask_preview: MaskPreviewOption = None,
     report_to: ReportOption = None,
+    consent: ConsentOption = None,
     provider: ProviderOption = Provider.cpu,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -189,7 +200,9 @@ def swap(
             from .pipeline.swap_report import check_report, write_report
 
             check_report(report_to, force)
+        ask(as_json)
         parts = load(provider)
+        check_sources(pairs, consent or (), parts)
         with following(as_json) as watch:
             report = swap_files(request, parts, watch)
         if report_to:
@@ -265,8 +278,14 @@ def demo(
     with reporting(as_json):
         from .demo.run import run_demo
 
+        parts = load(provider)
+        if source:
+            from .app import Pair
+
+            ask(as_json)
+            check_sources([Pair((source,))], (), parts)
         with following(as_json) as watch:
-            facts = run_demo(source, target, folder, load(provider), watch)
+            facts = run_demo(source, target, folder, parts, watch)
         if as_json:
             return print_json(facts)
         for name, value in facts.items():
@@ -299,6 +318,7 @@ app.command()(cli_server.serve)
 app.command()(cli_server.work)
 app.command()(cli_server.config)
 app.add_typer(cli_keys.keys, name="keys")
+app.add_typer(cli_consent.consent, name="consent")
 app.add_typer(cli_protect.protect, name="protect")
 app.add_typer(cli_audit.audit, name="audit")
 app.command(no_args_is_help=True)(cli_audit.erase)

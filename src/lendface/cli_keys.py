@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,12 @@ from .errors import NotFoundError
 if TYPE_CHECKING:
     from .service.clients import ClientFacts, KeyFacts, NewClient, NewKey, SmallDesk
     from .service.ledger import Balance
+
+ATTESTED = (
+    "recorded, by you for the key's owner: they hold the consent of everybody whose face they "
+    "submit (docs/consent.md; --no-attest leaves that to them)"
+)
+NOT_ATTESTED = "its owner has yet to attest consent: POST /v1/attestation, or lendface keys attest"
 
 keys = typer.Typer(
     help="Make and end the keys by which programs use a server.", no_args_is_help=True
@@ -36,6 +43,16 @@ def create(
     max_running: Annotated[
         int | None, typer.Option(help="Jobs at a time; without it, as the server has it.")
     ] = None,
+    attest: Annotated[
+        bool,
+        typer.Option(
+            "--attest/--no-attest",
+            help="State for its owner that they hold the consent of those whose faces they submit.",
+        ),
+    ] = True,
+    per_face: Annotated[
+        bool, typer.Option("--per-face", help="Each source needs a consent on record.")
+    ] = False,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -50,8 +67,52 @@ def create(
             quota_units=quota_units,
             rate_per_minute=rate,
             max_running=max_running,
+            is_attested=attest,
+            consent_policy="per_face" if per_face else None,
         )
         tell_secrets(made, as_json)
+        if not as_json:
+            typer.echo(ATTESTED if attest else NOT_ATTESTED, err=True)
+
+
+@keys.command()
+def attest(client: ClientArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """State for a client that it holds the consent of those whose faces it submits."""
+    with reporting(as_json), open_desk(data) as desk:
+        from .service.attestations import OPERATOR
+        from .service.attestations import attest as attest_it
+        from .trust.consent import ATTESTATION
+
+        row = attest_it(desk.database, client, OPERATOR, desk.now_ms())
+        if as_json:
+            return print_json({"client_id": client, "text_version": row["text_version"]})
+        return typer.echo(f"on record for {client}, by the operator: {ATTESTATION}")
+
+
+class Policy(StrEnum):
+    """What is asked of a client before a face is lent."""
+
+    per_face = "per_face"
+    server = "server"
+
+
+@keys.command()
+def consent(
+    client: ClientArgument,
+    policy: Annotated[
+        Policy, typer.Argument(help="per_face, or server: what LENDFACE_CONSENT asks.")
+    ],
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a client for a consent on record of each source, whatever the server asks of others."""
+    with reporting(as_json), open_desk(data) as desk:
+        from .service.clients import set_consent_policy
+
+        set_consent_policy(desk, client, None if policy is Policy.server else policy.value)
+        if as_json:
+            return print_json({"client_id": client, "consent": policy.value})
+        return typer.echo(f"{client} is held to: {policy.value}")
 
 
 @keys.command(context_settings={"ignore_unknown_options": True})  # -3 is a number

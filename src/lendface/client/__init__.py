@@ -18,12 +18,13 @@ from ..errors import (
 from .aclient import AsyncClient
 from .client import Client
 from .orders import Output, Pair, Photo, ScanFace, Style
-from .shapes import Face, Job, Result, Upload, Usage
+from .shapes import Consent, Face, Job, Result, Upload, Usage
 
 __all__ = [
     "ApiError",
     "AsyncClient",
     "Client",
+    "Consent",
     "DownloadDamagedError",
     "Face",
     "Job",

@@ -15,8 +15,8 @@ from .calls import OnBytes, OnJob, id_of
 from .events import EventReader, wait_to_go_on
 from .flows import Answer, Broken, Flow, Pause, Send, Sink
 from .http import TIMEOUTS, Address, answer_of, open_sink, read_file_async
-from .orders import FileLike, Output, Pair, Source, Style, Who, Wishes
-from .shapes import Job, Upload, Usage
+from .orders import FileLike, Output, Pair, Source, Style, Terms, Who, Wishes
+from .shapes import Consent, Job, Upload, Usage
 
 T = TypeVar("T")
 
@@ -72,6 +72,7 @@ class AsyncClient:
         pairs: Sequence[Pair] = (),
         output: Output | None = None,
         style: Style | None = None,
+        consents: Sequence[str] = (),
         idempotency_key: str | None = None,
         on_upload: OnBytes | None = None,
         **wishes: Unpack[Wishes],
@@ -82,7 +83,7 @@ class AsyncClient:
         """
         wanted = pairs if source is None else [Pair(source, who, source_face), *pairs]
         return await self._run(
-            calls.swap(wanted, target, output, style, idempotency_key, on_upload, wishes)
+            calls.swap(wanted, target, output, style, consents, idempotency_key, on_upload, wishes)
         )
 
     async def scan(
@@ -151,6 +152,32 @@ class AsyncClient:
 
     async def delete_upload(self, upload_id: str) -> None:
         await self._run(calls.delete(f"/v1/uploads/{upload_id}"))
+
+    async def add_consent(
+        self,
+        photo: str | Path | Upload,
+        *,
+        label: str,
+        face: int | None = None,
+        **terms: Unpack[Terms],
+    ) -> Consent:
+        """Put on record who lends you their face; ``pending`` until a worker found it."""
+        return await self._run(calls.add_consent(photo, label, face, terms))
+
+    async def get_consent(self, consent: Consent | str) -> Consent:
+        return await self._run(calls.get_consent(consent))
+
+    async def list_consents(self) -> list[Consent]:
+        """Your own, newest first."""
+        return await self._run(calls.list_consents())
+
+    async def withdraw_consent(self, consent: Consent | str, *, purge: bool = False) -> Consent:
+        """It counts no more, and jobs that rest on it stop; ``purge`` deletes results too."""
+        return await self._run(calls.withdraw_consent(consent, purge))
+
+    async def attest(self) -> None:
+        """State, once, that you hold the consent of everybody whose face you submit."""
+        await self._run(calls.attest())
 
     async def get_usage(self) -> Usage:
         """Units used and left."""

@@ -10,13 +10,14 @@ from typing import Any
 from ..errors import BadOptionError, JobEndedError, WaitTimeoutError
 from . import files
 from .flows import Flow, Pause, Send, ask
-from .orders import FileLike, Output, Pair, Style, Takes, Wishes, without_none
-from .shapes import Job, Upload, Usage
+from .orders import FileLike, Output, Pair, Style, Takes, Terms, Wishes, without_none
+from .shapes import Consent, Job, Upload, Usage
 
 OnJob = Callable[[Job], None]
 OnBytes = files.OnBytes
 
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.5, 5.0
+TEXT_VERSION = 1  # of the statement that is attested
 VIEWS = {"swap": "swaps", "scan": "scans"}  # where a job of a kind tells all of itself
 
 
@@ -29,6 +30,7 @@ def swap(
     target: FileLike,
     output: Output | None,
     style: Style | None,
+    consents: Sequence[str],
     idempotency_key: str | None,
     on_upload: OnBytes | None,
     wishes: Wishes,
@@ -41,7 +43,8 @@ def swap(
     for pair in pairs:
         told.append((yield from takes.pair(pair)))
     taken = yield from takes.file(target)
-    body = {"target": taken, "pairs": told, "output": output, "style": style}
+    named = list(consents) or None
+    body = {"target": taken, "pairs": told, "output": output, "style": style, "consents": named}
     return (yield from submit("swaps", {**body, **wishes}, idempotency_key))
 
 
@@ -123,6 +126,39 @@ def list_jobs(states: Sequence[str], kind: str | None) -> Flow[list[Job]]:
 
 def get_upload(upload_id: str) -> Flow[Upload]:
     return Upload.read((yield from ask(Send("GET", f"/v1/uploads/{upload_id}"))).json)
+
+
+def add_consent(
+    photo: str | Path | Upload, label: str, face: int | None, terms: Terms
+) -> Flow[Consent]:
+    takes = Takes(lambda path: files.upload(path, None, None))
+    shown = yield from takes.file(photo)
+    body = {"photo": without_none({**shown, "face": face}), "label": label, **terms}
+    return Consent.read((yield from ask(Send("POST", "/v1/consents", json=body))).json)
+
+
+def get_consent(consent: Consent | str) -> Flow[Consent]:
+    return Consent.read((yield from ask(Send("GET", f"/v1/consents/{consent_id(consent)}"))).json)
+
+
+def list_consents() -> Flow[list[Consent]]:
+    told = (yield from ask(Send("GET", "/v1/consents"))).json
+    return [Consent.read(item) for item in told["items"]]
+
+
+def withdraw_consent(consent: Consent | str, purge: bool) -> Flow[Consent]:
+    query = "?purge=true" if purge else ""
+    request = Send("POST", f"/v1/consents/{consent_id(consent)}/withdraw{query}")
+    return Consent.read((yield from ask(request, is_repeatable=True)).json)
+
+
+def attest() -> Flow[None]:
+    request = Send("POST", "/v1/attestation", json={"text_version": TEXT_VERSION})
+    yield from ask(request, is_repeatable=True)
+
+
+def consent_id(consent: Consent | str) -> str:
+    return consent if isinstance(consent, str) else consent.id
 
 
 def get_usage() -> Flow[Usage]:

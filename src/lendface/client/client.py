@@ -14,8 +14,8 @@ from .calls import OnBytes, OnJob, id_of
 from .events import EventReader, wait_to_go_on
 from .flows import Answer, Broken, Flow, Pause, Send, Sink
 from .http import TIMEOUTS, Address, answer_of, open_sink, read_file
-from .orders import FileLike, Output, Pair, Source, Style, Who, Wishes
-from .shapes import Job, Upload, Usage
+from .orders import FileLike, Output, Pair, Source, Style, Terms, Who, Wishes
+from .shapes import Consent, Job, Upload, Usage
 
 T = TypeVar("T")
 
@@ -69,6 +69,7 @@ class Client:
         pairs: Sequence[Pair] = (),
         output: Output | None = None,
         style: Style | None = None,
+        consents: Sequence[str] = (),
         idempotency_key: str | None = None,
         on_upload: OnBytes | None = None,
         **wishes: Unpack[Wishes],
@@ -79,7 +80,7 @@ class Client:
         """
         wanted = pairs if source is None else [Pair(source, who, source_face), *pairs]
         return self._run(
-            calls.swap(wanted, target, output, style, idempotency_key, on_upload, wishes)
+            calls.swap(wanted, target, output, style, consents, idempotency_key, on_upload, wishes)
         )
 
     def scan(
@@ -147,6 +148,32 @@ class Client:
 
     def delete_upload(self, upload_id: str) -> None:
         self._run(calls.delete(f"/v1/uploads/{upload_id}"))
+
+    def add_consent(
+        self,
+        photo: str | Path | Upload,
+        *,
+        label: str,
+        face: int | None = None,
+        **terms: Unpack[Terms],
+    ) -> Consent:
+        """Put on record who lends you their face; ``pending`` until a worker found it."""
+        return self._run(calls.add_consent(photo, label, face, terms))
+
+    def get_consent(self, consent: Consent | str) -> Consent:
+        return self._run(calls.get_consent(consent))
+
+    def list_consents(self) -> list[Consent]:
+        """Your own, newest first."""
+        return self._run(calls.list_consents())
+
+    def withdraw_consent(self, consent: Consent | str, *, purge: bool = False) -> Consent:
+        """It counts no more, and jobs that rest on it stop; ``purge`` deletes results too."""
+        return self._run(calls.withdraw_consent(consent, purge))
+
+    def attest(self) -> None:
+        """State, once, that you hold the consent of everybody whose face you submit."""
+        self._run(calls.attest())
 
     def get_usage(self) -> Usage:
         """Units used and left."""

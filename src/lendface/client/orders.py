@@ -37,6 +37,15 @@ class Style(TypedDict, total=False):
     enhance: bool  # a sharper, cleaner face than the film around it
 
 
+class Terms(TypedDict, total=False):
+    """What a person agreed to who lends their face."""
+
+    scope: str  # for what
+    until: str  # ISO 8601 with an offset, such as 2027-01-01T00:00:00Z
+    statement: str  # how they agreed
+    evidence_sha256: str  # hex, of a file that proves it
+
+
 class Wishes(TypedDict, total=False):
     """What swaps and scans are asked alike."""
 

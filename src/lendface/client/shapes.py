@@ -107,6 +107,20 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Consent:
+    """Somebody's word that their face may be used."""
+
+    id: str
+    state: str  # pending, valid, failed, expired, withdrawn
+    label: str
+    raw: Json = field(repr=False, compare=False, default_factory=dict)
+
+    @classmethod
+    def read(cls, told: Json) -> Consent:
+        return cls(told["id"], told["state"], told["label"], told)
+
+
+@dataclass(frozen=True)
 class Usage:
     """Units; None where there is no end of them."""
 

@@ -38,6 +38,10 @@ def serve(settings: Settings, *, with_workers: bool, say: Callable[[str], None])
     set_up_logs(settings)
     for doubt in check_settings(settings):
         log.warning(doubt)
+    log.info(
+        "consent is asked for",
+        extra={"policy": settings.consent, "targets": settings.consent_targets},
+    )
     built = build_office(settings, FORMS)
     prepare(built)
     note_guards(built.office, settings)
@@ -87,6 +91,10 @@ def first_words(built: Built) -> list[str]:
     if is_new and built.settings.first_key:
         made = create_client(built.office, "first")
         lines.append(f"first key, shown once: {made.key}")
+        lines.append(
+            "recorded, by you for its owner: they hold the consent of everybody whose face they "
+            "submit (docs/consent.md)"
+        )
     return lines
 
 

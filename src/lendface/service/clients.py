@@ -212,6 +212,15 @@ def rotate_key(
     return NewKey(client_id, key, secret)
 
 
+def set_consent_policy(desk: Desk, client_id: str, policy: str | None) -> None:
+    """Hold a client to ``per_face``, or with None to what the server asks. Raises NotFoundError."""
+    with desk.database.writing() as connection:
+        _lock(connection, clients, client_id, "client")
+        _change(connection, clients, client_id, consent_policy=policy)
+        detail = {"consent_policy": policy}
+        _tell(connection, "client.changed", client_id, client_id, detail, desk.now_ms())
+
+
 def revoke_client(desk: Desk, client_id: str) -> None:
     """None of its keys opens anything from now on. Raises NotFoundError."""
     now_ms = desk.now_ms()

@@ -14,6 +14,7 @@ from ..errors import AttestationMissingError, ConsentMissingError, ConsentWithdr
 from ..storage.tables import clients, consents, job_consents
 from ..trust.consent import Consent, match_people, match_sources, usable
 from . import audit
+from .clients import Desk
 from .office import Office
 from .requests import SwapJob
 from .sealing import Sealer
@@ -102,6 +103,14 @@ def rest_on(
         audit.record(
             connection, "job.consented", job["id"], job["client_id"], detail, now_ms, audit.SERVER
         )
+
+
+def read_own(desk: Desk) -> list[Consent]:
+    """The operator's own consents, for swaps on this machine."""
+    query = sa.select(consents).where(consents.c.client_id.is_(None))
+    with desk.database.reading() as connection:
+        rows = connection.execute(query).mappings().all()
+    return [read(row, desk.sealer) for row in rows if row["label"]]
 
 
 def consents_of(connection: sa.Connection, job_id: str) -> list[str]:
