@@ -4,20 +4,22 @@ from __future__ import annotations
 
 FRAMES_A_PLACE = 25  # a look about every second
 FEWEST, MOST = 8, 60  # places of one film
-STRIDE_UNKNOWN = 4  # at first, where nobody knows how many frames will come
+STRIDE_UNKNOWN = 4  # where nobody knows how many frames will come; the first ones are all taken
 
 
 class Places:
     """The frames to look at, one after the other as they come."""
 
     def __init__(self, frame_count: int | None) -> None:
+        self._is_unknown = frame_count is None
         self._stride = STRIDE_UNKNOWN if frame_count is None else stride_of(frame_count)
         self._next = self._stride / 2 if frame_count is not None else 0.0
         self._taken: list[int] = []
 
     def takes(self, index: int) -> bool:
         """Whether this frame is one of them; asked of every frame once, in order."""
-        if index < int(self._next):
+        is_short_yet = self._is_unknown and index < FEWEST
+        if index < int(self._next) and not is_short_yet:
             return False
         self._taken.append(index)
         if len(self._taken) > MOST:  # a film that is longer than it said
