@@ -284,8 +284,9 @@ def swap_frames(
     """Swap frames that a caller holds: (H, W, 3) uint8 RGB, in order, of one size.
 
     They are read twice, so give a sequence, or a function that starts reading anew; where somebody
-    is seen only briefly, the content gate reads some of them a third time. Yields every frame once. Raises NoSourceFaceError, NoTargetFaceError and the like, and RefusedError where the
-    content gate or the list of protected faces says no.
+    is seen only briefly, the content gate reads some of them a third time. Yields every frame once.
+    Raises NoSourceFaceError, NoTargetFaceError and the like, and RefusedError where the content
+    gate or the list of protected faces says no.
     """
     from .settings import load_settings
 
