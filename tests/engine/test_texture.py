@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 
 from lendface.engine.enrol import Photo
+from lendface.engine.geometry import eye_distance_px
+from lendface.engine.mesh.folds import is_mouth_open, relax, smile_of
 from lendface.engine.mesh.light import LightMeter
 from lendface.engine.mesh.pixelwise import LUMA
-from lendface.engine.mesh.texture import build_texture
+from lendface.engine.mesh.residue import even_out
+from lendface.engine.mesh.surface import Surface
+from lendface.engine.mesh.texture import build_texture, hidden_texels
 from lendface.engine.mesh.topology import Topology
 from lendface.engine.picture import ArrayPicture
 from lendface.engine.types import Floats, Pixels, SourceFace
@@ -89,3 +93,103 @@ def test_a_covered_half_is_filled_from_the_other(parts: Parts, topology: Topolog
     texture = build_texture(topology, source.portraits)
     seen = texels(topology, texture.mips[0], [54, 103, 68])[:, :3]
     assert np.abs(seen - seen @ LUMA[:, None]).max() < 0.3  # no blue: that is more than 1 away
+
+
+def with_glasses(pixels: Pixels, face: Floats) -> Pixels:
+    """Dark rims drawn around both eyes, with a bridge over the nose and arms."""
+    drawn, unit = pixels.copy(), eye_distance_px(face[:, :2])
+    ink, width = (25, 20, 20), max(2, round(0.05 * unit))
+    middles = [face[list(corners), :2].mean(0) for corners in ((33, 133), (263, 362))]
+    axes = np.int32([0.42 * unit, 0.30 * unit])
+    for middle, side in zip(middles, (-1, 1), strict=True):
+        middle = np.add(middle, (side * 0.03 * unit, 0.10 * unit))
+        cv2.ellipse(drawn, np.int32(middle), axes, 0, 0, 360, ink, width, cv2.LINE_AA)
+        rim = np.add(middle, (side * 0.42 * unit, -0.05 * unit))
+        cv2.line(drawn, np.int32(rim), np.int32(np.add(rim, (side * 0.3 * unit, 0))), ink, width)
+    left, right = (
+        np.add(m, (s * 0.40 * unit, 0.06 * unit)) for m, s in zip(middles, (1, -1), strict=True)
+    )
+    cv2.line(drawn, np.int32(left), np.int32(right), ink, width, cv2.LINE_AA)
+    return drawn
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_the_sources_glasses_do_not_reach_the_texture(
+    parts: Parts, topology: Topology, who: str
+) -> None:
+    pixels = read_person(who)
+    portraits = enrolled(parts, pixels).portraits
+    worn = with_glasses(pixels, portraits[0].mesh.landmarks_xyz)
+    plain = build_texture(topology, portraits).mips[0]
+    freed = build_texture(topology, enrolled(parts, worn).portraits).mips[0]
+    below_and_between = [119, 348, 168, 6]  # where rims and bridge lie, and no brow
+    change = texels(topology, freed, below_and_between) - texels(topology, plain, below_and_between)
+    assert np.abs(change[:, :3] @ LUMA).max() < 0.25  # the ink is 1.5 below the skin
+    brows = Surface(topology, 512).brows
+    assert freed[brows][:, :3].mean() < 0.7 * plain[brows][:, :3].mean() < 0  # they stay
+
+
+def test_a_hard_shadow_over_half_the_face_is_taken_out(parts: Parts, topology: Topology) -> None:
+    pixels = read_person("P003")
+    portraits = enrolled(parts, pixels).portraits
+    middle = round(float(portraits[0].mesh.landmarks_xyz[[9, 1], 0].mean()))
+    shaded = pixels.copy()
+    shaded[:, :middle] = np.uint8(pixels[:, :middle] * 0.55)
+    texture = build_texture(topology, enrolled(parts, shaded).portraits).mips[0]
+    beside_the_edge = [[108, 337], [36, 266], [50, 280], [205, 425], [32, 262]]
+    for left, right in beside_the_edge:
+        dark, light = texels(topology, texture, [left, right])[:, :3] @ LUMA
+        assert abs(dark - light) < 0.12  # 0.25 and more with the slow light alone
+
+
+def test_a_mole_is_no_shadow(topology: Topology) -> None:
+    surface = Surface(topology, 512)
+    detail = np.zeros((512, 512, 3), np.float32)
+    at = np.int32(topology.uv[69] * 512)
+    cv2.circle(detail, at.tolist(), 3, (-0.5, -0.5, -0.5), -1)
+    cv2.circle(detail, np.int32(topology.uv[280] * 512).tolist(), 50, (0.4, 0.4, 0.4), -1)
+    even = even_out(surface, detail, surface.is_face.astype(np.float32))
+    assert even[at[1], at[0]].max() < -0.25
+    lit, unlit = texels(topology, even, [280, 50])
+    assert np.abs(lit - unlit).max() < 0.15
+
+
+def test_the_nose_hides_what_lies_behind_it(topology: Topology) -> None:
+    surface = Surface(topology, 512)
+    ahead = topology.vertices
+    assert hidden_texels(surface, ahead).mean() < 0.01
+    turn = np.radians(50)
+    rotation = np.float32(
+        [[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]]
+    )
+    aside = hidden_texels(surface, ahead @ rotation.T)
+    near, far = (aside[:, :256], aside[:, 256:])
+    assert max(near.mean(), far.mean()) > 0.01
+    assert min(near.mean(), far.mean()) < 0.3 * max(near.mean(), far.mean())
+
+
+def test_a_wide_mouth_with_raised_corners_is_a_smile(
+    topology: Topology, sources: dict[str, SourceFace]
+) -> None:
+    calm = topology.vertices
+    assert smile_of(topology, calm) < 0.1
+    laughing = calm.copy()
+    laughing[[61, 291]] += np.float32([[-1.2, -0.3, 0], [1.2, -0.3, 0]])
+    assert smile_of(topology, laughing) > 0.7
+    for source in sources.values():
+        assert not is_mouth_open(source.portraits[0].mesh.landmarks_xyz)
+
+
+def test_a_smiles_folds_become_shallow_and_others_stay(topology: Topology) -> None:
+    surface = Surface(topology, 512)
+    detail = np.zeros((512, 512, 3), np.float32)
+    fold, frown = [129, 203, 206, 216], [9, 8]
+    for line in (fold, frown):
+        cv2.polylines(detail, [np.int32(topology.uv[line] * 512)], False, (-0.4,) * 3, 5)
+    detail = cv2.GaussianBlur(detail, (0, 0), 2)
+    nobody = np.zeros((512, 512), bool)
+    calmed = relax(surface, detail, 1.0, nobody)
+    before, after = (texels(topology, each, [206, 9]).mean(1) for each in (detail, calmed))
+    assert after[0] > 0.6 * before[0]
+    assert after[1] == pytest.approx(before[1], abs=0.01)
+    np.testing.assert_array_equal(relax(surface, detail, 0.0, nobody), detail)

@@ -71,6 +71,30 @@ class Surface:
     def sigma_px(self, eye_distances: float) -> float:
         return eye_distances * EYE_DISTANCE_UV * self.size
 
+    def soft(self, values: Floats, eye_distances: float, weight: Floats | None = None) -> Floats:
+        """Weighted Gaussian mean of (size, size) or (size, size, k), by default over the face.
+
+        Where nothing is near it is 0: plain skin.
+        """
+        near = self.is_face.astype(np.float32) if weight is None else weight.astype(np.float32)
+        sigma = self.sigma_px(eye_distances)
+        total = self._blurred(near, sigma) + 1e-3
+        if values.ndim == 3:
+            near, total = near[..., None], total[..., None]
+        return self._blurred(values * near, sigma) / total
+
+    @staticmethod
+    def _blurred(values: Floats, sigma_px: float) -> Floats:
+        """A wide blur on fewer texels: it is smooth anyway."""
+        step = 1
+        while sigma_px / (2 * step) > 3:
+            step *= 2
+        if step == 1:
+            return cv2.GaussianBlur(values, (0, 0), sigma_px)
+        size = values.shape[1::-1]
+        few = cv2.resize(values, (size[0] // step, size[1] // step), interpolation=cv2.INTER_AREA)
+        return cv2.resize(cv2.GaussianBlur(few, (0, 0), sigma_px / step), size)
+
     @cached_property
     def eyes(self) -> Array:
         return self.polygon(EYE_IMAGE_LEFT) | self.polygon(EYE_IMAGE_RIGHT)

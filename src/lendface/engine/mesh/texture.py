@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,9 +11,27 @@ import numpy as np
 
 from ..geometry import eye_distance_px
 from ..types import Array, Box, Floats, Picture, Portrait
+from .folds import is_mouth_open, relax, smile_of
+from .foreign import (
+    find_beard,
+    find_brows,
+    find_foreign,
+    find_glints,
+    find_teeth,
+    glasses_in,
+    whole_rims,
+)
 from .light import LightMeter, to_log, upsampled
 from .pixelwise import luma_of, smoothstep
-from .raster import fit_affines, map_pixels, point_normals
+from .raster import fit_affines, map_pixels, paint_ids, point_normals
+from .residue import (
+    even_out,
+    flatten_oblique,
+    press_extremes,
+    push_pull,
+    soften_middle,
+    without_colour_noise,
+)
 from .surface import EYE_DISTANCE_UV, Surface
 from .topology import POINTS, Topology
 
@@ -20,13 +39,13 @@ SMALL_SIDE, LARGE_SIDE = 512, 1024
 LARGE_FACE_PX = 600
 CROP_SIDE = 256
 SEEN = (0.35, 0.70)  # cosine to the camera between which a texel becomes worth using
-TOO_DARK, TOO_BRIGHT, TOO_COLOURED = -0.45, 0.55, 0.30  # log; hair, glasses, scarf, glare
-HIGH_FOREHEAD = (0.24, 0.40)  # above the eye line, in eye-to-chin heights
-FRINGE_DARK = -0.20
-FRINGE_SHADOW = 0.12  # eye distances below a fringe
-BEARD = -0.30  # log luma
-TEETH_BRIGHTER, TEETH_PALER = 0.15, 0.05  # log, against the median of the lips
-FACE_LOWER_HALF = 0.40  # below this a dark part is a beard, which belongs to the person
+HIDDEN_SIDE = 192  # pixels; the face as the photo sees it, to find what hides what
+HIDDEN_BEHIND = 0.06  # of the face's width
+SHARED = 0.05  # eye distances: photos are averaged where broader; what is finer is from one
+FINEST_FROM_BEST = 6.0  # power of the weights
+FIRST_COUNTS = 1.5  # how much more the photo counts that shows most
+GUESS, GUESS_FADES = 0.05, 0.15  # log, and eye distances from what is seen
+LAUGH_COUNTS = 0.5  # how much less a laughing one does
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +66,9 @@ class _Layer:
     """What one photo knows of the texture."""
 
     detail: Floats  # (side, side, 3)
-    weight: Floats  # (side, side) 0 where it shows no skin of this person
+    weight: Floats  # (side, side) 0..1; 0 where it shows no skin of this person
     tone: Floats  # (3,) mean log colour of its light
+    worth: float  # against other photos
 
 
 def build_texture(topology: Topology, portraits: tuple[Portrait, ...]) -> Texture:
@@ -56,10 +76,8 @@ def build_texture(topology: Topology, portraits: tuple[Portrait, ...]) -> Textur
     widest = max(float(np.ptp(p.mesh.landmarks_xyz[:POINTS, 1])) for p in portraits)
     surface = surface_of(topology, LARGE_SIDE if widest > LARGE_FACE_PX else SMALL_SIDE)
     layers = [_read_layer(surface, portrait) for portrait in portraits]
-    total = sum(layer.weight for layer in layers)
-    detail = sum(layer.detail * layer.weight[..., None] for layer in layers)
-    detail = detail / np.maximum(total, 1e-6)[..., None]
-    filled = _fill(surface, detail.astype(np.float32), np.clip(total, 0, 1))
+    detail, sure = _fused(surface, layers)
+    filled = _fill(surface, detail, sure)
     tone = np.mean([layer.tone for layer in layers], axis=0).astype(np.float32)
     return Texture(make_mips(np.dstack([filled, _features(surface, filled)])), tone)
 
@@ -74,13 +92,75 @@ def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
     landmarks = portrait.mesh.landmarks_xyz
     light = LightMeter(surface.topology).measure_in(portrait.picture, landmarks, CROP_SIDE)
     colours = _unwrap(surface, portrait.picture, landmarks)
-    detail = to_log(colours) - upsampled(light, surface.size)
-    _, facing = point_normals(landmarks[:POINTS], surface.topology.triangles)
-    seen = smoothstep(surface.spread(facing[:, None])[..., 0], *SEEN)
-    own = surface.is_face & ~_foreign(surface, detail) & ~_teeth(surface, detail)
+    raw = to_log(colours) - upsampled(light, surface.size)
+    raw = _without_glasses(surface, portrait, raw)
+    facing = surface.spread(_facing(surface, landmarks)[:, None])[..., 0]
+    seen = smoothstep(facing, *SEEN)
+    own = surface.is_face & ~find_foreign(surface, raw)
+    if is_mouth_open(landmarks):
+        own &= ~find_teeth(surface, raw)
+    own &= ~hidden_texels(surface, landmarks)
     near = cv2.GaussianBlur(own.astype(np.float32), (0, 0), surface.sigma_px(0.06))
-    sure = smoothstep(near, 0.5, 1.0) * own * seen
-    return _Layer(detail, sure.astype(np.float32), light.mean((0, 1)))
+    sure = (smoothstep(near, 0.5, 1.0) * own * seen).astype(np.float32)
+    smile = smile_of(surface.topology, landmarks)
+    detail = _without_residue(surface, raw, sure, facing, smile)
+    worth = float(sure.mean()) * (1 - LAUGH_COUNTS * smile) * _sharpness(surface, landmarks)
+    return _Layer(detail, sure, light.mean((0, 1)), worth)
+
+
+def _without_residue(
+    surface: Surface, raw: Floats, sure: Floats, facing: Floats, smile: float
+) -> Floats:
+    """What is left of the photo's light and of its expression, taken out."""
+    beard = find_beard(surface, raw)
+    detail = even_out(surface, raw, sure)
+    detail = flatten_oblique(surface, detail, facing, sure, beard)
+    detail = soften_middle(surface, detail, sure)
+    detail = press_extremes(surface, detail, beard)
+    detail = relax(surface, detail, smile, beard)
+    return without_colour_noise(surface, detail)
+
+
+def _facing(surface: Surface, landmarks_xyz: Floats) -> Floats:
+    return point_normals(landmarks_xyz[:POINTS], surface.topology.triangles)[1]
+
+
+def _sharpness(surface: Surface, landmarks_xyz: Floats) -> float:
+    """0..1: how much of the texture's own fineness a photo has."""
+    return min(1.0, eye_distance_px(landmarks_xyz) / surface.sigma_px(1.0))
+
+
+def _without_glasses(surface: Surface, portrait: Portrait, raw: Floats) -> Floats:
+    """Rims, arms and what mirrors in the lenses replaced by the skin around; brows stay."""
+    seen = glasses_in(surface, portrait)
+    if seen is None:
+        return raw
+    box, cover = seen
+    covered = _laid_out(surface, cover, box, portrait.mesh.landmarks_xyz) > 0.2
+    hole = whole_rims(surface, raw, covered) | find_glints(surface, raw)
+    brows = find_brows(surface, raw)
+    hole &= ~(brows & surface.grown(surface.brows, 0.03))
+    no_skin = hole | surface.grown(surface.eyes, 0.03) | brows
+    skin = push_pull(raw, (surface.is_face & ~no_skin).astype(np.float32))
+    share = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), surface.sigma_px(0.01))[..., None]
+    return raw + share * (skin - raw)
+
+
+def hidden_texels(surface: Surface, landmarks_xyz: Floats) -> Array:
+    """(side, side) bool: texels that another part of the face, the nose, hides from the camera."""
+    points = landmarks_xyz[:POINTS]
+    low, width = points[:, :2].min(0), float(np.ptp(points[:, :2], axis=0).max())
+    small = (points - [*low, 0]) * (HIDDEN_SIDE / width)
+    triangles = surface.topology.triangles
+    far_to_near = np.argsort(-small[triangles][..., 2].mean(1))
+    at = np.ascontiguousarray(small[:, :2], np.float32)
+    ids = paint_ids(at, triangles, far_to_near, (HIDDEN_SIDE + 2, HIDDEN_SIDE + 2))
+    depth = map_pixels(ids, fit_affines(at, small[:, 2:].astype(np.float32), triangles))[..., 0]
+    depth[ids < 0] = np.inf
+    own = surface.spread(small.astype(np.float32))
+    nearest = cv2.remap(depth, own[..., :2], None, cv2.INTER_NEAREST, borderValue=np.inf)
+    hidden = surface.is_face & (own[..., 2] > nearest + HIDDEN_BEHIND * HIDDEN_SIDE)
+    return surface.grown(hidden, 0.04)
 
 
 def _unwrap(surface: Surface, picture: Picture, landmarks_xyz: Floats) -> Floats:
@@ -88,75 +168,53 @@ def _unwrap(surface: Surface, picture: Picture, landmarks_xyz: Floats) -> Floats
     points = landmarks_xyz[:POINTS, :2]
     low, high = np.floor(points.min(0)) - 4, np.ceil(points.max(0)) + 5
     box = Box(*low.astype(int), *high.astype(int)).clipped(picture.size_wh)
-    pixels, origin = picture.region(box), np.float32([box.x0, box.y0])
+    return np.clip(_laid_out(surface, picture.region(box), box, landmarks_xyz), 0, 255)
+
+
+def _laid_out(surface: Surface, pixels: Floats, box: Box, landmarks_xyz: Floats) -> Floats:
+    """(side, side, ...) of the pixels (h, w, ...) that a photo has in a box."""
+    points = landmarks_xyz[:POINTS, :2]
     # A photo finer than the texture is shrunk first: remap alone would skip pixels.
     ratio = EYE_DISTANCE_UV * surface.size / max(eye_distance_px(points), 1.0)
     if ratio < 0.9:
         size = [max(1, round(side * ratio)) for side in (box.width, box.height)]
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     scale = np.float32([pixels.shape[1] / box.width, pixels.shape[0] / box.height])
-    at = (points - origin + 0.5) * scale - 0.5
+    at = (points - [box.x0, box.y0] + 0.5) * scale - 0.5
     uv_px = surface.topology.uv * surface.size - 0.5
     places = map_pixels(surface.ids, fit_affines(uv_px, at, surface.topology.triangles))
-    border = cv2.BORDER_REPLICATE
-    return np.clip(cv2.remap(pixels, places, None, cv2.INTER_CUBIC, borderMode=border), 0, 255)
+    return cv2.remap(pixels, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _foreign(surface: Surface, detail: Floats) -> Array:
-    """(side, side) bool: hair, scarf and background at the rim, which must not be carried over.
+def _fused(surface: Surface, layers: Sequence[_Layer]) -> tuple[Floats, Floats]:
+    """One detail (side, side, 3) from all photos, and how sure each texel is (side, side) 0..1.
 
-    A strange part counts only where it reaches the rim: a shadow beside the nose, a mole or a
-    pair of glasses is the person's own. On the lower half a dark part is hair or a scarf unless
-    the chin is dark too: then it is a beard.
+    Broad colours are averaged, so that what light is left in each weighs less; what is fine is
+    taken from the photo that shows it best: two photos never lie quite on one another.
     """
-    soft = cv2.GaussianBlur(detail, (0, 0), surface.sigma_px(0.015))
-    luma = luma_of(soft)
-    colour = np.abs(soft - luma[..., None]).max(-1)
-    # High on the forehead a fringe is the rule, and fair hair is hardly darker than skin.
-    high = smoothstep(-surface.heights, *HIGH_FOREHEAD)
-    dark = TOO_DARK + (FRINGE_DARK - TOO_DARK) * high
-    strange = (luma < dark) | (luma > TOO_BRIGHT) | (colour > TOO_COLOURED - 0.1 * high)
-    own = surface.grown(surface.brows | surface.eyes, 0.12) | surface.grown(surface.lips, 0.2)
-    if _has_beard(surface, luma):
-        own |= surface.heights > FACE_LOWER_HALF
-    strange &= ~own & surface.is_face
-    sound = surface.grown(surface.grown(strange, -0.02), 0.05)
-    foreign = _reaching(sound, surface.is_face & ~surface.grown(surface.is_face, -0.12))
-    fringe = surface.grown(foreign & (high > 0.5), FRINGE_SHADOW) & (high > 0)
-    return (foreign | fringe) & ~own
-
-
-def _teeth(surface: Surface, detail: Floats) -> Array:
-    """(side, side) bool: beside the mouth opening, brighter and paler than these lips are."""
-    soft = cv2.GaussianBlur(detail, (0, 0), surface.sigma_px(0.01))
-    luma, redness = luma_of(soft), soft[..., 0] - soft[..., 1]
-    lips = surface.lips & ~surface.mouth
-    beside = surface.grown(surface.mouth, 0.09) & surface.lips
-    pale = beside & (luma > np.median(luma[lips]) + TEETH_BRIGHTER)
-    pale &= redness < np.median(redness[lips]) - TEETH_PALER
-    return surface.grown(pale, 0.02) & surface.lips if pale.any() else pale
-
-
-def _has_beard(surface: Surface, luma: Floats) -> bool:
-    chin = surface.is_face & (surface.heights > 0.78) & (surface.heights < 0.92)
-    columns = slice(round(0.42 * surface.size), round(0.58 * surface.size))
-    return bool(np.median(luma[:, columns][chin[:, columns]]) < BEARD)
-
-
-def _reaching(mask: Array, rim: Array) -> Array:
-    """The connected parts of a mask that touch the rim."""
-    _, labels = cv2.connectedComponents(mask.astype(np.uint8))
-    return mask & np.isin(labels, np.unique(labels[rim & mask]))
+    best = max(layer.worth for layer in layers)
+    shares = [layer.weight * (layer.worth / best) ** 2 for layer in layers]
+    sure = np.max([layer.weight for layer in layers], axis=0)
+    if len(layers) == 1:
+        return layers[0].detail, sure
+    first = int(np.argmax([layer.worth for layer in layers]))
+    votes = [(FIRST_COUNTS if k == first else 1) * share for k, share in enumerate(shares)]
+    votes = [surface.soft(vote, SHARED) ** FINEST_FROM_BEST * share.clip(1e-6)
+             for vote, share in zip(votes, shares, strict=True)]  # fmt: skip
+    total, most = (np.maximum(sum(each), 1e-12)[..., None] for each in (shares, votes))
+    fused = np.zeros_like(layers[0].detail)
+    for layer, share, vote in zip(layers, shares, votes, strict=True):
+        broad = surface.soft(layer.detail, SHARED, layer.weight)
+        fused += broad * share[..., None] / total
+        fused += (layer.detail - broad) * vote[..., None] / most
+    return fused.astype(np.float32), sure
 
 
 def _features(surface: Surface, detail: Floats) -> Floats:
     """(side, side): 1 on lips, 0.5 on brows, lashes and beard, 0 on skin, soft between."""
     near = surface.grown(surface.brows, 0.04) | surface.grown(surface.eyes, 0.05)
-    luma = cv2.GaussianBlur(luma_of(detail), (0, 0), surface.sigma_px(0.02))
-    beard = surface.is_face & (surface.heights > FACE_LOWER_HALF) & (luma < BEARD)
-    beard &= _has_beard(surface, luma)
-    marks = np.maximum(0.5 * (near | beard), surface.lips).astype(np.float32)
-    return cv2.GaussianBlur(marks, (0, 0), surface.sigma_px(0.03))
+    marks = np.maximum(0.5 * (near | find_beard(surface, detail)), surface.lips)
+    return cv2.GaussianBlur(marks.astype(np.float32), (0, 0), surface.sigma_px(0.03))
 
 
 def _fill(surface: Surface, detail: Floats, sure: Floats) -> Floats:
@@ -167,20 +225,17 @@ def _fill(surface: Surface, detail: Floats, sure: Floats) -> Floats:
     blended = detail * half_sure[..., None] + mirrored * ((1 - half_sure) * mirror_sure)[..., None]
     known = mixed[..., None]
     values = np.where(known > 1e-3, blended / np.maximum(known, 1e-3), 0).astype(np.float32)
-    return _push_pull(values, mixed.astype(np.float32))
+    guess = push_pull(values, mixed.astype(np.float32))
+    far = 1 - np.clip(2 * surface.soft(mixed, GUESS_FADES), 0, 1)
+    far *= ~surface.lips  # those know their own colour
+    return guess + far[..., None] * (_plainer(guess) - guess)
 
 
-def _push_pull(values: Floats, weight: Floats) -> Floats:
-    """Holes filled from ever coarser levels (Gortler et al., The Lumigraph, 1996)."""
-    if min(weight.shape) <= 4:
-        total = max(float(weight.sum()), 1e-6)
-        mean = (values * weight[..., None]).sum((0, 1)) / total
-        return values * weight[..., None] + mean * (1 - weight[..., None])
-    small_weight = cv2.pyrDown(weight)
-    small = cv2.pyrDown(values * weight[..., None]) / np.maximum(small_weight, 1e-6)[..., None]
-    coarse = _push_pull(small, np.clip(small_weight * 2, 0, 1))
-    behind = cv2.pyrUp(coarse, dstsize=weight.shape[::-1])
-    return values * weight[..., None] + behind * (1 - weight[..., None])
+def _plainer(guess: Floats) -> Floats:
+    """What nobody saw is plain skin or a beard, and neither shines nor has colours of its own."""
+    luma = luma_of(guess)[..., None]
+    bright = GUESS * np.tanh(np.maximum(luma, 0) / GUESS)
+    return bright + np.minimum(luma, 0) + GUESS * np.tanh((guess - luma) / GUESS)
 
 
 def make_mips(detail: Floats) -> tuple[Floats, ...]:
