@@ -29,8 +29,8 @@ MAX_SAID = 300  # characters of a library's text
 FIELDS = frozenset(
     {
         *("attempt", "client_id", "code", "entry", "executor", "fps", "frames", "hash", "job_id"),
-        *("kind", "method", "ms", "queue", "queues", "reason", "request_id", "route", "run"),
-        *("stage", "state", "status", "task", "tasks", "version"),
+        *("kind", "method", "ms", "policy", "queue", "queues", "reason", "request_id", "route"),
+        *("run", "stage", "state", "status", "targets", "task", "tasks", "version"),
     }
 )
 
