@@ -71,6 +71,8 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "keep_days": (1.5, 0),
     "resume_hours": (0.5, -1),
     "link_s": (600, 59),
+    "consent": ("per_face", "perhaps"),
+    "consent_targets": (True, "perhaps"),
     "provenance": ("off", "perhaps"),
     "c2pa_cert": ("chain.pem", None),
     "c2pa_key": ("key.pem", None),
