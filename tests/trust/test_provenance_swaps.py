@@ -52,7 +52,7 @@ def test_a_film_says_of_itself_what_was_done_to_it(
     assert verdict.swap["people"] == 1
     assert verdict.swap["parameters"] == {
         "strength": 1.0,
-        "shape": 0.8,
+        "shape": 0.9,
         "skin_tone": "target",
         "keep_mouth": False,
         "enhance": False,

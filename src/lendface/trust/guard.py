@@ -83,9 +83,11 @@ def switched_off(rules: Rules) -> list[str]:
 def _heed(verdict: Verdict) -> None:
     """The operator is told what was seen and where; whoever asked is not."""
     for finding in verdict.findings:
-        log.warning("refused by the content gate: %s", finding.explain())
+        told = f"refused by the content gate: {finding.explain()}"  # a rule, a time, scores
+        log.warning(told)
     if verdict.unread:
-        log.info("too small to tell an age: face %s", ", ".join(map(str, verdict.unread)))
+        told = f"too small to tell an age: face {', '.join(map(str, verdict.unread))}"
+        log.info(told)
     verdict.check()
 
 
@@ -94,5 +96,6 @@ def _telling() -> Iterator[None]:
     try:
         yield
     except ProtectedFaceError as refused:
-        log.warning("refused by the list of protected faces: entry %s", refused.entry_id)
+        told = f"refused by the list of protected faces: entry {refused.entry_id}"
+        log.warning(told)
         raise
