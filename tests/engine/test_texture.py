@@ -82,6 +82,18 @@ def test_several_photos_of_a_person_become_one_texture(parts: Parts, topology: T
     assert np.abs(textures[0].mips[0] - textures[1].mips[0])[..., :3].max() > 0.01
 
 
+def test_a_second_photo_blurs_nothing(parts: Parts, topology: Topology) -> None:
+    surface = Surface(topology, 512)
+    photos = [read_person("P003", kind) for kind in ("studio_portrait", "amateur_selfie")]
+    alone = [enrolled(parts, photo).portraits for photo in photos]
+    fineness = []
+    for portraits in (*alone, alone[0] + alone[1]):
+        detail = build_texture(topology, portraits).mips[0][..., :3]
+        fine = (detail - cv2.GaussianBlur(detail, (0, 0), 2)) @ LUMA
+        fineness.append(float(fine[surface.skin].std()))
+    assert fineness[2] > 0.9 * min(fineness[:2])  # their mean has 0.7 of it
+
+
 def test_a_covered_half_is_filled_from_the_other(parts: Parts, topology: Topology) -> None:
     """A blue board over one side of the forehead and temple does not reach the texture."""
     pixels = read_person("P003")

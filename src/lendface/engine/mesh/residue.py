@@ -27,6 +27,7 @@ OBLIQUE = (0.45, 0.75)  # cosine to the camera; less, and shading tells of the t
 OBLIQUE_BAND = 0.04  # eye distances
 MIDDLE = (0.20, 0.50)  # eye distances from the middle of the face
 MIDDLE_BAND = 0.03
+TURNED = (0.15, 0.40)  # share of texels seen on one half only: a head turned a little
 ALONE, ALONE_AROUND = (0.30, 0.60), 0.35  # share of texels seen on one half only, and eye distances
 NEAR_MOUTH = 0.25  # eye distances that a moustache may reach
 
@@ -132,7 +133,7 @@ def flatten_oblique(
     broad = cv2.GaussianBlur(facing, (0, 0), surface.sigma_px(0.12))  # not the side of the nose
     aside = (1 - smoothstep(broad, *OBLIQUE)) * ~(surface.features | beard)
     # In a face seen from the front both sides are alike oblique, and their shading is its shape.
-    aside *= smoothstep(_alone(surface, trust), *ALONE)
+    aside *= smoothstep(_alone(surface, trust), *TURNED)
     aside = cv2.GaussianBlur(aside.astype(np.float32), (0, 0), surface.sigma_px(0.05))
     shading = surface.soft(detail, OBLIQUE_BAND, trust * ~surface.features)
     return detail - aside[..., None] * shading
