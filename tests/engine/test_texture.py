@@ -141,6 +141,33 @@ def test_the_sources_glasses_do_not_reach_the_texture(
     assert freed[brows][:, :3].mean() < 0.7 * plain[brows][:, :3].mean() < 0  # they stay
 
 
+def test_loose_hair_before_one_temple_does_not_reach_the_texture(
+    parts: Parts, topology: Topology
+) -> None:
+    pixels = read_person("P003")
+    portraits = enrolled(parts, pixels).portraits
+    face = portraits[0].mesh.landmarks_xyz[:, :2]
+    hanging = pixels.copy()
+    for share in np.linspace(0.1, 0.9, 6):  # from the hair line past the temple down the cheek
+        ends = [
+            (1 - share) * face[a] + share * face[b] for a, b in ((67, 103), (68, 54), (123, 93))
+        ]
+        cv2.polylines(hanging, [np.int32(ends)], False, (250, 235, 200), 2, cv2.LINE_AA)
+    plain = build_texture(topology, portraits).mips[0]
+    freed = build_texture(topology, enrolled(parts, hanging).portraits).mips[0]
+    painted = surface_texels(topology, [68, 71, 21, 116]) > 0
+    change = np.abs((freed - plain)[painted][:, :3] @ LUMA)
+    assert change.mean() < 0.06
+
+
+def surface_texels(topology: Topology, points: list[int]) -> Pixels:
+    """(512, 512) 1 in discs around some points."""
+    discs = np.zeros((512, 512), np.uint8)
+    for point in points:
+        cv2.circle(discs, np.int32(topology.uv[point] * 512).tolist(), 14, 1, -1)
+    return discs
+
+
 def test_a_hard_shadow_over_half_the_face_is_taken_out(parts: Parts, topology: Topology) -> None:
     pixels = read_person("P003")
     portraits = enrolled(parts, pixels).portraits

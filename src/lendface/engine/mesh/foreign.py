@@ -9,7 +9,7 @@ from ..types import Array, Box, Floats, Portrait
 from .glasses import SEVERAL, find_glasses, glasses_cover, read_plate
 from .pixelwise import luma_of, smoothstep
 from .shape import pose_of
-from .surface import Surface
+from .surface import EYE_DISTANCE_UV, Surface
 from .topology import POINTS
 
 TOO_DARK, TOO_BRIGHT, TOO_COLOURED = -0.45, 0.55, 0.30  # log; hair, scarf, background, glare
@@ -24,6 +24,10 @@ TEETH_BESIDE = 0.35  # log; so much brighter, and beside a pale part, is a tooth
 SURE_OF_GLASSES = 0.58  # deep wrinkles around the eyes reach 0.52
 THICKEST_RIM, RIM_DARK = 0.15, -0.35  # eye distances on either side; log
 GLASSES_AROUND = 0.02  # eye distances: the shade that a rim throws
+LINE_ANGLES = (-35, -17, 0, 17, 35)  # degrees off the vertical
+STRANDS, STRANDS_TIMES = 0.045, 1.6  # log; and times the other side's
+CHEEKS_END = 0.75  # eye line 0, chin 1
+STRANDS_AROUND, BESIDE = 0.08, 0.35  # eye distances; from the middle of the face
 GLINT = (0.18, 0.15)  # log: brighter or more coloured than the other eye's surroundings
 
 
@@ -49,6 +53,39 @@ def find_foreign(surface: Surface, detail: Floats) -> Array:
     foreign = _reaching(sound, surface.is_face & ~surface.grown(surface.is_face, -0.12))
     fringe = surface.grown(foreign & (high > 0.5), FRINGE_SHADOW) & (high > 0)
     return (foreign | fringe) & ~own
+
+
+def find_strands(surface: Surface, detail: Floats) -> Array:
+    """(side, side) bool: loose hair that hangs before one temple, cheek or side of the forehead.
+
+    Its lines run down the face, where wrinkles run across it, and the other side has none.
+    """
+    luma = luma_of(detail)
+    lines = _hanging_lines(surface, luma)
+    busy = surface.soft(lines, STRANDS_AROUND)
+    other = busy[:, ::-1]
+    across = np.abs((np.arange(surface.size, dtype=np.float32) + 0.5) / surface.size - 0.5)
+    # The hairs of a beard hang, too.
+    end = FACE_LOWER_HALF if has_beard(surface, luma) else CHEEKS_END
+    beside = (across / EYE_DISTANCE_UV > BESIDE) & (surface.heights < end)
+    odd = (busy > STRANDS) & (busy > STRANDS_TIMES * other) & beside
+    odd &= surface.is_face & ~surface.brows & ~surface.grown(surface.eyes, 0.04)
+    return _reaching(odd, surface.is_face & ~surface.grown(surface.is_face, -0.2))
+
+
+def _hanging_lines(surface: Surface, luma: Floats) -> Floats:
+    """(side, side) log: how clear a thin line, light or dark, runs down through each texel."""
+    reach = round(surface.sigma_px(0.13))
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
+    clearest = np.zeros_like(luma)
+    for angle in np.radians(LINE_ANGLES):
+        off, along = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+        thin, wide = surface.sigma_px(0.0105), surface.sigma_px(0.026)
+        line = np.exp(-((off / thin) ** 2) / 2) / thin - np.exp(-((off / wide) ** 2) / 2) / wide
+        line *= np.exp(-((along / surface.sigma_px(0.052)) ** 2) / 2)
+        found = cv2.filter2D(luma, cv2.CV_32F, line / (np.abs(line).sum() / 2))
+        clearest = np.maximum(clearest, np.abs(found))
+    return np.where(surface.grown(surface.is_face, -0.08), clearest, 0).astype(np.float32)
 
 
 def has_beard(surface: Surface, luma: Floats) -> bool:

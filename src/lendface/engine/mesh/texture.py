@@ -17,6 +17,7 @@ from .foreign import (
     find_brows,
     find_foreign,
     find_glints,
+    find_strands,
     find_teeth,
     glasses_in,
     whole_rims,
@@ -96,7 +97,7 @@ def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
     raw = _without_glasses(surface, portrait, raw)
     facing = surface.spread(_facing(surface, landmarks)[:, None])[..., 0]
     seen = smoothstep(facing, *SEEN)
-    own = surface.is_face & ~find_foreign(surface, raw)
+    own = surface.is_face & ~find_foreign(surface, raw) & ~find_strands(surface, raw)
     if is_mouth_open(landmarks):
         own &= ~find_teeth(surface, raw)
     own &= ~hidden_texels(surface, landmarks)
