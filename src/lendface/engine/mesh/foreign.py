@@ -69,7 +69,7 @@ def find_strands(surface: Surface, detail: Floats) -> Array:
     end = FACE_LOWER_HALF if has_beard(surface, luma) else CHEEKS_END
     beside = (across / EYE_DISTANCE_UV > BESIDE) & (surface.heights < end)
     odd = (busy > STRANDS) & (busy > STRANDS_TIMES * other) & beside
-    odd &= surface.is_face & ~surface.brows & ~surface.grown(surface.eyes, 0.04)
+    odd &= surface.is_face & ~surface.grown(surface.brows | surface.eyes, 0.05)
     return _reaching(odd, surface.is_face & ~surface.grown(surface.is_face, -0.2))
 
 
