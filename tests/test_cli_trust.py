@@ -10,6 +10,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from lendface import cli
+from lendface.settings import load_settings
 from material import Material
 
 
@@ -66,10 +67,10 @@ def test_a_file_that_says_nothing_ends_with_8(material: Material) -> None:
 def test_somebody_elses_root_can_be_trusted(
     swapped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    roots = [path for path in swapped.parents[1].rglob("root.pem") if path.parent.name == "c2pa"]
+    root = load_settings().data / "c2pa" / "root.pem"
     monkeypatch.setenv("LENDFACE_DATA", str(tmp_path))  # another machine
     assert json.loads(run("verify", swapped, "--json").stdout)["state"] == "valid"
-    told = run("verify", swapped, "--json", "--trust", roots[0])
+    told = run("verify", swapped, "--json", "--trust", root)
     assert json.loads(told.stdout)["state"] == "trusted"
     told = run("verify", swapped, "--json", "--trust", swapped)
     assert (told.exit_code, json.loads(told.stdout)["error"]["code"]) == (2, "bad_credentials")

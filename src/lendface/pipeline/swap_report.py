@@ -197,9 +197,9 @@ def bars_of(seen: Iterable[Seen], frames: int) -> tuple[float | None, ...]:
 def reasons(seen: Seen) -> list[str]:
     """Why a face was not fully swapped, and what else makes it hard.
 
-    >>> face = Seen(0, 0.0, 0.0, 26.0, 58.0, 0.95, True, np.zeros(4, np.float32))
+    >>> face = Seen(0, 0.0, 0.0, 26.0, 62.0, 0.95, True, np.zeros(4, np.float32))
     >>> reasons(face)
-    ['26 px high', 'turned by 58 degrees', 'a hand near it']
+    ['26 px high', 'turned by 62 degrees', 'a hand near it']
     """
     told = []
     if seen.height_px < SMALL_PX[1]:
