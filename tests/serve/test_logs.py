@@ -284,7 +284,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         running("serve", "--no-workers", environment=settings) as server,
         running("work", "--queue", "control", environment=settings) as worker,
     ):
-        server.wait_for("Uvicorn running on")
+        server.wait_for("Uvicorn running on … (Press CTRL+C to quit)")
         worker.wait_for("worker is ready")
         with httpx2.Client(
             base_url=f"http://127.0.0.1:{port}",

@@ -25,7 +25,7 @@ def test_a_server_does_not_wait_for_those_who_watch_a_job(tmp_path: Path) -> Non
             timeout=PATIENCE_S,
         ) as client,
     ):
-        server.wait_for("Uvicorn running on")
+        server.wait_for("Uvicorn running on … (Press CTRL+C to quit)")
         film = {"target": {"url": f"http://127.0.0.1:{free_port()}/film.mp4"}}
         job_id = client.post("/v1/scans", json=film).raise_for_status().json()["id"]
         with client.stream("GET", f"/v1/jobs/{job_id}/events") as events:

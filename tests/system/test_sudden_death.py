@@ -222,7 +222,7 @@ def may_die(connection: Any, victim: str) -> bool:
 
 
 # What a process may keep open after a rush, and did not need before it: the connections of its two
-# pools (10 and 20), each with three files of SQLite. Had the 30 jobs left files open, more would be.
+# pools (10 and 20), each with three files of SQLite. Thirty jobs that leak would keep more open.
 KEPT_OPEN = 90
 
 
