@@ -59,7 +59,7 @@ def lay(topology: Topology, points_xy: Floats, moved_xyz: Floats, box: Box) -> S
     order = _painting_order(topology, moved_xyz, facing)
     at = ((moved_xyz[:, :2] + 0.5) * finer - 0.5).astype(np.float32)
     ids = paint_ids(at, topology.triangles, order, (box.width * finer, box.height * finer))
-    places = map_pixels(ids, fit_affines(at, values.astype(np.float32), topology.triangles))
+    affines = fit_affines(at, values.astype(np.float32), topology.triangles)
     middle = slice(finer // 2, None, finer)
     is_face = ids >= 0
     size = (box.width, box.height)
@@ -67,16 +67,26 @@ def lay(topology: Topology, points_xy: Floats, moved_xyz: Floats, box: Box) -> S
     def coarse(values: Array) -> Floats:
         return cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA)
 
-    rest = places[middle, middle]
+    rest = map_pixels(ids[middle, middle], _on_coarser(affines, finer))
     return Sheet(
         is_face=is_face[middle, middle],
         eyes=coarse(is_face & topology.eye_triangles[ids]),
         mouth=coarse(is_face & topology.mouth_triangles[ids]),
         uv=rest[..., :2],
-        fine_uv=np.ascontiguousarray(places[..., :2]),
+        fine_uv=map_pixels(ids, affines[:, :2]),
         way_xy=rest[..., 2:4],
         facing=rest[..., 4],
     )
+
+
+def _on_coarser(affines: Floats, finer: int) -> Floats:
+    """The maps (m, k, 3) from a grid ``finer`` times as fine, as maps from the pixels' middles.
+
+    Of an even number of steps none lies in the middle of a pixel.
+    """
+    slopes, shifts = affines[..., :2], affines[..., 2:]
+    shifts = shifts + (finer - 1) / 2 * slopes.sum(-1, keepdims=True)
+    return np.concatenate([finer * slopes, shifts], -1)
 
 
 def _painting_order(topology: Topology, moved_xyz: Floats, facing: Floats) -> Array:
