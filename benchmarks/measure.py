@@ -1,4 +1,4 @@
-"""One measurement: a clip decoded, encoded again, scanned and swapped."""
+"""Where the time goes: a clip decoded, encoded again, scanned and swapped, stage by stage."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lendface.engine.enrol import Photo
 from lendface.engine.plan import SwapPlan
 from lendface.engine.types import SourceFace
-from lendface.media import open_video, open_writer, prefetch, read_image
+from lendface.media import open_video, open_writer, prefetch
 from lendface.pipeline.parts import Parts
 from lendface.pipeline.rendering import Rendering
 from lendface.pipeline.scans import scan_target
 from lendface.pipeline.targets import Trim, VideoTarget, open_target
 
-from .clips import SOURCES, Size, get_photo
+from .clips import Clip
+from .engine import enrolled
 from .stages import STAGES, Stopwatch, timed_inside, timed_parts
 
 
@@ -35,19 +35,22 @@ class Measured:
     render_fps: float  # decode, swap, paste and encode
     swap_fps: float  # both passes: what a user waits for
     prepare_s: float  # once per film and person: textures and shapes; part of the render
-    stage_ms: dict[str, float] = field(default_factory=dict)  # per frame
+    stage_ms: dict[str, float] = field(default_factory=dict)  # of processor time, per frame
 
 
-def measure(path: Path, size: Size, faces: int, parts: Parts, repeats: int) -> Measured:
-    """``faces`` of the clip are swapped, all that are in it."""
+def measure(path: Path, clip: Clip, parts: Parts, repeats: int) -> Measured:
+    """All faces of the clip are swapped."""
     sources = enrolled(parts)
-    runs = [run_once(path, faces, parts, sources) for _ in range(repeats)]
+    runs = [run_once(path, clip.faces, parts, sources) for _ in range(repeats)]
     seconds = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-    count = size.frames
+    count = clip.frames
+    spent_ms = {stage: 1000 * seconds[f"stage {stage}"] / count for stage in STAGES}
+    all_ms = 1000 * seconds["cpu"] / count
+    codecs = {"codecs": all_ms - sum(spent_ms.values()), "all": all_ms}
     return Measured(
-        size=size.name,
-        faces=faces,
-        face_height_px=round(seconds.pop("face_height_px")),
+        size=clip.size,
+        faces=clip.faces,
+        face_height_px=round(seconds["face_height_px"]),
         frames=count,
         decode_fps=round(count / seconds["decode"], 1),
         copy_fps=round(count / seconds["copy"], 1),
@@ -55,27 +58,21 @@ def measure(path: Path, size: Size, faces: int, parts: Parts, repeats: int) -> M
         render_fps=round(count / seconds["render"], 1),
         swap_fps=round(count / (seconds["scan"] + seconds["render"]), 1),
         prepare_s=round(seconds["prepare"], 2),
-        stage_ms={
-            "decode": round(1000 * seconds["decode"] / count, 2),
-            **{stage: round(1000 * seconds[f"stage {stage}"] / count, 2) for stage in STAGES},
-        },
+        stage_ms={name: round(ms, 2) for name, ms in (spent_ms | codecs).items()},
     )
-
-
-def enrolled(parts: Parts) -> list[SourceFace]:
-    photos = [get_photo(who) for who in SOURCES]
-    return [parts.enroller.enrol([Photo(path.name, read_image(path)[0])]).source for path in photos]
 
 
 def run_once(
     path: Path, faces: int, parts: Parts, sources: Sequence[SourceFace]
 ) -> dict[str, float]:
-    """Seconds for each way through the clip, and for each stage of the swap."""
+    """Seconds for each way through the clip; of processor time for each stage of the swap."""
     output = path.with_name("out.mp4")
     spent = {"decode": timed(lambda: decode(path)), "copy": timed(lambda: copy(path, output))}
     watch = Stopwatch()
+    began = time.process_time()
     with timed_inside(watch):
         spent |= swap(path, output, faces, timed_parts(parts, watch), sources)
+    spent["cpu"] = time.process_time() - began
     spent["prepare"] = watch.spent_s["prepare"]
     return spent | {f"stage {stage}": watch.spent_s[stage] for stage in STAGES}
 

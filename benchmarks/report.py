@@ -1,13 +1,14 @@
-"""The results as Markdown and JSON."""
+"""The results as Markdown, and as lines of the history."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-import resource
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,18 @@ from lendface.version import __version__
 
 from .measure import Measured
 from .stages import STAGES
+from .targets import TARGETS, Target
+
+HISTORY = Path(__file__).parent / "history.jsonl"
 
 
-def describe_machine(provider: str) -> dict[str, Any]:
-    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def describe_machine() -> dict[str, Any]:
     return {
-        "lendface": __version__,
-        "python": platform.python_version(),
         "processor": processor_name(),
-        "cores": os.cpu_count(),
-        "provider": provider,
-        "peak_memory_mib": round(peak_kib / 1024),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "lendface": __version__,
+        "commit": commit(),
     }
 
 
@@ -38,34 +40,72 @@ def processor_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def as_markdown(rows: Sequence[Measured], machine: dict[str, Any], repeats: int) -> str:
-    facts = ", ".join(f"{name} {value}" for name, value in machine.items())
-    return "\n".join(
-        [
-            f"Medians of {repeats} runs; {facts}.",
-            "",
-            "Frames per second:",
-            "",
-            *table(
-                ["size", "faces", "face px", "decode", "decode + encode", "scan", "render", "swap"],
-                [
-                    [r.size, r.faces, f"{r.face_height_px:.0f}", r.decode_fps, r.copy_fps,
-                     r.scan_fps, r.render_fps, r.swap_fps]
-                    for r in rows
-                ],
-            ),
-            "",
-            "Milliseconds a frame, by stage; *prepare* is seconds, once for each film:",
-            "",
-            *table(
-                ["size", "faces", "decode", *STAGES, "prepare"],
-                [
-                    [r.size, r.faces, *(f"{ms:.1f}" for ms in r.stage_ms.values()), r.prepare_s]
-                    for r in rows
-                ],
-            ),
-        ]
-    )  # fmt: skip
+def commit() -> str:
+    """Short, with a plus where files differ from it; empty outside of a checkout."""
+    told = [
+        subprocess.run(
+            ["git", *what], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        ).stdout.strip()
+        for what in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "-uno", "../src"])
+    ]
+    return told[0] + ("+" if told[1] else "")
+
+
+def as_line(kind: str, found: Any, machine: Mapping[str, Any], how: Mapping[str, Any]) -> str:
+    """One line of the history."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ")
+    return json.dumps({"when": now, "kind": kind, **machine, **how, "found": found})
+
+
+def targets_table(found: Mapping[str, float]) -> list[str]:
+    rows = [
+        [target.what, show(found[target.name], target.unit), limit(target), verdict(target, found)]
+        for target in TARGETS
+        if target.name in found
+    ]
+    return table(["what", "measured", "target", "met"], rows)
+
+
+def show(value: float, unit: str) -> str:
+    digits = 0 if unit == "MiB" else 1 if unit == "ms" else 2
+    return f"{value:.{digits}f} {unit}"
+
+
+def limit(target: Target) -> str:
+    if target.least is not None:
+        return f">= {target.least:g} {target.unit}"
+    return "" if target.most is None else f"<= {target.most:g} {target.unit}"
+
+
+def verdict(target: Target, found: Mapping[str, float]) -> str:
+    return {True: "yes", False: "no", None: ""}[target.is_met(found[target.name])]
+
+
+def stages_tables(rows: Sequence[Measured]) -> list[str]:
+    """Frames per second of each way through a film, and processor time by stage."""
+    return [
+        "Frames per second:",
+        "",
+        *table(
+            ["size", "faces", "face px", "decode", "decode + encode", "scan", "render", "swap"],
+            [
+                [r.size, r.faces, f"{r.face_height_px:.0f}", r.decode_fps, r.copy_fps,
+                 r.scan_fps, r.render_fps, r.swap_fps]
+                for r in rows
+            ],
+        ),
+        "",
+        "Processor milliseconds a frame, by stage; *codecs* are the threads of decoder and encoder"
+        " in both passes, *prepare* is seconds, once for each film:",
+        "",
+        *table(
+            ["size", "faces", *STAGES, "codecs", "all", "prepare"],
+            [
+                [r.size, r.faces, *(f"{ms:.1f}" for ms in r.stage_ms.values()), r.prepare_s]
+                for r in rows
+            ],
+        ),
+    ]  # fmt: skip
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
@@ -73,11 +113,5 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
     return [f"| {' | '.join(str(cell) for cell in line)} |" for line in lines]
 
 
-def write_results(folder: Path, rows: Sequence[Measured], machine: dict[str, Any], n: int) -> str:
-    """Writes ``results.json`` and ``results.md``; returns the Markdown."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = as_markdown(rows, machine, n)
-    results = {"machine": machine, "repeats": n, "rows": [asdict(row) for row in rows]}
-    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    (folder / "results.md").write_text(text + "\n", encoding="utf-8")
-    return text
+def as_values(rows: Sequence[Measured]) -> list[dict[str, Any]]:
+    return [asdict(row) for row in rows]

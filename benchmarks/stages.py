@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -13,28 +14,36 @@ from typing import Any
 from lendface.engine.flow import FaceFlow
 from lendface.engine.mesh.light import LightMeter
 from lendface.media import PlanesPicture
-from lendface.media.writer import VideoWriter
 from lendface.pipeline.parts import Parts
 
-STAGES = ("detect", "landmark", "flow", "light", "hands", "embed", "swap", "paste", "encode")
+STAGES = ("detect", "landmark", "flow", "light", "hands", "embed", "swap", "paste")
 
 
 class Stopwatch:
-    """Seconds by stage; a stage inside of another one counts as its own, not twice."""
+    """Seconds of processor time by stage, of the thread that does it.
+
+    A stage inside of another one counts as its own, not twice.
+    """
 
     def __init__(self) -> None:
         self.spent_s: dict[str, float] = defaultdict(float)
-        self._inner_s: list[float] = []
+        self._own = threading.local()
+
+    @property
+    def _inner_s(self) -> list[float]:
+        if not hasattr(self._own, "inner_s"):
+            self._own.inner_s = []
+        return self._own.inner_s
 
     def timed(self, stage: str, work: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(work)
         def run(*values: Any, **named: Any) -> Any:
             self._inner_s.append(0.0)
-            began = time.perf_counter()
+            began = time.thread_time()
             try:
                 return work(*values, **named)
             finally:
-                spent = time.perf_counter() - began
+                spent = time.thread_time() - began
                 self.spent_s[stage] += spent - self._inner_s.pop()
                 if self._inner_s:
                     self._inner_s[-1] += spent
@@ -71,13 +80,11 @@ def timed_parts(parts: Parts, watch: Stopwatch) -> Parts:
 
 @contextmanager
 def timed_inside(watch: Stopwatch) -> Iterator[None]:
-    """Stopwatches on what is not handed in: flow, light, pasting and encoding."""
+    """Stopwatches on what is not handed in: flow, light and pasting."""
     places: list[tuple[Any, str, str]] = [
         (FaceFlow, "between", "flow"),
         (LightMeter, "measure_in", "light"),
         (PlanesPicture, "pasted", "paste"),
-        (VideoWriter, "write", "encode"),
-        (VideoWriter, "finish", "encode"),
     ]
     kept = [(owner, name, getattr(owner, name)) for owner, name, _ in places]
     try:

@@ -1,0 +1,88 @@
+"""``python -m benchmarks.engine CLIP [FRAMES]``: what the engine costs, on one thread, as JSON.
+
+Decoding and encoding are left out: the frames are decoded before. Milliseconds of processor time
+a frame of a clip with one face: the scan, the render (swap, paste and blend), and of it what it
+takes to bring a finished patch into the frame that goes to the encoder. *prepare* is once a film.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from lendface.app import build
+from lendface.engine.enrol import Photo
+from lendface.engine.types import Frame, SourceFace
+from lendface.media import open_video, read_image
+from lendface.pipeline.parts import Parts
+
+from .clips import SOURCES, get_photo
+
+WARM_UP = 12  # frames; the first ones load what is compiled or read when it is first needed
+FRAMES = 90
+
+
+class Cpu:
+    """Adds up the processor time of the process."""
+
+    def __init__(self) -> None:
+        self.spent_s = 0.0
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        began = time.process_time()
+        yield
+        self.spent_s += time.process_time() - began
+
+
+def measure_engine(path: Path, count: int) -> dict[str, float]:
+    cv2.setNumThreads(1)
+    parts = build()
+    with open_video(path) as reader:
+        frames = list(islice(reader.frames(), count))
+    source = enrolled(parts)[0]
+    measure(frames[:WARM_UP], parts, source)
+    return measure(frames, parts, source)
+
+
+def enrolled(parts: Parts) -> list[SourceFace]:
+    photos = [get_photo(who) for who in SOURCES]
+    return [parts.enroller.enrol([Photo(path.name, read_image(path)[0])]).source for path in photos]
+
+
+def measure(frames: list[Frame], parts: Parts, source: SourceFace) -> dict[str, float]:
+    scan, prepare, swap, paste = Cpu(), Cpu(), Cpu(), Cpu()
+    with scan.counting():
+        tracks = parts.scanner.scan(frames)
+    person, swapper = tracks.people[0], parts.swapper
+    with prepare.counting():
+        look = swapper.prepare(source, person)
+    for frame in frames:
+        picture: Any = frame.picture
+        with swap.counting():
+            faces = tracks.faces_at(frame.index)
+            patches = [patch for face in faces if (patch := swapper.swap(picture, face, look))]
+        with paste.counting():
+            picture.pasted(patches).to_video_frame()
+    a_frame = 1000 / len(frames)
+    return {
+        "face_px": round(person.size_px),
+        "scan_ms": round(scan.spent_s * a_frame, 2),
+        "render_ms": round((swap.spent_s + paste.spent_s) * a_frame, 2),
+        "paste_ms": round(paste.spent_s * a_frame, 2),
+        "engine_ms": round((scan.spent_s + swap.spent_s + paste.spent_s) * a_frame, 2),
+        "prepare_ms": round(prepare.spent_s * 1000, 1),
+    }
+
+
+if __name__ == "__main__":
+    wanted = int(sys.argv[2]) if len(sys.argv) > 2 else FRAMES
+    print(json.dumps(measure_engine(Path(sys.argv[1]), wanted)))
