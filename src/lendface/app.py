@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .trust.protected import ProtectedFace, ProtectedFaces
     from .trust.provenance import Provenance
     from .trust.readings import GateNets
+    from .trust.swaps import Signer
     from .trust.verify import Verdict
 
 PhotoLike = str | Path | Pixels
@@ -256,6 +257,17 @@ def open_provenance(settings: Settings) -> Provenance | None:
     )
 
 
+def open_signer(settings: Settings) -> Signer:
+    """What signs the results of this machine, or leaves them as they are where the operator
+    switched it off. Raises BadCredentialsError.
+    """
+    from .trust.claims import used_models
+    from .trust.swaps import Signer
+
+    models = used_models(has_gate=settings.gate == "on")
+    return Signer(open_provenance(settings), models, lambda: time.time_ns() // 1_000_000)
+
+
 def verify(path: str | Path, *, anchors: Sequence[str | Path] = ()) -> Verdict:
     """What the provenance of a file says, and whether it holds; nothing leaves this machine.
 
@@ -387,12 +399,9 @@ def evaluate(
 
 
 def _open_finish(settings: Settings, request: SwapRequest) -> Finish:
-    from .trust.swaps import SwapSigner, leave_unsigned
+    from .trust.swaps import SwapSigner
 
-    provenance = open_provenance(settings)
-    if provenance is None:
-        return leave_unsigned
-    return SwapSigner(provenance, request, lambda: time.time_ns() // 1_000_000)
+    return SwapSigner(open_signer(settings), request)
 
 
 def _rendered(

@@ -20,6 +20,7 @@ from lendface.service.uploads import Declared, declare, mark_received
 from lendface.service.work import JobWork
 from lendface.storage.scratch import Scratch
 from material import Material
+from service.crafts import signer_of
 from service.offices import new_client, open_office
 
 
@@ -43,7 +44,8 @@ def test_a_worker_finds_the_face_of_a_consent_and_a_swap_of_it_may_go_on(
     photo = upload(office, client_id, material.photo.read_bytes())
     made = submit_consent(office, client_id, Terms("Anna"), PhotoRef(photo))
     assert state_of(made, office.now_ms()) == "pending"
-    work = JobWork(office, Scratch(tmp_path / "scratch", 1 << 30), lambda: parts)
+    scratch = Scratch(tmp_path / "scratch", 1 << 30)
+    work = JobWork(office, scratch, lambda: parts, signer_of(None))
     for task in ("fetch", "probe", "finish"):
         assert work.claim(made["job_id"], 1, task, "a worker") == 1
         work.perform(made["job_id"], 1, task, lambda: False)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ..app import build
+from ..app import build, open_signer
 from ..errors import BadOptionError
 from ..facades.forms import FORMS
 from ..jobs.work import CONTROL, QUICK, RENDER_QUEUES
@@ -62,7 +62,7 @@ def work(
     renders = any(queue in RENDER_QUEUES for queue in queues)
     if renders:
         load_parts()  # a wrong provider is told now, not by the first job
-    scratch = scratch_of(settings, executor)
+    scratch, signer = scratch_of(settings, executor), open_signer(settings)
     run_worker(
         WorkerOptions(
             executor=executor,
@@ -74,7 +74,9 @@ def work(
         durable_engine(built.office.database),
         built.durable,
         locks_of(settings, built.office.database),
-        WatchedWork(JobWork(built.office, scratch, load_parts), open_tracer(settings, executor)),
+        WatchedWork(
+            JobWork(built.office, scratch, load_parts, signer), open_tracer(settings, executor)
+        ),
         Housekeeping(
             built.office, load_parts().provider if renders else "none", built.durable.is_at
         ),

@@ -175,14 +175,20 @@ def render(
 
 
 def join(
-    job: Rendition, facts: Facts, rendered: Sequence[Path], watch: Watch, out_path: Path
+    job: Rendition,
+    facts: Facts,
+    rendered: Sequence[Path],
+    watch: Watch,
+    out_path: Path,
+    sign: Callable[[Path], Sequence[str]],
 ) -> dict[str, Any]:
-    """The result as plain values, warnings among them."""
+    """The result as plain values, warnings among them. ``sign`` has the last word on the file."""
     warnings: list[str] = []
     if facts["chunks"] == [None]:
         shutil.copyfile(rendered[0], out_path)
     else:
         warnings = join_parts(job, rendered, out_path, watch)
+    warnings += sign(out_path)
     return describe_result(out_path) | {"warnings": warnings}
 
 

@@ -32,10 +32,13 @@ from ..pipeline.steps import Rendition
 from ..pipeline.trackfile import load_scan
 from ..storage.scratch import Scratch
 from ..storage.tables import jobs, tasks, uploads
+from ..trust.provenance import MANIFEST_TYPE, SIDECAR, sidecar_of
+from ..trust.swaps import Signer
 from . import consents, deliveries, ledger, permission, swapping
 from .jobs import end, get_row, lock_job, lock_to_end, purge_files
 from .office import Office
 from .prices import units_of
+from .provenance import sign_result
 from .requests import (
     PHOTO_NAME,
     TARGET_NAME,
@@ -68,6 +71,7 @@ class JobWork:
     office: Office
     scratch: Scratch
     load_parts: Callable[[], Parts]  # the engine with its models, loaded when first needed
+    signer: Signer  # of results
 
     # What the durable engine asks
 
@@ -350,19 +354,50 @@ class JobWork:
                 self._keep_facts(connection, job, {f"warnings/{number}": warnings})
 
     def _join(self, job: Row, request: SwapJob, follow: Follow) -> None:
+        """One signed result. To sign twice makes two files that differ, so each has a name of its
+        own; the first that is written down counts, and the others go."""
         facts = job["facts"]
+        parts = [chunk_key(job, number) for number in range(len(facts["chunks"]))]
+        made_of = digest([parts, self.signer.provenance is not None])
+        kept = found = facts.get("result", {})
+        if found.get("made_of") != made_of or not self.office.blobs.exists(found["blob_key"]):
+            made = self._join_afresh(job, request, parts, follow)
+            kept = self._keep_result(job, found, made | {"made_of": made_of})
+        mine = {kept["blob_key"], kept["manifest_key"]}
+        keys = [blob.key for blob in self.office.blobs.list(f"results/{job['id']}")]
+        self.office.blobs.delete_many([key for key in keys if key not in mine])
+
+    def _join_afresh(
+        self, job: Row, request: SwapJob, parts: Sequence[str], follow: Follow
+    ) -> dict[str, Any]:
+        facts, blobs = job["facts"], self.office.blobs
         with ExitStack() as opened:
             rendition = opened.enter_context(self._rendition(job, request, follow))
-            rendered = [
-                opened.enter_context(self._local(chunk_key(job, number)))
-                for number in range(len(facts["chunks"]))
-            ]
+            rendered = [opened.enter_context(self._local(key)) for key in parts]
             made = opened.enter_context(self.scratch.new_file(facts["suffix"]))
-            result = swapping.join(rendition, facts, rendered, follow.watch, made)
-            key = f"results/{job['id']}/result{facts['suffix']}"
-            self.office.blobs.put_file(key, made, content_type=result["content_type"])
+            beside = sidecar_of(made)
+            opened.callback(beside.unlink, missing_ok=True)
+
+            def sign(path: Path) -> list[str]:
+                return sign_result(self.signer, self.office, job, rendition, path)
+
+            result = swapping.join(rendition, facts, rendered, follow.watch, made, sign)
+            key = f"results/{job['id']}/result-{result['sha256'][:16]}{facts['suffix']}"
+            manifest_key = f"{key}{SIDECAR}" if beside.exists() else None
+            if manifest_key:  # first: what belongs to a result is there when it is
+                blobs.put_file(manifest_key, beside, content_type=MANIFEST_TYPE)
+            blobs.put_file(key, made, content_type=result["content_type"])
+        return {"blob_key": key, "manifest_key": manifest_key, **result}
+
+    def _keep_result(self, job: Row, found: Row, made: dict[str, Any]) -> dict[str, Any]:
+        """The one that counts, and that is the first where somebody else did the same meanwhile:
+        ``found`` is what was there before."""
         with self.office.database.writing() as connection:
-            self._keep_facts(connection, job, {"result": {"blob_key": key, **result}})
+            now = lock_job(connection, job["id"])["facts"].get("result", {})
+            if now != found and now["made_of"] == made["made_of"]:
+                return now
+            self._keep_facts(connection, job, {"result": made})
+        return made
 
     @contextmanager
     def _rendition(self, job: Row, request: SwapJob, follow: Follow) -> Iterator[Rendition]:

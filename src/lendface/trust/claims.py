@@ -27,6 +27,16 @@ TYPE_BY_SUFFIX = {
     ".webp": "image/webp",
 }
 ANY_TYPE = "application/octet-stream"
+TYPE_BY_CONTAINER = {  # by the first of FFmpeg's names, or of a picture
+    "mov": "video/mp4",
+    "mp4": "video/mp4",
+    "matroska": "video/x-matroska",
+    "webm": "video/webm",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "tiff": "image/tiff",
+}
 SWAP_MODELS = (
     "yunet",
     "blazeface_back",
@@ -36,6 +46,9 @@ SWAP_MODELS = (
     "palm_detection",
     "hand_landmarks",
 )
+GATE_MODELS = ("open_nsfw", "faceres", "age_cydral")
+
+ModelUse = Literal["swap", "gate"]  # made the picture; judged film and faces before, and no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,7 @@ class UsedModel:
     id: str
     licence: str  # SPDX, of the weights
     sha256: str
+    use: ModelUse = "swap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +81,27 @@ class Claim:
         return REPLACED if self.change == "faces" else DRAWN_OVER
 
 
-def used_models(ids: tuple[str, ...] = SWAP_MODELS) -> tuple[UsedModel, ...]:
-    """What the catalogue knows of those models; by default of all that a swap may use."""
-    specs = (CATALOG[model_id] for model_id in ids)
-    return tuple(UsedModel(spec.id, spec.licence, spec.sha256) for spec in specs)
+def used_models(*, has_gate: bool = False) -> tuple[UsedModel, ...]:
+    """What the catalogue knows of all that a swap may use, and the content gate before it."""
+    used: list[tuple[str, ModelUse]] = [(model_id, "swap") for model_id in SWAP_MODELS]
+    used += [(model_id, "gate") for model_id in GATE_MODELS if has_gate]
+    return tuple(
+        UsedModel(spec.id, spec.licence, spec.sha256, use)
+        for spec, use in ((CATALOG[model_id], use) for model_id, use in used)
+    )
 
 
 def media_type(path: Path) -> str:
     return TYPE_BY_SUFFIX.get(path.suffix.lower(), ANY_TYPE)
+
+
+def type_of_container(container: str) -> str:
+    """Of a file whose name does not tell.
+
+    >>> type_of_container("mov,mp4,m4a,3gp,3g2,mj2"), type_of_container("bmp")
+    ('video/mp4', 'application/octet-stream')
+    """
+    return TYPE_BY_CONTAINER.get(container.split(",")[0], ANY_TYPE)
 
 
 def hash_file(path: Path) -> str:

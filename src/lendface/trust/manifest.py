@@ -68,7 +68,7 @@ def _swap(claim: Claim) -> dict[str, Any]:
         "version": __version__,
         "made_at": when(claim),
         "models": [
-            {"id": model.id, "licence": model.licence, "sha256": model.sha256}
+            {"id": model.id, "licence": model.licence, "sha256": model.sha256, "use": model.use}
             for model in claim.models
         ],
         "parameters": dict(claim.parameters),

@@ -24,7 +24,7 @@ from .claims import ANY_TYPE, Claim, media_type
 from .manifest import ingredient_of, manifest_of
 from .metadata import write_source_type
 
-SIDECAR = ".c2pa"
+SIDECAR, MANIFEST_TYPE = ".c2pa", "application/c2pa"
 INSIDE = frozenset({"video/mp4", "video/quicktime", "image/jpeg", "image/png", "image/webp"})
 RULES = {  # of the library
     # a thumbnail would show people and weighs 250 kB

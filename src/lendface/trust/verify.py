@@ -217,6 +217,7 @@ def _swap_facts(swap: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if key in swap:
             yield name, str(swap[key])
     for model in swap.get("models", ()):
-        yield "model", f"{model.get('id')} ({model.get('licence')})"
+        name = "judged by" if model.get("use") == "gate" else "model"
+        yield name, f"{model.get('id')} ({model.get('licence')})"
     for name, value in swap.get("parameters", {}).items():
         yield "setting", f"{name} {json.dumps(value, ensure_ascii=False)}"

@@ -35,8 +35,8 @@ def submit(me: TestClient, url: str) -> dict[str, Any]:
 def begin(office: Office, job_id: str) -> None:
     """As a worker does it."""
     nothing: Any = None
-    assert JobWork(office, nothing, nothing).claim(job_id, 1, "fetch", "a worker") == 1
-    assert JobWork(office, nothing, nothing).claim(job_id, 1, "probe", "a worker") == 1
+    assert JobWork(office, nothing, nothing, nothing).claim(job_id, 1, "fetch", "a worker") == 1
+    assert JobWork(office, nothing, nothing, nothing).claim(job_id, 1, "probe", "a worker") == 1
     start_film(office, job_id)
 
 
