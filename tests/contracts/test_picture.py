@@ -130,6 +130,14 @@ def test_a_crop_shows_the_point_that_its_matrix_names(
     assert off.mean() < kind.soft / 2 + 0.3
 
 
+def test_a_gray_crop_is_as_bright_as_the_crop(picture: Picture, kind: Kind) -> None:
+    crop_to_frame = crop_of(Roi(60, 44, 70, 0.5), 40)
+    gray = picture.warped_gray(crop_to_frame, 40)
+    assert (gray.shape, gray.dtype) == ((40, 40), np.uint8)
+    expected = cv2.cvtColor(picture.warped(crop_to_frame, 40), cv2.COLOR_RGB2GRAY).astype(int)
+    assert np.abs(gray - expected).max() <= kind.close + 1
+
+
 def test_a_crop_is_black_beyond_the_picture(picture: Picture) -> None:
     crop = picture.warped(crop_of(Roi(0, 0, 60, 0.0), 60), 60)
     assert crop[:28, :28].max() <= 2

@@ -13,7 +13,6 @@ from lendface.engine.picture import ArrayPicture
 from lendface.engine.types import Floats, Mesh
 from lendface.models import SAME_PERSON_COSINE, Blendshapes, FaceMesh, ModelKit
 from lendface.models.blendshapes import NAMES, POINTS
-from lendface.models.crops import take_crop
 from lendface.models.sface import TEMPLATE_XY
 
 PEOPLE = ("P003", "P005", "P010")
@@ -166,6 +165,6 @@ def test_a_strong_reduction_averages_pixels() -> None:
     """A fine chequer board turns grey; a plain warp would show its squares."""
     board = (np.indices((400, 400)).sum(axis=0) % 2 * 255).astype(np.uint8)
     picture = ArrayPicture(np.repeat(board[..., None], 3, axis=2))
-    crop = take_crop(picture, np.float32([[8, 0, 8], [0, 8, 8]]), 40)
+    crop = picture.warped(np.float32([[8, 0, 8], [0, 8, 8]]), 40)
     assert crop.shape == (40, 40, 3)
     assert np.abs(crop[2:-2, 2:-2].astype(int) - 128).max() <= 8

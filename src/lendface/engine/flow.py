@@ -23,10 +23,7 @@ class FaceFlow:
         """Displacements in pixels, (478, 2) each: ``forth`` of the points ``then_xyz`` (478, 3)
         of ``before`` to ``after``, and ``back`` of the points ``now_xyz`` of ``after``."""
         crop_to_frame = crop_of(next_face_roi(then_xyz), CROP_PX)
-        first, second = (
-            cv2.cvtColor(picture.warped(crop_to_frame, CROP_PX), cv2.COLOR_RGB2GRAY)
-            for picture in (before, after)
-        )
+        first, second = (picture.warped_gray(crop_to_frame, CROP_PX) for picture in (before, after))
         frame_to_crop = invert(crop_to_frame)
         linear = crop_to_frame[:, :2]
         forth = _at(

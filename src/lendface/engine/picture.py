@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
+from .pyramid import Pyramid
 from .types import Box, Floats, Patch, Pixels
 
 
@@ -16,10 +17,12 @@ class ArrayPicture:
     """``pixels`` (H, W, 3) uint8 RGB."""
 
     pixels: Pixels
+    _halves: Pyramid = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
             raise ValueError(f"need (H, W, 3) uint8, got {self.pixels.shape} {self.pixels.dtype}")
+        object.__setattr__(self, "_halves", Pyramid(self.pixels))
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -33,12 +36,10 @@ class ArrayPicture:
         return cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA)
 
     def warped(self, crop_to_frame: Floats, size_px: int) -> Pixels:
-        return cv2.warpAffine(
-            self.pixels,
-            crop_to_frame,
-            (size_px, size_px),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        )
+        return self._halves.warped(crop_to_frame.tolist(), size_px, (0, 0, 0))
+
+    def warped_gray(self, crop_to_frame: Floats, size_px: int) -> Pixels:
+        return cv2.cvtColor(self.warped(crop_to_frame, size_px), cv2.COLOR_RGB2GRAY)
 
     def region(self, box: Box) -> Floats:
         return self.pixels[box.y0 : box.y1, box.x0 : box.x1].astype(np.float32)

@@ -69,7 +69,14 @@ class Picture(Protocol):
         ...
 
     def warped(self, crop_to_frame: Floats, size_px: int) -> Pixels:
-        """A square RGB crop: pixel ``p`` of it shows ``crop_to_frame @ (p, 1)``; black outside."""
+        """A square RGB crop: pixel ``p`` of it shows ``crop_to_frame @ (p, 1)``; black outside.
+
+        A strong reduction averages pixels instead of skipping them.
+        """
+        ...
+
+    def warped_gray(self, crop_to_frame: Floats, size_px: int) -> Pixels:
+        """(size_px, size_px): the brightness of ``warped``, for less."""
         ...
 
     def region(self, box: Box) -> Floats:

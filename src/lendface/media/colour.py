@@ -82,6 +82,17 @@ class Colour:
             return cv2.transform(codes, self.codes_to_rgb)
         return cv2.convertScaleAbs(self.to_rgb(codes))
 
+    @property
+    def has_luma(self) -> bool:
+        """Whether the first plane says how bright the picture looks."""
+        return self.kind != "gbr" and self.transfer not in (PQ, HLG)
+
+    def to_gray_pixels(self, luma: Array) -> Pixels:
+        """The first plane's values as 0..255; only where ``has_luma``."""
+        scale, offset = self._unit_scale_offset()
+        above = cv2.subtract(luma, float(offset[0]))  # what is blacker than black becomes black
+        return cv2.convertScaleAbs(above, alpha=255 * float(scale[0]))
+
     def to_codes(self, rgb: Floats) -> Floats:
         """(h, w, 3) RGB 0..255 to plane values, not rounded."""
         if self.transfer in (PQ, HLG):

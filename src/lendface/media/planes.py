@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import av
 import cv2
 import numpy as np
 
+from ..engine.pyramid import Pyramid
 from ..engine.types import Array, Box, Floats, Patch, Picture, Pixels
 from .colour import Colour
 from .placement import Placement
@@ -59,6 +60,10 @@ class PlanesPicture:
     layout: Layout
     carrier: Carrier
     is_changed: bool = False
+    _halves: tuple[Pyramid, ...] = field(init=False, repr=False)  # of each plane
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_halves", tuple(map(Pyramid, self.planes)))
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -68,20 +73,33 @@ class PlanesPicture:
         scale = min(1.0, long_side_px / max(self.size_wh))
         size = tuple(max(1, round(side * scale)) for side in self.size_wh)
         coded_size = size[::-1] if self.layout.placement.is_sideways else size
-        small = [resized(plane, coded_size) for plane in self.planes]
+        small = [plane.resized(coded_size) for plane in self._halves]
         return self.layout.placement.upright(self._pixels(small))
 
     def warped(self, crop_to_frame: Floats, size_px: int) -> Pixels:
-        to_display = np.vstack([np.asarray(crop_to_frame, np.float64), [0, 0, 1]])
-        to_luma = self.layout.placement.display_to_coded @ to_display
-        to_chroma = self.layout.luma_to_chroma @ to_luma
-        maps = [to_luma, to_chroma, to_chroma]
         black = self.layout.colour.black
         cropped = [
-            warped_plane(plane, crop_to_plane, size_px, value)
-            for plane, crop_to_plane, value in zip(self.planes, maps, black, strict=False)
+            plane.warped(crop_to_plane, size_px, [round(value)] * 4)
+            for plane, crop_to_plane, value in zip(
+                self._halves, self._crop_to_planes(crop_to_frame), black, strict=False
+            )
         ]
         return self._pixels(cropped)
+
+    def warped_gray(self, crop_to_frame: Floats, size_px: int) -> Pixels:
+        colour = self.layout.colour
+        if not colour.has_luma:
+            return cv2.cvtColor(self.warped(crop_to_frame, size_px), cv2.COLOR_RGB2GRAY)
+        crop_to_luma, _, _ = self._crop_to_planes(crop_to_frame)
+        black = [round(colour.black[0])] * 4
+        return colour.to_gray_pixels(self._halves[0].warped(crop_to_luma, size_px, black))
+
+    def _crop_to_planes(self, crop_to_frame: Floats) -> tuple[list[list[float]], ...]:
+        """(2, 3) each: from the crop to luma and twice to chroma."""
+        to_display = np.vstack([crop_to_frame, [0, 0, 1]])
+        to_luma = self.layout.placement.display_to_coded @ to_display
+        to_chroma = (self.layout.luma_to_chroma @ to_luma)[:2].tolist()
+        return to_luma[:2].tolist(), to_chroma, to_chroma
 
     def region(self, box: Box) -> Floats:
         coded_box = self.layout.placement.coded_box(box)
@@ -138,56 +156,6 @@ def writable(plane: Any, dtype: Any) -> Array:
 def gray_codes(luma: Array, colour: Colour) -> Array:
     neutral = np.full_like(luma, 1 << (colour.bit_depth - 1))
     return cv2.merge([luma, neutral, neutral])
-
-
-def resized(plane: Array, size_wh: tuple[int, ...]) -> Array:
-    height, width = plane.shape
-    if (width, height) == size_wh:
-        return plane
-    is_larger = size_wh[0] > width or size_wh[1] > height
-    return cv2.resize(
-        plane, size_wh, interpolation=cv2.INTER_LINEAR if is_larger else cv2.INTER_AREA
-    )
-
-
-def warped_plane(plane: Array, crop_to_plane: Array, size_px: int, black: float) -> Array:
-    """A square crop of one plane; shrunk by whole steps first, so that it does not alias."""
-    box = reach(crop_to_plane, size_px, (plane.shape[1], plane.shape[0]))
-    if box.is_empty:
-        return np.full((size_px, size_px), round(black), plane.dtype)
-    part, to_part = plane[box.y0 : box.y1, box.x0 : box.x1], np.eye(3)
-    to_part[:2, 2] = -box.x0, -box.y0
-    step = int(np.sqrt(abs(np.linalg.det(crop_to_plane[:2, :2]))))
-    if step >= 2:
-        part, to_part = shrunk(part, step, to_part)
-    return cv2.warpAffine(
-        part,
-        (to_part @ crop_to_plane)[:2],
-        (size_px, size_px),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=[round(black)] * 4,
-    )
-
-
-def reach(crop_to_plane: Array, size_px: int, plane_wh: tuple[int, int]) -> Box:
-    """The samples that a crop can show, with a margin for interpolation and shrinking."""
-    low, high = -1.0, float(size_px)
-    corners = np.array([[low, high, low, high], [low, low, high, high], [1, 1, 1, 1]])
-    xy = (crop_to_plane @ corners)[:2]
-    start, end = np.floor(xy.min(axis=1)) - 1, np.ceil(xy.max(axis=1)) + 2
-    return Box(int(start[0]), int(start[1]), int(end[0]), int(end[1])).clipped(plane_wh)
-
-
-def shrunk(part: Array, step: int, to_part: Array) -> tuple[Array, Array]:
-    """The part with about ``step`` x ``step`` samples made one, and the map that leads to it."""
-    height, width = part.shape
-    small_wh = -(-width // step), -(-height // step)
-    across, down = width / small_wh[0], height / small_wh[1]
-    scale = np.array(
-        [[1 / across, 0, 0.5 / across - 0.5], [0, 1 / down, 0.5 / down - 0.5], [0, 0, 1]]
-    )
-    return cv2.resize(part, small_wh, interpolation=cv2.INTER_AREA), scale @ to_part
 
 
 def enlarged(chroma: Array, box: Box, layout: Layout) -> Floats:

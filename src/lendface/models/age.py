@@ -14,7 +14,6 @@ from lendface.engine.geometry import fit_similarity, invert
 from lendface.engine.types import Floats, Picture
 
 from .catalog import get_spec
-from .crops import take_crop
 from .faceres import MEAN_BGR as FACERES_MEAN_BGR
 from .faceres import face_crop
 from .session import RuntimeOptions, Session, open_session
@@ -62,7 +61,7 @@ class CydralAge:
 
     def years(self, picture: Picture, landmarks_xyz: Floats) -> float:
         places = chip_places(landmarks_xyz, self.size_px)
-        chips = np.stack([take_crop(picture, place, self.size_px) for place in places])
+        chips = np.stack([picture.warped(place, self.size_px) for place in places])
         both = np.concatenate([chips, chips[:, :, ::-1]])
         batch = ((both.astype(np.float32) - CHIP_MEAN_RGB) / 256).transpose(0, 3, 1, 2)
         (rows,) = self.session.run({get_spec("age_cydral").inputs[0]: np.ascontiguousarray(batch)})

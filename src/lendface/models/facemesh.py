@@ -13,7 +13,7 @@ from lendface.engine.types import Array, Floats, Mesh, Picture
 
 from .boxes import sigmoid
 from .catalog import get_spec
-from .crops import take_crop, to_unit
+from .crops import to_unit
 from .session import RuntimeOptions, Session, open_session
 
 POINTS = 478
@@ -39,7 +39,7 @@ class FaceMesh:
         if not crops:
             return []
         batch = np.concatenate(
-            [to_unit(take_crop(picture, place, self.size_px)) for picture, place in crops]
+            [to_unit(picture.warped(place, self.size_px)) for picture, place in crops]
         )
         points, presence, _ = self.session.run({"input_12": batch})
         places = [place for _, place in crops]

@@ -20,7 +20,6 @@ from lendface.engine.geometry import (
 from lendface.engine.types import Floats, Picture, Pixels
 
 from .catalog import get_spec
-from .crops import take_crop
 from .session import RuntimeOptions, Session, open_session
 
 MEAN_BGR = np.float32([103.939, 116.779, 123.68])
@@ -51,6 +50,4 @@ def face_crop(picture: Picture, landmarks_xyz: Floats, size_px: int) -> Pixels:
     """The face with a little room, upright, (size_px, size_px, 3) RGB."""
     points_xy = landmarks_xyz[:FACE_POINTS, :2]
     angle = angle_between(points_xy[EYE_CORNERS[0][0]], points_xy[EYE_CORNERS[1][1]])
-    return take_crop(
-        picture, crop_of(roi_from_points(points_xy, angle, CROP_SCALE), size_px), size_px
-    )
+    return picture.warped(crop_of(roi_from_points(points_xy, angle, CROP_SCALE), size_px), size_px)

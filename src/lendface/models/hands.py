@@ -14,7 +14,7 @@ from lendface.engine.types import Floats, Hand, Picture
 
 from .boxes import anchor_centres, keep_best, sigmoid
 from .catalog import get_spec
-from .crops import take_crop, to_unit
+from .crops import to_unit
 from .session import RuntimeOptions, Session, open_session
 
 PALM_PX = 192
@@ -46,7 +46,7 @@ class Hands:
         return cls(*(open_session(spec, runtime) for spec in specs))
 
     def find(self, picture: Picture, crop_to_frame: Floats) -> list[Hand]:
-        crop = take_crop(picture, crop_to_frame, PALM_PX)
+        crop = picture.warped(crop_to_frame, PALM_PX)
         rois = [_roi_of_palm(move_points(palm, crop_to_frame)) for palm in self._palms(crop)]
         return self._read(picture, rois)
 
@@ -67,7 +67,7 @@ class Hands:
         return _without_twins([hand for hand in hands if hand.score >= self.min_score])
 
     def _read_one(self, picture: Picture, crop_to_frame: Floats) -> Hand:
-        crop = take_crop(picture, crop_to_frame, HAND_PX)
+        crop = picture.warped(crop_to_frame, HAND_PX)
         points, presence, _, _ = self.points.run({"input_1": to_unit(crop)})
         crop_xy = points.reshape(21, 3)[:, :2] - np.float32(0.5)  # to centres of pixels
         return Hand(move_points(crop_xy, crop_to_frame), float(presence.reshape(-1)[0]))

@@ -11,7 +11,6 @@ from lendface.engine.geometry import fit_similarity, invert
 from lendface.engine.types import Floats, Picture
 
 from .catalog import get_spec
-from .crops import take_crop
 from .session import RuntimeOptions, Session, open_session
 
 SIZE_PX = 112
@@ -46,7 +45,7 @@ class SFace:
 
     def describe(self, picture: Picture, points_xy: Floats) -> tuple[Floats, float]:
         crop_to_frame = invert(fit_similarity(points_xy, TEMPLATE_XY))
-        crop = take_crop(picture, crop_to_frame, SIZE_PX)
+        crop = picture.warped(crop_to_frame, SIZE_PX)
         batch = crop.transpose(2, 0, 1)[None].astype(np.float32)
         (rows,) = self.session.run({"data": np.ascontiguousarray(batch)})
         embedding = rows[0].astype(np.float64)

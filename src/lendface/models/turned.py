@@ -16,7 +16,6 @@ from lendface.engine.geometry import Roi, crop_of, move_points
 from lendface.engine.types import Detection, Floats, Picture
 
 from .blaze import BlazeFace
-from .crops import take_crop
 from .yunet import LONG_SIDE_PX, YuNet, best_of
 
 SURE_SCORE = 0.92  # no face that is turned by 60 degrees or more reaches it
@@ -84,7 +83,7 @@ class TurnTolerantDetector:
     def _look(self, picture: Picture, roi: Roi, size_px: int) -> list[Detection]:
         """YuNet's findings in a turned square, in pixels of the picture."""
         crop_to_frame = crop_of(roi, size_px)
-        crop = take_crop(picture, crop_to_frame, size_px)
+        crop = picture.warped(crop_to_frame, size_px)
         return [_moved(each, crop_to_frame) for each in self.upright.detect_pixels(crop)]
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from lendface.engine.geometry import crop_of, next_face_roi
 from lendface.engine.types import Floats, Picture, Pixels
-from lendface.models.crops import take_crop
 
 from .figures import get_figure
 from .types import FaceSample, Shot
@@ -80,4 +79,4 @@ def badness(name: str, value: float) -> float:
 def close_up(picture: Picture, landmarks_xyz: Floats) -> Pixels:
     """(SIDE_PX, SIDE_PX, 3) uint8 RGB, upright, half again as large as the face."""
     roi = next_face_roi(landmarks_xyz)._replace(angle=0.0)
-    return take_crop(picture, crop_of(roi, SIDE_PX), SIDE_PX)
+    return picture.warped(crop_of(roi, SIDE_PX), SIDE_PX)

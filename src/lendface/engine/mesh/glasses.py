@@ -90,9 +90,9 @@ def _project(points: Floats, pose: Pose) -> Floats:
 def read_plate(picture: Picture, landmarks_xyz: Floats, topology: Topology) -> Pixels:
     """(HEIGHT, WIDTH) luma 0..255 of the plate in front of this face."""
     crop_to_frame = crop_of(next_face_roi(landmarks_xyz), CROP_PX)
-    crop = picture.warped(crop_to_frame, CROP_PX)
+    luma = picture.warped_gray(crop_to_frame, CROP_PX)
     pose = pose_of(topology, move_landmarks(landmarks_xyz, invert(crop_to_frame)))
-    return _unwrapped(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), pose)
+    return _unwrapped(luma, pose)
 
 
 def _unwrapped(luma: Array, pose: Pose) -> Array:
