@@ -134,9 +134,9 @@ def test_what_is_still_somebodys_stays_however_old(
 def test_a_row_whose_files_are_gone_tells_nothing_of_faces(
     office: Office, client: str, upload: str
 ) -> None:
-    """Embeddings and boxes are of a person as much as the pictures are."""
+    """Points and boxes are of a person as much as the pictures are."""
     job = submit(office, client, DetectJob((upload,)))["id"]
-    face = {"embedding": [0.1] * 128, "box_xywh": [1, 2, 3, 4]}
+    face = {"points_xy": [[1.5, 2.5]] * 5, "box_xywh": [1, 2, 3, 4]}
     change_job(office, job, facts={"result": {"targets": [face]}})
     end_job(office, job, SUCCEEDED, result={"targets": [face]})
     delete(office, client, job)

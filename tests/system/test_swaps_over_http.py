@@ -145,6 +145,16 @@ def test_a_scan_tells_who_is_there_with_pictures_and_every_frame(
     assert len(lines.text.splitlines()) == 36
 
 
+def test_what_a_scan_knows_of_faces_lies_sealed(
+    visitor: Visitor, back: Backstage, film: Path
+) -> None:
+    scan = visitor.succeeded(visitor.scan(film)["id"])
+    place = back.job(scan["id"])["scan_key"]
+    kept = (back.blobs / place / "tracks").read_bytes()
+    assert kept.startswith(b"lf-seal1")
+    assert b"lf-scan" not in kept
+
+
 def fetched(visitor: Visitor, url: str) -> bytes:
     """By a link, without the key."""
     import httpx2

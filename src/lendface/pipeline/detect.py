@@ -90,12 +90,11 @@ def cut_out(picture: Picture, box: Box, margin: float) -> tuple[Box, bytes]:
 
 
 def describe_face(face: FoundFace) -> dict[str, Any]:
-    """A face as plain values; no picture of it."""
+    """A face as plain values; no picture of it and no embedding."""
     return {
         "box_xywh": xywh(face.box),
         "points_xy": np.round(face.points_xy, 1).tolist(),
         "score": round(face.score, 3),
-        "embedding": np.round(face.embedding, 5).tolist(),
         "crop_key": None,
         "crop_xywh": None,
     }

@@ -431,7 +431,7 @@ def purge_files(office: Office, job: Row, actor: str | None = None) -> None:
     with office.database.writing() as connection:
         now_ms = office.now_ms()
         changes: dict[str, Any] = {"purged_ms": now_ms, "cleaned_ms": now_ms, "facts": {}}
-        if job["kind"] != "swap":  # embeddings, boxes and landmarks of people
+        if job["kind"] != "swap":  # boxes and landmarks of people
             changes["result"] = sa.null()
         connection.execute(jobs.update().where(jobs.c.id == job["id"]).values(**changes))
         if actor is not None:

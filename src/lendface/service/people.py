@@ -1,66 +1,62 @@
-"""Which of the faces that a detection found in several frames are the same person's."""
+"""Which of the faces that a detection found in several frames are the same person's.
+
+It is told in the worker, while the embeddings are there: what is kept of a detection are numbers of
+people, and no embedding.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..engine.plan import SAME_PERSON
 from ..engine.types import Floats
 
-Face = Mapping[str, Any]  # with "embedding", of unit length
-
-
-@dataclass(frozen=True)
-class Sighting:
-    frame: int  # its place among the frames that were looked at
-    face: Face
-
 
 @dataclass(eq=False)
 class Person:
-    """Sightings in the order of the frames, at most one in each."""
+    """Somebody who was seen, at most once in each frame."""
 
-    sightings: list[Sighting] = field(default_factory=list)
-    total: Floats = field(default_factory=lambda: np.float32([0]))  # of the embeddings
-
-    def add(self, frame: int, face: Face) -> None:
-        self.sightings.append(Sighting(frame, face))
-        self.total = self.total + np.float32(face["embedding"])
+    number: int
+    total: Floats  # (n,) sum of the embeddings
 
     def likeness(self, embedding: Floats) -> float:
         """Cosine of a face to the mean of what was seen of this person."""
         return float(self.total @ embedding) / (float(np.linalg.norm(self.total)) or 1.0)
 
 
-def group_faces(frames: Sequence[Sequence[Face]]) -> list[Person]:
-    """The people of some frames, in the order in which they are first seen.
+def number_people(frames: Sequence[Sequence[Floats]]) -> list[list[int]]:
+    """For each face of each frame, by its embedding (n,) of unit length, the number of its person.
 
-    In each frame those who are most alike find each other first; nobody is there twice.
+    People count from 0, in the order in which they are first seen. In each frame those who are most
+    alike find each other first; nobody is there twice.
     """
     people: list[Person] = []
-    for number, faces in enumerate(frames):
-        left = dict(enumerate(faces))
-        embeddings = [np.float32(face["embedding"]) for face in faces]
-        free = list(people)
-        alike = sorted(
-            (
-                (person.likeness(embedding), place, at)
-                for place, person in enumerate(free)
-                for at, embedding in enumerate(embeddings)
-            ),
-            reverse=True,
-        )
-        taken: set[int] = set()
-        for cosine, place, at in alike:
-            if cosine >= SAME_PERSON and place not in taken and at in left:
-                taken.add(place)
-                free[place].add(number, left.pop(at))
-        for face in left.values():
-            person = Person()
-            person.add(number, face)
+    return [list(_numbered(people, faces)) for faces in frames]
+
+
+def _numbered(people: list[Person], faces: Sequence[Floats]) -> Iterator[int]:
+    """The numbers of one frame's faces; ``people`` learn from it, and new ones come to them."""
+    alike = sorted(
+        (
+            (person.likeness(face), person.number, place)
+            for person in people
+            for place, face in enumerate(faces)
+        ),
+        reverse=True,
+    )
+    known: dict[int, Person] = {}  # by the face's place
+    taken: set[int] = set()
+    for cosine, number, place in alike:
+        if cosine >= SAME_PERSON and number not in taken and place not in known:
+            taken.add(number)
+            known[place] = people[number]
+    for place, face in enumerate(faces):
+        person = known.get(place)
+        if person is None:
+            person = Person(len(people), np.zeros_like(face))
             people.append(person)
-    return people
+        person.total = person.total + face
+        yield person.number

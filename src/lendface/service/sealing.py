@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Iterator
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -26,7 +27,8 @@ class Sealer:
     """Seals with ``secret``; opens what was sealed with it or with one of the ``older``."""
 
     def __init__(self, secret: bytes, older: tuple[bytes, ...] = ()) -> None:
-        self._ciphers = tuple(_cipher(each) for each in (secret, *older))
+        self._secrets = (secret, *older)
+        self._ciphers = tuple(_cipher(each) for each in self._secrets)
 
     def seal(self, text: str, purpose: str) -> str:
         """``purpose`` says what the text is and whose, such as ``key:0a1b``; it is not secret."""
@@ -45,12 +47,20 @@ class Sealer:
             return text.decode()
         raise SealBrokenError
 
+    def file_ciphers(self, salt: bytes) -> Iterator[AESGCM]:
+        """For one file, which has a ``salt`` of its own: the current secret's, then each older."""
+        for secret in self._secrets:
+            yield AESGCM(_derived(secret, salt, b"lendface file v1"))
+
 
 def _cipher(secret: bytes) -> AESGCM:
     if len(secret) < SECRET_BYTES:
         raise BadOptionError(f"the server's secret must have at least {SECRET_BYTES} bytes")
-    derived = HKDF(SHA256(), length=32, salt=None, info=b"lendface sealing v1").derive(secret)
-    return AESGCM(derived)
+    return AESGCM(_derived(secret, None, b"lendface sealing v1"))
+
+
+def _derived(secret: bytes, salt: bytes | None, info: bytes) -> bytes:
+    return HKDF(SHA256(), length=32, salt=salt, info=info).derive(secret)
 
 
 def _decoded(sealed: str) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ import sqlalchemy as sa
 
 from ..engine.enrol import Photo
 from ..engine.types import Floats, SourceFace
-from ..errors import CancelledError, FetchError, UploadMissingError
+from ..errors import BlobMissingError, CancelledError, FetchError, UploadMissingError
 from ..media import read_image
 from ..net.datauri import is_data_uri, read_data_uri
 from ..net.fetch import fetch
@@ -30,13 +31,15 @@ from ..pipeline.limits import check_photo, check_target, told_as
 from ..pipeline.parts import Parts, Progress, Watch
 from ..pipeline.steps import Rendition
 from ..pipeline.trackfile import load_scan
+from ..storage.disk import opened, write_all
 from ..storage.scratch import Scratch
 from ..storage.tables import jobs, tasks, uploads
 from ..trust.provenance import MANIFEST_TYPE, SIDECAR, sidecar_of
 from ..trust.swaps import Signer
-from . import consents, deliveries, ledger, permission, swapping
+from . import consents, deliveries, ledger, permission, sealed_files, swapping
 from .jobs import end, get_row, lock_job, lock_to_end, purge_files
 from .office import Office
+from .people import number_people
 from .prices import units_of
 from .provenance import sign_result
 from .requests import (
@@ -57,6 +60,7 @@ from .uploads import COPY, READY, mark_failed, mark_ready
 
 log = logging.getLogger("lendface.work")
 
+READ_BYTES = 1 << 20
 TICK_MS = 500  # between two notes of progress, and two looks at whether the job is still wanted
 STAGE = {"chunk": "render"}
 DONE = "done"
@@ -222,7 +226,9 @@ class JobWork:
 
     def _detect(self, job: Row, request: DetectJob, files: Files, follow: Follow) -> bool:
         """All there is to do for a look at some pictures."""
-        limits, found = swapping.limits_for(request.limits, self.office.rules.limits), []
+        limits = swapping.limits_for(request.limits, self.office.rules.limits)
+        found: list[dict[str, Any]] = []
+        seen: list[list[Floats]] = []  # embeddings, which are not kept
         for number, upload_id in enumerate(request.targets):
             follow.check()
             path = files.path(upload_id)
@@ -231,6 +237,11 @@ class JobWork:
                 path, self.load_parts(), request.frames, largest_only=request.largest_only
             )
             found.append(self._described(job, request, number, detected))
+            seen += [[face.embedding for face in frame.faces] for frame in detected.frames]
+        frames = [frame for target in found for frame in target["frames"]]
+        for frame, people in zip(frames, number_people(seen), strict=True):
+            for face, person in zip(frame["faces"], people, strict=True):
+                face["person"] = person
         with self.office.database.writing() as connection:
             self._keep_facts(connection, job, {"result": {"targets": found}})
         return False
@@ -297,7 +308,7 @@ class JobWork:
             def permit(sources: Sequence[SourceFace], people: Sequence[Floats]) -> None:
                 rests_on.extend(permission.match_faces(self.office, job, swap, sources, people))
 
-            with self._local(f"{place}/tracks") as tracks:
+            with self._tracks(place) as tracks:
                 facts |= swapping.plan(
                     request,
                     files.path,
@@ -327,7 +338,7 @@ class JobWork:
             for person in cast["people"]:
                 person |= keys[person["face"]]
             blobs.put(f"{place}/frames.ndjson", frame_lines(found))
-            blobs.put_file(f"{place}/tracks", tracks)
+            self._seal_tracks(place, tracks)
         cast["tracks_key"] = f"{place}/frames.ndjson"
         blobs.put(f"{place}/cast.json", [json.dumps(cast).encode()])  # last: now it is whole
 
@@ -404,7 +415,7 @@ class JobWork:
         """All that decides how the job's result looks, as files of this machine."""
         with (
             self._files(request, follow) as files,
-            self._local(f"{job['facts']['scan']}/tracks") as tracks,
+            self._tracks(job["facts"]["scan"]) as tracks,
         ):
             yield swapping.rendition(request, job["facts"], files.path, tracks)
 
@@ -454,6 +465,31 @@ class JobWork:
     @contextmanager
     def _local(self, key: str) -> Iterator[Path]:
         with self.office.blobs.local(key, self.scratch) as path:
+            yield path
+
+    def _seal_tracks(self, place: str, path: Path) -> None:
+        """Landmarks and embeddings are biometric data: they never lie open where they are kept."""
+        key = tracks_key(place)
+        with path.open("rb") as file:
+            chunks = iter(lambda: file.read(READ_BYTES), b"")
+            self.office.blobs.put(key, sealed_files.sealed(self.office.sealer, chunks, key))
+
+    @contextmanager
+    def _tracks(self, place: str) -> Iterator[Path]:
+        """The scan's file, opened: a copy in this worker's own folder, kept as other copies are."""
+        blobs, key = self.office.blobs, tracks_key(place)
+        info = blobs.info(key)
+        if info is None:
+            raise BlobMissingError
+
+        def fill(path: Path) -> None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+            with opened(path, flags) as descriptor:
+                for piece in sealed_files.unsealed(self.office.sealer, blobs.read(key), key):
+                    write_all(descriptor, piece)
+
+        size = sealed_files.unsealed_size(info.size)
+        with self.scratch.copy(f"{info.etag} {key} opened", size, fill) as path:
             yield path
 
     @contextmanager
@@ -545,6 +581,10 @@ def is_wanted(job: Row, run: int) -> bool:
 def stage_of(task: str) -> str:
     name = task.split("/")[0]
     return STAGE.get(name, name)
+
+
+def tracks_key(place: str) -> str:
+    return f"{place}/tracks"
 
 
 def chunk_key(job: Row, number: int) -> str:

@@ -79,7 +79,7 @@ def face(
     score: float = 0.98,
     crop: tuple[str, list[int]] | None = None,
 ) -> dict[str, Any]:
-    """A face as a worker notes it; people of different numbers do not look alike."""
+    """A face as a worker notes it; ``who`` tells people apart."""
     x, y, width, height = box_xywh
     points = points_xy or [
         (x + fx * width, y + fy * height)
@@ -89,7 +89,7 @@ def face(
         "box_xywh": list(box_xywh),
         "points_xy": [list(point) for point in points],
         "score": score,
-        "embedding": [float(place == who) for place in range(128)],
+        "person": who,
         "crop_key": crop[0] if crop else None,
         "crop_xywh": crop[1] if crop else None,
     }

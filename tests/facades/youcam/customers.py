@@ -32,7 +32,7 @@ VENDORS_CODES = {
     "error_unexpected_video_duration",
 }
 
-FACE = {"score": 0.9, "points_xy": [], "embedding": [], "crop_key": None, "crop_xywh": None}
+FACE = {"score": 0.9, "points_xy": [], "person": 0, "crop_key": None, "crop_xywh": None}
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ...service.people import Face, Person, Sighting, group_faces
 from .envelopes import Body
 from .landmarks import older_points, six_points, write_opts
 from .links import crop_url
 
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Somebody in a frame: its place among those that were looked at, and the face there."""
+
+    frame: int
+    face: Row
+
+
+def sightings(frames: Sequence[Sequence[Row]]) -> list[list[Sighting]]:
+    """Of each person in the order of the frames; people in the order in which they come."""
+    people: dict[int, list[Sighting]] = defaultdict(list)
+    for number, faces in enumerate(frames):
+        for face in faces:
+            people[face["person"]].append(Sighting(number, face))
+    return list(people.values())
 
 
 def faces_obj(job: Row, with_urls: bool) -> dict[str, Body]:
@@ -58,12 +76,12 @@ def within(crop_xywh: Sequence[int], points: Sequence[Sequence[int]]) -> list[li
     return [[x - left, y - top] for x, y in points]
 
 
-def boxes_gone(frames: Sequence[Sequence[Face]]) -> list[list[list[int]]]:
+def boxes_gone(frames: Sequence[Sequence[Row]]) -> list[list[list[int]]]:
     """For each frame the boxes, in the frame before, of people who are not in it any more."""
     gone: list[list[list[int]]] = [[] for _ in frames]
-    for person in group_faces(frames):
-        seen_in = {seen.frame for seen in person.sightings}
-        for seen in person.sightings:
+    for person in sightings(frames):
+        seen_in = {seen.frame for seen in person}
+        for seen in person:
             after = seen.frame + 1
             if after < len(frames) and after not in seen_in:
                 gone[after].append(list(seen.face["box_xywh"]))
@@ -89,13 +107,13 @@ def older_faces(job: Row, *, is_flat: bool) -> Body:
 def persons(job: Row, timestamps: Sequence[float]) -> list[Body]:
     """The people of several pictures, from left to right by where each is first seen."""
     frames = [target["frames"][0]["faces"] for target in job["result"]["targets"]]
-    people = sorted(group_faces(frames), key=lambda person: _left(person.sightings[0].face))
+    people = sorted(sightings(frames), key=lambda person: _left(person[0].face))
     return [_person(job, number, person, timestamps) for number, person in enumerate(people)]
 
 
-def _person(job: Row, number: int, person: Person, timestamps: Sequence[float]) -> Body:
-    first = person.sightings[0].face
-    appearances = [_appearance(seen, timestamps) for seen in person.sightings]
+def _person(job: Row, number: int, person: list[Sighting], timestamps: Sequence[float]) -> Body:
+    first = person[0].face
+    appearances = [_appearance(seen, timestamps) for seen in person]
     times = [appearance["timestamp"] for appearance in appearances]
     return {
         "person_id": f"person_{number}",
@@ -126,6 +144,6 @@ def corners(box_xywh: Sequence[int]) -> list[int]:
     return [x, y, x + width, y + height]
 
 
-def _left(face: Face) -> float:
+def _left(face: Row) -> float:
     x, _, width, _ = face["box_xywh"]
     return x + width / 2
