@@ -7,17 +7,18 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .. import kernels
 from ..types import Array, Box, Floats
 from .pixelwise import smoothstep
-from .raster import fit_affines, map_pixels, paint_ids
-from .sheet import Sheet, own_places
+from .raster import painted_ids
+from .sheet import Sheet
 from .topology import OVAL
 
 REACH = 0.45  # eye distances from the outline within which the picture gives way
 RINGS = (-0.25, 0.0, 0.35, 0.7, 1.0)  # of the reach; the first lies inside the face
 COARSE = (14.0, 4)  # a step as large as this part of the eye distance, and the largest, pixels
 SEEN_PX = 0.1  # a shift of the outline this small is none
-FADE_IN = 12.0  # a pixel that moved by 1/24 still shows the picture as it was, by 1/8 the moved one
+FADE_IN = np.float32(12)  # moved by 1/24 a pixel shows the old picture, by 1/8 the moved one
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,25 +42,39 @@ class Bend:
 
         ``picture`` (h, w, 3) is what ``box`` shows, ``sheet`` the face on ``face_box``.
         """
-        way = self._shift()
-        face = sheet.is_face[..., None]
-        way[self.inner] = np.where(face, sheet.way_xy, way[self.inner])
-        way = cv2.blur(way, (2 * self.step + 1, 2 * self.step + 1))  # a fold would tear it
-        places = own_places(self.box.width, self.box.height) - way
-        border = cv2.BORDER_REPLICATE
-        moved = cv2.remap(picture, places, None, cv2.INTER_CUBIC, borderMode=border)
-        length = cv2.magnitude(way[..., 0], way[..., 1])
-        return moved, np.clip(length * FADE_IN - 0.5, 0, 1)
+        way = self._settled(sheet)
+        moved, changed = np.empty_like(picture), np.empty(picture.shape[:2], np.float32)
+        top, left = (part.start for part in self.inner)
+        kernels.warp.move(picture, way, sheet.is_face, top, left, FADE_IN, moved, changed)
+        return moved, changed
 
-    def _shift(self) -> Floats:
-        """(h, w, 2) pixels by which the picture moved, outside of the face and on its rim."""
-        size = (self.box.width, self.box.height)
-        coarse = (-(-size[0] // self.step), -(-size[1] // self.step))
-        scale = np.float32(coarse) / np.float32(size)
+    def _settled(self, sheet: Sheet) -> Floats:
+        """(h, w, 2) pixels by which the picture moves: what the face and its outline ask for,
+        evened out over some pixels, because a fold would tear it."""
+        cell = min(self.step, 2)  # it is smooth then, so every other pixel is enough
+        size = tuple(-(-side // cell) for side in (self.box.width, self.box.height))
+        around, way = self._shift(size), np.empty((*size[::-1], 2), np.float32)
+        top, left = (part.start for part in self.inner)
+        kernels.warp.join_ways(around, sheet.is_face, sheet.way_xy, top, left, cell, way)
+        if cell == 1:
+            return cv2.blur(way, (2 * self.step + 1, 2 * self.step + 1))
+        kernel = _evening(2 * self.step + 1)
+        way = cv2.sepFilter2D(way, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
+        whole = cv2.resize(way, (2 * size[0], 2 * size[1]))
+        return np.ascontiguousarray(whole[: self.box.height, : self.box.width])
+
+    def _shift(self, size: tuple[int, ...]) -> Floats:
+        """(h, w, 2) pixels by which the picture moved, outside of the face and on its rim; on a
+        grid of ``size`` cells."""
+        coarse = tuple(-(-side // self.step) for side in (self.box.width, self.box.height))
+        scale = np.float32(coarse) / np.float32([self.box.width, self.box.height])
         at = (self.rings_xy - np.float32(self.box[:2]) + 0.5) * scale - 0.5
-        ids = paint_ids(at, TRIANGLES, np.arange(len(TRIANGLES)), coarse)
-        shift = map_pixels(ids, fit_affines(at, self.shifts_xy, TRIANGLES))
-        return cv2.resize(np.where(ids[..., None] < 0, 0, shift), size)
+        ids = painted_ids(at, TRIANGLES, EVERY_TRIANGLE, coarse)
+        affines = np.empty((len(TRIANGLES), 2, 3), np.float32)
+        kernels.raster.fit(at, self.shifts_xy, TRIANGLES, affines)
+        shift = np.empty((*ids.shape, 2), np.float32)
+        kernels.raster.spread(ids, affines, shift)
+        return cv2.resize(shift, size)
 
 
 def bend_around(
@@ -83,6 +98,19 @@ def bend_around(
     )
 
 
+def _evening(width: int) -> Floats:
+    """A mean over about ``width`` (5 and more) pixels, on a grid of half as many.
+
+    As broad as that, in squares, once halving and doubling the grid has softened it too.
+    """
+    inside = np.arange(-((width - 3) // 4), (width - 3) // 4 + 1)
+    breadth = (width**2 - 1) / 12 - 0.75
+    beyond = (2 * (inside[-1] + 1)) ** 2
+    end = (breadth * len(inside) - (4 * inside**2).sum()) / (2 * (beyond - breadth))
+    kernel = np.float32([end, *[1] * len(inside), end])
+    return kernel / kernel.sum()
+
+
 def _grown(box: Box, points_xy: Floats) -> Box:
     """The box with the points in it."""
     low, high = (np.float32(corner)[None] for corner in (box[:2], box[2:]))
@@ -104,3 +132,4 @@ def _ring_triangles() -> Array:
 
 _RING = list(OVAL)
 TRIANGLES = _ring_triangles()
+EVERY_TRIANGLE = np.arange(len(TRIANGLES))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from .. import kernels
 from ..types import Array, Floats
 
 SUBPIXEL_BITS = 4
@@ -21,6 +22,16 @@ def paint_ids(points_xy: Floats, triangles: Array, order: Array, size_wh: tuple[
     corners = np.rint(points_xy[triangles] * (1 << SUBPIXEL_BITS)).astype(np.int32)
     for index in order.tolist():
         cv2.fillConvexPoly(ids, corners[index], index, cv2.LINE_8, SUBPIXEL_BITS)
+    return ids
+
+
+def painted_ids(
+    points_xy: Floats, triangles: Array, order: Array, size_wh: tuple[int, int]
+) -> Array:
+    """The same as ``paint_ids``, compiled, as (h, w) int16."""
+    ids = np.empty(size_wh[::-1], np.int16)
+    corners = np.rint(points_xy[triangles] * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    kernels.raster.paint(corners, order, ids)
     return ids
 
 
@@ -70,6 +81,15 @@ def point_normals(points_xyz: Floats, triangles: Array) -> tuple[Floats, Floats]
     for k in range(3):
         np.add.at(points, triangles[:, k], normals)
     return -_unit(normals)[:, 2], -_unit(points)[:, 2]
+
+
+def facing_of(points_xyz: Floats, triangles: Array) -> tuple[Floats, Floats]:
+    """The same as ``point_normals``, compiled."""
+    of_triangles = np.empty(len(triangles), np.float32)
+    of_points = np.empty(len(points_xyz), np.float32)
+    points = np.ascontiguousarray(points_xyz, np.float32)
+    kernels.raster.face_camera(points, triangles, of_triangles, of_points)
+    return of_triangles, of_points
 
 
 def _unit(vectors: Floats) -> Floats:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-import cv2
 import numpy as np
 
+from .. import kernels
 from ..types import Array, Box, Floats
-from .raster import fit_affines, is_sliver, map_pixels, paint_ids, point_normals
+from .raster import facing_of, is_sliver, map_pixels, painted_ids
 from .topology import Topology
 
 STEEP_BEHIND = 0.12  # of the face's width
@@ -23,9 +24,20 @@ class Sheet:
     eyes: Floats  # 0..1 how much of a pixel is eye opening
     mouth: Floats  # 0..1 ... opening between the lips
     uv: Floats  # 0..1 texture places
-    fine_uv: Floats  # the same on a grid one to three times as fine
     way_xy: Floats  # pixels from where the target shows the same point of its face
     facing: Floats  # cosine to the camera
+    ids: Array  # int16 triangles on a grid one to three times as fine, -1 off the face
+    affines: Floats  # (898, 5, 3) from that grid to texture places, ways and facing
+
+    @property
+    def finer(self) -> int:
+        """How many steps of the fine grid make a pixel."""
+        return self.ids.shape[0] // self.is_face.shape[0]
+
+    @cached_property
+    def fine_uv(self) -> Floats:
+        """Texture places on the fine grid."""
+        return map_pixels(self.ids, self.affines[:, :2])
 
     @property
     def is_inner(self) -> Array:
@@ -52,41 +64,25 @@ def lay(topology: Topology, points_xy: Floats, moved_xyz: Floats, box: Box) -> S
     """
     # The way each point went and not where it was: that is smooth, so slivers do no harm.
     way = moved_xyz[:, :2] - points_xy
-    values = np.concatenate([topology.uv, way, np.zeros((len(points_xy), 1))], 1)
-    facing, values[:, 4] = point_normals(moved_xyz.astype(np.float32), topology.triangles)
+    facing, of_points = facing_of(moved_xyz, topology.triangles)
+    values = np.concatenate([topology.uv, way, of_points[:, None]], 1, dtype=np.float32)
     # A finer sheet for a small face: thin triangles, as beside the nose, would fall through.
     finer = int(np.clip(round(FINE_WIDTH_PX / np.ptp(moved_xyz[:, 0])), 1, 3))
     order = _painting_order(topology, moved_xyz, facing)
     at = ((moved_xyz[:, :2] + 0.5) * finer - 0.5).astype(np.float32)
-    ids = paint_ids(at, topology.triangles, order, (box.width * finer, box.height * finer))
-    affines = fit_affines(at, values.astype(np.float32), topology.triangles)
-    middle = slice(finer // 2, None, finer)
-    is_face = ids >= 0
-    size = (box.width, box.height)
-
-    def coarse(values: Array) -> Floats:
-        return cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-
-    rest = map_pixels(ids[middle, middle], _on_coarser(affines, finer))
-    return Sheet(
-        is_face=is_face[middle, middle],
-        eyes=coarse(is_face & topology.eye_triangles[ids]),
-        mouth=coarse(is_face & topology.mouth_triangles[ids]),
-        uv=rest[..., :2],
-        fine_uv=map_pixels(ids, affines[:, :2]),
-        way_xy=rest[..., 2:4],
-        facing=rest[..., 4],
-    )
+    ids = painted_ids(at, topology.triangles, order, (box.width * finer, box.height * finer))
+    affines = np.empty((len(topology.triangles), 5, 3), np.float32)
+    kernels.raster.fit(at, values, topology.triangles, affines)
+    plain, pair = (box.height, box.width), (box.height, box.width, 2)
+    is_face, eyes, mouth = np.empty(plain, bool), _empty(plain), _empty(plain)
+    uv, way_xy, facing_camera = _empty(pair), _empty(pair), _empty(plain)
+    openings = topology.opening_by_triangle
+    kernels.raster.lay(ids, affines, openings, is_face, eyes, mouth, uv, way_xy, facing_camera)
+    return Sheet(is_face, eyes, mouth, uv, way_xy, facing_camera, ids, affines)
 
 
-def _on_coarser(affines: Floats, finer: int) -> Floats:
-    """The maps (m, k, 3) from a grid ``finer`` times as fine, as maps from the pixels' middles.
-
-    Of an even number of steps none lies in the middle of a pixel.
-    """
-    slopes, shifts = affines[..., :2], affines[..., 2:]
-    shifts = shifts + (finer - 1) / 2 * slopes.sum(-1, keepdims=True)
-    return np.concatenate([finer * slopes, shifts], -1)
+def _empty(shape: tuple[int, ...]) -> Floats:
+    return np.empty(shape, np.float32)
 
 
 def _painting_order(topology: Topology, moved_xyz: Floats, facing: Floats) -> Array:

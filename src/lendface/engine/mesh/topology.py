@@ -77,6 +77,11 @@ class Topology:
         return self._inside(LIPS_INNER)
 
     @cached_property
+    def opening_by_triangle(self) -> Array:
+        """(898,) uint8: 1 for those of the eye openings, 2 for the mouth's, else 0."""
+        return np.uint8(self.eye_triangles) + 2 * np.uint8(self.mouth_triangles)
+
+    @cached_property
     def neighbours(self) -> Array:
         """(468, 468) bool: which points share an edge."""
         near = np.zeros((POINTS, POINTS), bool)

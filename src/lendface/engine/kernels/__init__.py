@@ -1,0 +1,26 @@
+"""Loops over pixels, compiled: what NumPy and OpenCV would do in many passes is done in one.
+
+A module of kernels is imported, and compiled where that has not been done before, when it is first
+looked up here as an attribute: ``kernels.raster.paint(...)``. Importing lendface stays quick, and
+whoever only scans never compiles. All are free of the interpreter's lock and run on one thread, so
+the same frame gives the same pixels everywhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import raster, warp
+
+MODULES = ("raster", "warp")
+
+__all__ = ["raster", "warp"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in MODULES:
+        raise AttributeError(f"there are no kernels {name!r}")
+    return importlib.import_module(f"{__name__}.{name}")

@@ -1,0 +1,137 @@
+"""Samples of interleaved colours, four floats at a time.
+
+The compiler does not see by itself that the channels of a pixel can be taken as one vector; here
+it is told. Arrays have three or four float32 channels, and places count in floats from their start.
+Of three channels the fourth lane is the next pixel's first: it is read, so it has to exist, but
+never written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from .compiled import inlined
+
+WORD, PLACE = ir.IntType(32), ir.IntType(64)
+QUAD = ir.VectorType(ir.FloatType(), 4)
+UNSET = ir.Constant(QUAD, ir.Undefined)
+FOUR = types.UniTuple(types.float32, 4)
+F = np.float32
+CUBIC, ONE, TWO, THREE, FOUR_, FIVE, EIGHT = F(-0.75), F(1), F(2), F(3), F(4), F(5), F(8)
+
+
+@inlined
+def cubic_weights(t: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    """Of the pixels at -1, 0, 1 and 2 for a place ``t`` in 0..1; OpenCV's, with a = -0.75."""
+    s, u = t + ONE, ONE - t
+    before = ((CUBIC * s - FIVE * CUBIC) * s + EIGHT * CUBIC) * s - FOUR_ * CUBIC
+    here = ((CUBIC + TWO) * t - (CUBIC + THREE)) * t * t + ONE
+    after = ((CUBIC + TWO) * u - (CUBIC + THREE)) * u * u + ONE
+    return before, here, after, ONE - before - here - after
+
+
+@inlined
+def linear_weights(
+    tx: np.float32, ty: np.float32
+) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    """Of the four pixels around a place: upper left and right, lower left and right."""
+    ux, uy = ONE - tx, ONE - ty
+    return uy * ux, uy * tx, ty * ux, ty * tx
+
+
+@intrinsic
+def put_mix16(
+    context: Any,
+    source: Any,
+    at: Any,
+    right: Any,
+    down: Any,
+    across: Any,
+    along: Any,
+    out: Any,
+    to: Any,
+) -> Any:
+    """``out[to:to + 3]`` becomes the mean of 4 x 4 pixels of ``source``, the first at ``at``.
+
+    ``right`` and ``down`` lead to the next pixel and row; ``across`` and ``along`` are the four
+    weights each of columns and rows.
+    """
+    place = types.intp
+    signature = types.void(source, place, place, place, FOUR, FOUR, out, place)
+
+    def build(context: Any, code: Any, signature: Any, values: Any) -> Any:
+        source, at, right, down, across, along, out, to = values
+        start = _data(context, code, signature.args[0], source)
+        columns, rows = _splats(code, across), _splats(code, along)
+        total = None
+        for row in rows:
+            line, here = None, at
+            for column in columns:
+                line = _add(code, line, _times(code, _load(code, start, here), column))
+                here = code.add(here, right)
+            total = _add(code, total, _times(code, line, row))
+            at = code.add(at, down)
+        _store_three(code, total, _data(context, code, signature.args[6], out), to)
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+@intrinsic
+def put_mix4(
+    context: Any, source: Any, at: Any, right: Any, down: Any, weights: Any, out: Any, to: Any
+) -> Any:
+    """``out[to:to + 4]`` becomes the mean of 2 x 2 pixels of ``source``, the first at ``at``."""
+    place = types.intp
+    signature = types.void(source, place, place, place, FOUR, out, place)
+
+    def build(context: Any, code: Any, signature: Any, values: Any) -> Any:
+        source, at, right, down, weights, out, to = values
+        start, total = _data(context, code, signature.args[0], source), None
+        corners = (at, code.add(at, right), code.add(at, down), code.add(code.add(at, down), right))
+        for corner, weight in zip(corners, _splats(code, weights), strict=True):
+            total = _add(code, total, _times(code, _load(code, start, corner), weight))
+        target = code.gep(_data(context, code, signature.args[5], out), [to])
+        code.store(total, code.bitcast(target, QUAD.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+def _data(context: Any, code: Any, kind: Any, value: Any) -> Any:
+    return context.make_array(kind)(context, code, value).data
+
+
+def _load(code: Any, start: Any, at: Any) -> Any:
+    return code.load(code.bitcast(code.gep(start, [at]), QUAD.as_pointer()), align=4)
+
+
+def _store_three(code: Any, quad: Any, start: Any, at: Any) -> None:
+    for lane in range(3):
+        target = code.gep(start, [code.add(at, ir.Constant(PLACE, lane))])
+        code.store(code.extract_element(quad, ir.Constant(WORD, lane)), target, align=4)
+
+
+def _splats(code: Any, four: Any) -> list[Any]:
+    """Each of four floats in all lanes."""
+    everywhere = ir.Constant(ir.VectorType(WORD, 4), [0] * 4)
+    singles = [code.extract_value(four, lane) for lane in range(4)]
+    return [
+        code.shuffle_vector(
+            code.insert_element(UNSET, single, ir.Constant(WORD, 0)), UNSET, everywhere
+        )
+        for single in singles
+    ]
+
+
+def _times(code: Any, a: Any, b: Any) -> Any:
+    return code.fmul(a, b, flags=("contract",))
+
+
+def _add(code: Any, total: Any, more: Any) -> Any:
+    return more if total is None else code.fadd(total, more, flags=("contract",))
