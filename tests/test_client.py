@@ -532,6 +532,19 @@ def test_the_next_call_goes_on_as_well(
     assert line.asked("GET", "/result")[-1].headers["range"] == f"bytes={MIB}-"
 
 
+def test_a_manifest_that_lies_beside_comes_with_the_result(
+    client: Any, live: Live, done: Any, tmp_path: Path
+) -> None:
+    key = f"results/{done.id}/result.mp4.c2pa"
+    live.office.blobs.put(key, [b"a signed manifest"])
+    raw = {**done.result.raw, "blob_key": key.removesuffix(".c2pa"), "manifest_key": key}
+    change_job(live.office, done.id, result=raw)
+    (tmp_path / "out").mkdir()
+    client.download(done.id, tmp_path / "out" / "film.mp4")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"film.mp4", "film.mp4.c2pa"}
+    assert (tmp_path / "out" / "film.mp4.c2pa").read_bytes() == b"a signed manifest"
+
+
 def test_a_result_that_is_not_what_was_told_is_thrown_away(
     client: Any, live: Live, done: Any, tmp_path: Path
 ) -> None:

@@ -162,9 +162,9 @@ def swap_files(request: SwapRequest, parts: Parts, watch: Watch | None = None) -
     """
     from .settings import load_settings
 
-    settings = load_settings()
-    if settings.label == "always" and request.label is None:
-        request = replace(request, label=Label())
+    settings, asked = load_settings(), request.label
+    wish = (asked.position, asked.size_share) if asked else ()
+    request = replace(request, label=settings.label_rule.settle(asked is not None, *wish))
     finish, guard = _open_finish(settings, request), open_guard(settings, parts)
     return run_swap(request, parts, watch, finish=finish, guard=guard)
 

@@ -30,24 +30,25 @@ LabelOption = Annotated[
     bool, typer.Option("--label", help="Write into the picture that a face was replaced.")
 ]
 LabelPositionOption = Annotated[
-    LabelPosition | None, typer.Option(help="Where the label stands; bottom-right at first.")
+    LabelPosition | None,
+    typer.Option(help="Where the label stands; LENDFACE_LABEL_POSITION at first."),
 ]
 LabelSizeOption = Annotated[
     float | None,
-    typer.Option(min=0.02, max=0.25, help="Its height as a share of the picture's; 0.06 at first."),
+    typer.Option(
+        min=0.02,
+        max=0.25,
+        help="Its height as a share of the picture's; LENDFACE_LABEL_SIZE at first.",
+    ),
 ]
 
 
 def read_label(is_wanted: bool, position: LabelPosition | None, size: float | None) -> Label | None:
-    """A place or a size asks for it, too."""
-    from .engine.label import Label
+    """A place or a size asks for it, too; what is not said is as the settings have it."""
+    from .settings import load_settings
 
-    chosen: dict[str, Any] = {}
-    if position is not None:
-        chosen["position"] = position.value
-    if size is not None:
-        chosen["size_share"] = size
-    return Label(**chosen) if is_wanted or chosen else None
+    is_asked = is_wanted or position is not None or size is not None
+    return load_settings().label_rule.settle(is_asked, position and position.value, size)
 
 
 def verify(

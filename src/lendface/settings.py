@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -28,6 +28,9 @@ from pydantic_settings import (
 )
 
 from .errors import BadOptionError
+
+if TYPE_CHECKING:
+    from .trust.label import LabelRule
 
 PREFIX = "LENDFACE_"
 FILE_NAME = "lendface.toml"
@@ -130,6 +133,12 @@ class Settings(BaseSettings):
     label: Literal["asked", "always"] = Field(
         "asked", description="visible label in results: where it is asked for, or always"
     )
+    label_position: Literal["bottom-right", "bottom-left", "top-right", "top-left"] = Field(
+        "bottom-right", description="corner of the label, where a request names none"
+    )
+    label_size: float = Field(
+        0.06, ge=0.02, le=0.25, description="its height, as a share of the picture's"
+    )
     gate: Literal["on", "off"] = Field(
         "on", description="refuse nudity, and people who look like minors"
     )
@@ -225,6 +234,12 @@ class Settings(BaseSettings):
     @property
     def polling_s(self) -> float:
         return self.poll_s or (0.2 if self.database.startswith("sqlite") else 0.5)
+
+    @property
+    def label_rule(self) -> LabelRule:
+        from .trust.label import LabelRule
+
+        return LabelRule(self.label == "always", self.label_position, self.label_size)
 
     @cached_property
     def secret_ring(self) -> tuple[bytes, ...]:

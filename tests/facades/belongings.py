@@ -15,6 +15,7 @@ from lendface.service.states import FAILED, SUCCEEDED
 from service.offices import end_job, start_job
 
 FILM = b"not a film, but bytes" * 100
+MANIFEST = b"a signed manifest"
 FACE = {
     "face": 1,
     "frames": 3,
@@ -79,10 +80,13 @@ def submit_scan(me: TestClient, target: str) -> str:
 
 
 def finish_swap(office: Office, job_id: str, data: bytes = FILM) -> None:
+    """With its manifest beside it, as of a film that cannot hold one."""
     key = f"results/{job_id}/result.mp4"
     info = office.blobs.put(key, [data])
+    office.blobs.put(f"{key}.c2pa", [MANIFEST])
     result = {
         "blob_key": key,
+        "manifest_key": f"{key}.c2pa",
         "size": info.size,
         "sha256": info.sha256,
         "content_type": "video/mp4",

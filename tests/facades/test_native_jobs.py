@@ -6,6 +6,7 @@ from starlette.testclient import TestClient
 
 from facades.belongings import (
     FILM,
+    MANIFEST,
     Belongings,
     finish_swap,
     gather,
@@ -200,3 +201,29 @@ def test_each_job_looks_at_its_own_run_only(me: TestClient, office: Office) -> N
     assert me.get(f"/v1/jobs/{mine.failed}").json()["frames_done"] == 0
     with office.database.reading() as connection:
         assert connection.execute(sa.select(tasks.c.run)).scalars().all() == [1]
+
+
+def test_a_manifest_that_lies_beside_its_result_is_had_by_a_link_of_the_result(
+    me: TestClient, other: TestClient, office: Office, job: str
+) -> None:
+    address = f"/v1/jobs/{job}/result/manifest"
+    assert me.get(address).json()["code"] == "result_not_ready"
+    finish_swap(office, job)
+    assert me.get(f"/v1/swaps/{job}").json()["result"]["manifest_url"] == address
+    answer = me.get(address)
+    assert (answer.content, answer.headers["content-type"]) == (MANIFEST, "application/c2pa")
+    assert f"swap-{job}.mp4.c2pa" in answer.headers["content-disposition"]
+    assert other.get(address).status_code == 404
+    assert me.delete(f"/v1/jobs/{job}").status_code == 204
+    assert me.get(address).status_code == 404
+    assert list(office.blobs.list("results")) == []
+
+
+def test_most_results_hold_their_manifest_themselves(
+    me: TestClient, office: Office, job: str
+) -> None:
+    finish_swap(office, job)
+    bare = {"blob_key": f"results/{job}/result.mp4", "content_type": "video/mp4", "size": 1}
+    change_job(office, job, result={**bare, "warnings": []})
+    assert me.get(f"/v1/swaps/{job}").json()["result"]["manifest_url"] is None
+    assert me.get(f"/v1/jobs/{job}/result/manifest").status_code == 404

@@ -17,7 +17,7 @@ from ..errors import (
 )
 from .aclient import AsyncClient
 from .client import Client
-from .orders import Output, Pair, Photo, ScanFace, Style
+from .orders import Label, Output, Pair, Photo, ScanFace, Style
 from .shapes import Consent, Face, Job, Result, Upload, Usage
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Face",
     "Job",
     "JobEndedError",
+    "Label",
     "Output",
     "Pair",
     "Photo",

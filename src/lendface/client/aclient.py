@@ -15,7 +15,7 @@ from .calls import OnBytes, OnJob, id_of
 from .events import EventReader, wait_to_go_on
 from .flows import Answer, Broken, Flow, Pause, Send, Sink
 from .http import TIMEOUTS, Address, answer_of, open_sink, read_file_async
-from .orders import FileLike, Output, Pair, Source, Style, Terms, Who, Wishes
+from .orders import FileLike, Label, Output, Pair, Source, Style, Terms, Who, Wishes
 from .shapes import Consent, Job, Upload, Usage
 
 T = TypeVar("T")
@@ -72,6 +72,7 @@ class AsyncClient:
         pairs: Sequence[Pair] = (),
         output: Output | None = None,
         style: Style | None = None,
+        label: bool | Label = False,
         consents: Sequence[str] = (),
         idempotency_key: str | None = None,
         on_upload: OnBytes | None = None,
@@ -80,10 +81,13 @@ class AsyncClient:
         """Put a source's face into a target. Files of this machine are uploaded first.
 
         Several files as ``source`` are photos of one person; for several people give ``pairs``.
+        ``label`` writes into the picture that a face was replaced.
         """
         wanted = pairs if source is None else [Pair(source, who, source_face), *pairs]
         return await self._run(
-            calls.swap(wanted, target, output, style, consents, idempotency_key, on_upload, wishes)
+            calls.swap(
+                wanted, target, output, style, label, consents, idempotency_key, on_upload, wishes
+            )
         )
 
     async def scan(
@@ -123,6 +127,8 @@ class AsyncClient:
         self, job: Job | str, path: str | Path, *, on_progress: OnBytes | None = None
     ) -> Path:
         """The result of a swap, whole or not at all; what came of it is gone on with next time.
+
+        A file that cannot hold its signed manifest gets it beside it, in ``<path>.c2pa``.
 
         Raises DownloadDamagedError.
         """

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import BadOptionError, JobEndedError, WaitTimeoutError
 from . import files
 from .flows import Flow, Pause, Send, ask
-from .orders import FileLike, Output, Pair, Style, Takes, Terms, Wishes, without_none
+from .orders import FileLike, Label, Output, Pair, Style, Takes, Terms, Wishes, without_none
 from .shapes import Consent, Job, Upload, Usage
 
 OnJob = Callable[[Job], None]
@@ -30,6 +30,7 @@ def swap(
     target: FileLike,
     output: Output | None,
     style: Style | None,
+    label: bool | Label,
     consents: Sequence[str],
     idempotency_key: str | None,
     on_upload: OnBytes | None,
@@ -43,8 +44,14 @@ def swap(
     for pair in pairs:
         told.append((yield from takes.pair(pair)))
     taken = yield from takes.file(target)
-    named = list(consents) or None
-    body = {"target": taken, "pairs": told, "output": output, "style": style, "consents": named}
+    body = {
+        "target": taken,
+        "pairs": told,
+        "output": output,
+        "style": style,
+        "label": None if label is False else label,
+        "consents": list(consents) or None,
+    }
     return (yield from submit("swaps", {**body, **wishes}, idempotency_key))
 
 

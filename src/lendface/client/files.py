@@ -28,6 +28,7 @@ from .shapes import Job, Upload
 
 OnBytes = Callable[[int, int], None]  # done, of all
 OFFSET = "upload-offset"
+MANIFEST = ".c2pa"  # the ending of a signed manifest that lies beside its file
 LINK_EXPIRED = frozenset({401, 403})
 
 
@@ -133,8 +134,18 @@ def download(job: Job, path: Path, on_progress: OnBytes | None) -> Flow[Path]:
             raise fault_of(outcome)
         yield Pause(wait_s(failures - 1, outcome))
     _check_whole(part, size, job, path.name)
+    if job.result and job.result.manifest_url:
+        yield from _download_manifest(job.result.manifest_url, path)
     os.replace(part, path)
     return path
+
+
+def _download_manifest(address: str, path: Path) -> Flow[None]:
+    """Beside the file, where whoever checks it looks; it is there when the file appears."""
+    beside = path.with_name(f"{path.name}{MANIFEST}")
+    part = beside.with_name(f".{beside.name}.part")
+    yield from ask(Send("GET", address, into=Sink(part, lambda here: None)))
+    os.replace(part, beside)
 
 
 def _name_of(job_id: str, etag: str) -> str:

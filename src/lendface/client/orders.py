@@ -37,6 +37,13 @@ class Style(TypedDict, total=False):
     enhance: bool  # a sharper, cleaner face than the film around it
 
 
+class Label(TypedDict, total=False):
+    """The visible label; what is left out is as the server has it."""
+
+    position: Literal["bottom-right", "bottom-left", "top-right", "top-left"]
+    size: float  # 0.02..0.25 of the picture's height
+
+
 class Terms(TypedDict, total=False):
     """What a person agreed to who lends their face."""
 

@@ -34,11 +34,19 @@ class Result:
     content_type: str
     size: int  # bytes
     sha256: str | None  # hex
+    manifest_url: str | None = None  # where the manifest is not inside the file
     raw: Json = field(repr=False, compare=False, default_factory=dict)
 
     @classmethod
     def read(cls, told: Json) -> Result:
-        return cls(told["file_name"], told["content_type"], told["size"], told.get("sha256"), told)
+        return cls(
+            told["file_name"],
+            told["content_type"],
+            told["size"],
+            told.get("sha256"),
+            told.get("manifest_url"),
+            told,
+        )
 
 
 @dataclass(frozen=True)

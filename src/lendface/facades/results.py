@@ -12,6 +12,7 @@ from ..errors import NotFoundError, ResultGoneError, ResultNotReadyError
 from ..service.downloads import BY_KEY, note_download
 from ..service.office import Office
 from ..service.states import SUCCEEDED
+from ..trust.provenance import MANIFEST_TYPE, SIDECAR
 from .serving import Stored, answer_file, is_first_look
 
 Row = Mapping[str, Any]
@@ -36,11 +37,38 @@ def answer_result(
     if is_first_look(request):
         note_download(office, job, BY_KEY)
     stored = Stored(office.blobs, info, result["content_type"], name_of(job))
+    return _answer(request, office, stored, streams=streams)
+
+
+def answer_manifest(
+    request: Request, office: Office, job: Row, name_of: Callable[[Row], str], *, streams: bool
+) -> Response:
+    """The signed manifest of a result that cannot hold it.
+
+    Raises ResultNotReadyError, ResultGoneError, NotFoundError where it is in the file.
+    """
+    if job["state"] != SUCCEEDED:
+        raise ResultNotReadyError(job["state"])
+    key = (job["result"] or {}).get("manifest_key")
+    if key is None:
+        raise NotFoundError("manifest beside this job's result")
+    info = None if job["purged_ms"] else office.blobs.info(key)
+    if info is None:
+        raise ResultGoneError
+    stored = Stored(office.blobs, info, MANIFEST_TYPE, f"{name_of(job)}{SIDECAR}")
+    return _answer(request, office, stored, streams=streams)
+
+
+def _answer(request: Request, office: Office, stored: Stored, *, streams: bool) -> Response:
     if streams or request.method == "HEAD":
         return answer_file(request, stored)
     return RedirectResponse(
         office.links.presign_get(
-            info.key, office.rules.link_s, office.now_s, stored.file_name, stored.content_type
+            stored.info.key,
+            office.rules.link_s,
+            office.now_s,
+            stored.file_name,
+            stored.content_type,
         ),
         307,
         {"Cache-Control": "no-store"},

@@ -118,6 +118,7 @@ def rules_of(settings: Settings) -> Rules:
         render_queue=settings.render_queue,
         consent=settings.consent,
         consent_targets=settings.consent_targets,
+        label=settings.label_rule,
     )
 
 

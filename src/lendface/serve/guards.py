@@ -16,6 +16,8 @@ GUARDS = (
     "c2pa_cert",
     "c2pa_tsa",
     "label",
+    "label_position",
+    "label_size",
     "gate",
     "gate_nudity",
     "gate_age_either",

@@ -17,6 +17,7 @@ from ..pipeline.limits import Limits
 from ..storage.blobs import Blobs
 from ..storage.database import Database
 from ..storage.signing import SignedRequest
+from ..trust.label import LabelRule
 from .crowd import Crowd
 from .sealing import Sealer
 
@@ -136,6 +137,7 @@ class Rules:
     render_queue: str = "cpu"
     consent: str = "attest"  # or per_face; a client may be held to more
     consent_targets: bool = False  # with per_face: also of those whose faces are replaced
+    label: LabelRule = field(default_factory=LabelRule)  # visible, in results
 
 
 @dataclass(frozen=True, eq=False)

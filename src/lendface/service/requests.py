@@ -13,8 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from ..engine.label import Position
 from ..engine.style import SkinTone, Style
 from ..errors import BadOptionError
+from ..trust.label import LEAST, MOST
 
 STRICT = ConfigDict(extra="forbid")
 MAX_PAIRS = 50
@@ -84,6 +86,14 @@ class StyleRef:
 
 
 @dataclass(frozen=True, config=STRICT)
+class LabelRef:
+    """The visible label; None is as the server has it."""
+
+    position: Position | None = None
+    size: Annotated[float, Field(ge=LEAST, le=MOST)] | None = None  # of the picture's height
+
+
+@dataclass(frozen=True, config=STRICT)
 class LimitsRef:
     """Tighter limits than the server's, as an API promises them."""
 
@@ -111,6 +121,7 @@ class SwapJob:
     limits: LimitsRef = LimitsRef()
     photo_limits: LimitsRef = LimitsRef()
     style: StyleRef = StyleRef()
+    label: LabelRef | None = None  # None: not asked for; the server may draw it all the same
     consents: Annotated[tuple[str, ...], Field(max_length=MAX_PAIRS)] = ()  # on which it rests
     kind: Literal["swap"] = "swap"
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..engine.label import Label
 from ..engine.style import Style
 from ..engine.types import Floats, SourceFace
 from ..errors import NoTargetFaceError, OutputFormatError
@@ -26,6 +27,7 @@ from ..pipeline.steps import (
 from ..pipeline.swaps import CastNumbers, Everyone, LooksLike, MostPresent, Pair, SeenAt, Who
 from ..pipeline.targets import Trim
 from ..pipeline.trackfile import load_scan
+from ..trust.label import LabelRule
 from .requests import LimitsRef, OutputRef, PairRef, ScanJob, SwapJob, WhoRef, seconds
 
 PathOf = Callable[[str], Path]  # the local file of an upload
@@ -104,6 +106,14 @@ def encode_options(output: OutputRef) -> EncodeOptions:
     )
 
 
+def settle_label(request: SwapJob, rule: LabelRule) -> dict[str, Any] | None:
+    """What is to be drawn into every frame, as plain values. A request asks for it and never
+    leaves out what the operator wants."""
+    asked = request.label
+    label = rule.settle(asked is not None, asked and asked.position, asked and asked.size)
+    return asdict(label) if label else None
+
+
 def pairs_of(request: SwapJob, path_of: PathOf) -> tuple[Pair, ...]:
     return tuple(_pair(pair, request.target, path_of) for pair in request.pairs)
 
@@ -152,6 +162,7 @@ def rendition(request: SwapJob, facts: Facts, path_of: PathOf, tracks_path: Path
         trim=trim_of(request),
         encode=encode_options(request.output),
         style=Style(**asdict(request.style)),
+        label=Label(**facts["label"]) if facts.get("label") else None,
     )
 
 

@@ -217,6 +217,7 @@ class JobWork:
         found: dict[str, Any] = {"target": facts.as_dict()}
         if isinstance(request, SwapJob):
             found["suffix"] = swapping.suffix_of(request.output, facts)
+            found["label"] = swapping.settle_label(request, rules.label)
         units, frames = units_of(request, facts), swapping.frames_in(request, facts)
         with self.office.database.writing() as connection:
             if units:
@@ -591,6 +592,8 @@ def chunk_key(job: Row, number: int) -> str:
     """Where a chunk lies: named after all that decides how it looks."""
     facts = job["facts"]
     what = [job["request"], facts["plan"], facts["chunks"][number], facts["scan"]]
+    if facts.get("label"):  # of the request or of the operator
+        what.append(facts["label"])
     suffix = swapping.part_suffix(facts, number)
     return f"work/{job['id']}/{number}-{digest(what)[:16]}{suffix}"
 

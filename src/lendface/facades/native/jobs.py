@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from ...service import jobs
 from ...service.office import Office
-from ..results import answer_result
+from ..results import answer_manifest, answer_result
 from .documented import problems
 from .events import follow
 from .incoming import (
@@ -149,3 +149,23 @@ def get_result(job_id: PathId, request: Request, office: Desk, client: Caller) -
 def head_result(job_id: PathId, request: Request, office: Desk, client: Caller) -> Response:
     """As GET, without the file."""
     return get_result(job_id, request, office, client)
+
+
+MANIFEST = {"content": {"application/c2pa": BYTES}}
+MANIFEST_ANSWERS = RESULT | {200: {"description": "the manifest", **MANIFEST}}
+
+
+@router.get(
+    "/jobs/{job_id}/result/manifest",
+    response_class=Response,
+    responses=MANIFEST_ANSWERS | problems(404, 409, 410),
+)
+def get_manifest(job_id: PathId, request: Request, office: Desk, client: Caller) -> Response:
+    """The signed manifest (C2PA) of a result of a kind that cannot hold one; others have it inside.
+
+    Keep it beside the file, under its name with `.c2pa` after it.
+    """
+    job = jobs.get_job(office, client.id, job_id)
+    return answer_manifest(
+        request, office, job, result_name, streams=request.app.state.streams_results
+    )

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
-from ...service.requests import MAX_PAIRS, MAX_PHOTOS, OutputRef, StyleRef
+from ...service.requests import MAX_PAIRS, MAX_PHOTOS, LabelRef, OutputRef, StyleRef
 
 MAX_BYTES = 1 << 50  # of a declared size: what every database can hold
 NOTES_BYTES = 4096
@@ -181,6 +181,11 @@ class NewSwap(Order):
     pairs: Annotated[list[Pair], Field(min_length=1, max_length=MAX_PAIRS)]
     output: OutputRef = OutputRef()
     style: StyleRef = StyleRef()
+    label: bool | LabelRef = Field(
+        False,
+        description="write into the picture that a face was replaced; size is a share of its "
+        "height. The server may do it in any case",
+    )
     consents: Annotated[list[Id], Field(max_length=MAX_PAIRS)] = Field(
         [], description="ids; each source must then match one of these"
     )
@@ -207,6 +212,9 @@ class Result(Told):
     duration_s: float | None = Field(description="null for a picture")
     frames: int | None
     fps: float | None
+    manifest_url: str | None = Field(
+        description="of the signed manifest (C2PA), needs the key; null: it is in the file"
+    )
 
 
 class Job(Told):

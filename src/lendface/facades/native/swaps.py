@@ -11,7 +11,7 @@ from fastapi import APIRouter, Response
 from ...errors import BadOptionError, NotFoundError
 from ...service import jobs
 from ...service.office import Office
-from ...service.requests import JobRequest, digest, load_request
+from ...service.requests import JobRequest, LabelRef, digest, load_request
 from ...service.scans import take_portrait
 from ...service.submissions import Intake, is_repeated, submit_placed
 from .documented import problems, with_body
@@ -89,11 +89,19 @@ def to_request(body: NewSwap, intake: Intake, portraits: Portraits) -> JobReques
             "pairs": [to_pair(pair, intake, portraits) for pair in body.pairs],
             "output": asdict(body.output),
             "style": asdict(body.style),
+            "label": label_of(body.label),
             "start_s": body.start_s,
             "end_s": body.end_s,
             "consents": body.consents,
         }
     )
+
+
+def label_of(asked: bool | LabelRef) -> dict[str, Any] | None:
+    """``true`` asks for it as the server has it; ``false`` asks for nothing."""
+    if asked is False:
+        return None
+    return asdict(LabelRef() if asked is True else asked)
 
 
 def upload_of(ref: FileRef | PhotoByUpload | PhotoByUrl, intake: Intake) -> str:

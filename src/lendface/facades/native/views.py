@@ -144,8 +144,10 @@ def result_view(job: Row) -> Result | None:
     result = job["result"]
     if job["state"] != SUCCEEDED or job["purged_ms"] or not result or "blob_key" not in result:
         return None
+    url = f"/v1/jobs/{job['id']}/result"
     return Result(
-        url=f"/v1/jobs/{job['id']}/result",
+        url=url,
+        manifest_url=f"{url}/manifest" if result.get("manifest_key") else None,
         file_name=result_name(job),
         content_type=result["content_type"],
         size=result["size"],
