@@ -171,14 +171,13 @@ def swap_files(request: SwapRequest, parts: Parts, watch: Watch | None = None) -
 
 def open_guard(settings: Settings, parts: Parts) -> Guard:
     """The rules of this machine, for one swap."""
-    from .trust.gate import Thresholds
     from .trust.guard import Rules, SwapGuard
+    from .trust.thresholds import USUAL
 
-    limits = settings.gate_nudity, settings.gate_age_either, settings.gate_age_both
     rules = Rules(
-        nets=_gate_nets(parts.provider) if settings.gate == "on" else None,
+        nets=_gate_nets(parts.provider) if settings.thresholds else None,
         protected=_protected_faces(settings) if settings.protected == "on" else None,
-        thresholds=Thresholds(*limits),
+        thresholds=settings.thresholds or USUAL,
         same_face=settings.protected_likeness,
     )
     return SwapGuard(rules)

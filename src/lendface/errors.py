@@ -395,10 +395,14 @@ class ContentRefusedError(RefusedError):
     code = "content_refused"
 
     def __init__(
-        self, rule: str, time_s: float | None = None, scores: tuple[float, ...] = ()
+        self,
+        rule: str,
+        time_s: float | None = None,
+        scores: tuple[float, ...] = (),
+        face: int | None = None,
     ) -> None:
         super().__init__("these files are refused: their content is not allowed here")
-        self.rule, self.time_s, self.scores = rule, time_s, scores
+        self.rule, self.time_s, self.scores, self.face = rule, time_s, scores, face
 
 
 class MinorRefusedError(ContentRefusedError):

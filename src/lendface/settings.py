@@ -28,6 +28,7 @@ from pydantic_settings import (
 )
 
 from .errors import BadOptionError
+from .trust.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from .trust.label import LabelRule
@@ -226,6 +227,13 @@ class Settings(BaseSettings):
     @property
     def base_url(self) -> str:
         return self.public_url or f"http://{_reachable(self.host)}:{self.port}"
+
+    @property
+    def thresholds(self) -> Thresholds | None:
+        """Of the content gate; None where it is switched off."""
+        if self.gate == "off":
+            return None
+        return Thresholds(self.gate_nudity, self.gate_age_either, self.gate_age_both)
 
     @property
     def worker_count(self) -> int:

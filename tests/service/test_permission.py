@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from lendface.engine.types import SourceFace
 from lendface.errors import ConsentMissingError
 from lendface.pipeline.parts import Parts
+from lendface.service.audit import read
 from lendface.service.consents import Terms, add_consent, get_consent, state_of, submit_consent
 from lendface.service.jobs import get_row, submit
 from lendface.service.office import Office
@@ -19,8 +21,9 @@ from lendface.service.requests import PairRef, PhotoRef, SwapJob, load_request
 from lendface.service.uploads import Declared, declare, mark_received
 from lendface.service.work import JobWork
 from lendface.storage.scratch import Scratch
+from lendface.storage.tables import ledger as table
 from material import Material
-from service.crafts import signer_of
+from service.crafts import signer_of, submit_swap, work_off, worker
 from service.offices import new_client, open_office
 
 
@@ -81,6 +84,29 @@ def test_a_source_without_consent_is_refused_in_the_worker(
     both = replace(office, rules=replace(office.rules, consent_targets=True))
     with pytest.raises(ConsentMissingError):
         match_faces(both, job, request, [one], [other.embedding])
+
+
+def test_a_job_whose_source_has_no_consent_ends_in_the_worker_before_it_renders(
+    office: Office, sources: dict[str, SourceFace], parts: Parts, material: Material, tmp_path: Path
+) -> None:
+    """P010 has given consent, P003 has not, and each is the source of a job."""
+    client_id = new_client(office, quota_units=9).client_id
+    add_consent(office, Terms("Anna"), sources["P010"].embedding, "ab" * 32, [client_id])
+    photos = material.other_person, material.photo
+    submitted = [submit_swap(office, client_id, material.film, photo)["id"] for photo in photos]
+    with worker(office, tmp_path, parts, None) as work:
+        lent, not_lent = (work_off(work, job_id) for job_id in submitted)
+    assert (lent["state"], bool(lent["facts"]["chunks"])) == ("running", True)
+    assert (not_lent["state"], not_lent["error_code"]) == ("failed", "consent_missing")
+    assert "chunks" not in not_lent["facts"]
+    with office.database.reading() as connection:
+        assert consents_of(connection, lent["id"]) != []
+        assert consents_of(connection, not_lent["id"]) == []
+        held = connection.execute(sa.select(table.c.job_id)).scalars().all()
+    assert held == [lent["id"]]
+    told = [entry for entry in read(office.database) if entry.subject == not_lent["id"]]
+    assert [entry.action for entry in told] == ["job.submitted", "job.refused", "job.ended"]
+    assert told[1].detail == {"code": "consent_missing"}
 
 
 def test_a_client_is_never_held_to_less_than_its_server() -> None:

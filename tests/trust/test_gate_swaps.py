@@ -29,6 +29,7 @@ from people import read_person, swaying
 
 AGES = "LENDFACE_GATE_AGE_BOTH"
 SOURCE_ONLY = "40"  # years: P003, the source, is younger to both nets, P005 in the film is not
+NEARLY_NOTHING = 0.001  # P003 has 0.004 of nudity, P005 a tenth of it
 
 
 @pytest.fixture(autouse=True)
@@ -124,14 +125,30 @@ def test_nudity_is_refused_with_its_time_code(
     watch: Watch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """No picture of that kind is among the tests: any film is one for a limit of nothing."""
-    guard = SwapGuard(Rules(GateNets.load(), None, Thresholds(nudity=0.0)))
-    request = SwapRequest((Pair((material.photo,)),), material.film, tmp_path / "out.mp4")
+    """No picture of that kind is among the tests: P003 is one for a limit of nearly nothing."""
+    guard = SwapGuard(Rules(GateNets.load(), None, Thresholds(nudity=NEARLY_NOTHING)))
+    request = SwapRequest((Pair((material.film_person,)),), material.photo, tmp_path / "out.png")
     with pytest.raises(ContentRefusedError) as caught:
         swap_files(request, parts, watch, guard=guard)
     assert (caught.value.rule, set(stages)) == ("nudity", {"scan"})
     assert caught.value.time_s is not None
     assert "rule nudity at 0:00:00" in caplog.text
+
+
+def test_a_photo_of_a_source_is_looked_at_like_a_film(
+    material: Material,
+    tmp_path: Path,
+    parts: Parts,
+    stages: list[str],
+    watch: Watch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    guard = SwapGuard(Rules(GateNets.load(), None, Thresholds(nudity=NEARLY_NOTHING)))
+    request = SwapRequest((Pair((material.photo,)),), material.film, tmp_path / "out.mp4")
+    with pytest.raises(ContentRefusedError) as caught:
+        swap_files(request, parts, watch, guard=guard)
+    assert (caught.value.rule, caught.value.time_s, stages) == ("nudity", None, [])
+    assert "rule nudity of face 1: 0.00" in caplog.text
 
 
 @pytest.fixture

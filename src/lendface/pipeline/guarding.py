@@ -11,12 +11,8 @@ from .scans import Scan
 from .targets import Target
 
 
-class Guard(Protocol):
-    """Looks on during one swap. Its ``check_`` functions raise RefusedError, before rendering."""
-
-    def check_sources(self, sources: Sequence[SourceFace]) -> Sequence[str]:
-        """Asked first. Returns warnings."""
-        ...
+class Onlooker(Protocol):
+    """Sees what a scan sees."""
 
     def open_target(self, target: Target) -> None:
         """The target is going to be scanned."""
@@ -24,6 +20,14 @@ class Guard(Protocol):
 
     def see(self, frame: Frame) -> None:
         """Every frame of the scan, once and in order."""
+        ...
+
+
+class Guard(Onlooker, Protocol):
+    """Looks on during one swap. Its ``check_`` functions raise RefusedError, before rendering."""
+
+    def check_sources(self, sources: Sequence[SourceFace]) -> Sequence[str]:
+        """Asked first. Returns warnings."""
         ...
 
     def check_plan(self, target: Target, scan: Scan, plan: SwapPlan) -> None:

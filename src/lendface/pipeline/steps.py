@@ -37,6 +37,7 @@ from ..media import (
     timed,
 )
 from ..media.encode import SOFTWARE
+from .guarding import LetPass, Onlooker
 from .parts import Parts, Watch
 from .rendering import Rendering
 from .scans import Scan, describe_person, scan_target
@@ -68,21 +69,26 @@ TYPES = {
 
 
 def scan_file_to(
-    path: Path, trim: Trim, parts: Parts, watch: Watch, tracks_path: Path
+    path: Path,
+    trim: Trim,
+    parts: Parts,
+    watch: Watch,
+    tracks_path: Path,
+    onlooker: Onlooker = LetPass(),  # noqa: B008
 ) -> dict[str, Any]:
     """Scan a file, leave its tracks in another, and tell the cast as plain values.
 
-    ``warnings`` say what of the file did not decode. Raises CancelledError, the errors of
-    reading, DiskFullError.
+    ``onlooker`` is shown every frame. ``warnings`` say what of the file did not decode. Raises
+    CancelledError, the errors of reading, DiskFullError.
     """
     opened, damage = open_target(path, trim), None
     if isinstance(opened, VideoTarget):
         with opened.reader() as reader, closing(prefetch(reader.frames())) as ahead:
             target = Target(path.name, lambda: nullcontext(ahead), opened.frame_count)
-            found = scan_target(target, parts, watch)
+            found = _scan(target, parts, watch, onlooker)
         damage = reader.damage.reason
     else:
-        found = scan_target(opened.as_target(), parts, watch)
+        found = _scan(opened.as_target(), parts, watch, onlooker)
     save_scan(found, tracks_path)
     return {
         "frames": found.tracks.frame_count,
@@ -92,6 +98,11 @@ def scan_file_to(
             for person in found.people
         ],
     }
+
+
+def _scan(target: Target, parts: Parts, watch: Watch, onlooker: Onlooker) -> Scan:
+    onlooker.open_target(target)
+    return scan_target(target, parts, watch, onlooker.see)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +173,10 @@ class JobPlan:
     pair_by_track: dict[int, int]
     warnings: tuple[str, ...]
     sources: tuple[SourceFace, ...] = ()  # by the number of the pair; not a plain value
+
+    @property
+    def swap_plan(self) -> SwapPlan:
+        return SwapPlan({track: self.sources[pair] for track, pair in self.pair_by_track.items()})
 
 
 def plan_job(pairs: Sequence[Pair], found: Scan, parts: Parts, name: str) -> JobPlan:

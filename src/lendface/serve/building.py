@@ -119,6 +119,7 @@ def rules_of(settings: Settings) -> Rules:
         consent=settings.consent,
         consent_targets=settings.consent_targets,
         label=settings.label_rule,
+        gate=settings.thresholds,
     )
 
 

@@ -16,6 +16,7 @@ from ..pipeline.parts import Parts
 from ..service.house import Housekeeping
 from ..service.work import JobWork
 from ..settings import Settings, executor_name
+from ..trust.readings import GateNets
 from .building import build_office, durable_engine, locks_of, prepare, scratch_of
 from .checks import check_settings
 from .guards import note_guards
@@ -75,7 +76,8 @@ def work(
         built.durable,
         locks_of(settings, built.office.database),
         WatchedWork(
-            JobWork(built.office, scratch, load_parts, signer), open_tracer(settings, executor)
+            JobWork(built.office, scratch, load_parts, signer, GateNets.load(runtime)),
+            open_tracer(settings, executor),
         ),
         Housekeeping(
             built.office, load_parts().provider if renders else "none", built.durable.is_at

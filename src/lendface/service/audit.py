@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from ..errors import RefusedError
+from ..errors import ContentRefusedError, ProtectedFaceError, RefusedError
 from ..storage.database import Database
 from ..storage.tables import audit
 from ..trust.audit import BEFORE_ALL, HOLDER, OPERATOR, SERVER, Break, Entry, find_breaks
@@ -27,6 +27,7 @@ __all__ = [
     "Verdict",
     "newest",
     "read",
+    "reason_of",
     "record",
     "record_alone",
     "record_settings",
@@ -100,16 +101,50 @@ def record_alone(
     return database.write_together(write)
 
 
+class Clerk(Protocol):
+    """What this room needs of an office."""
+
+    @property
+    def database(self) -> Database: ...
+
+    @property
+    def now_ms(self) -> Callable[[], int]: ...
+
+
 @contextmanager
-def telling_refusals(
-    database: Database, client_id: str, now_ms: Callable[[], int]
-) -> Iterator[None]:
-    """A job that a rule forbids leaves no row; that it was refused is written down all the same."""
+def telling_refusals(clerk: Clerk, client_id: str, job_id: str | None = None) -> Iterator[None]:
+    """A refusal is written down with its rule, though nothing else may come of it.
+
+    Before it is a job it leaves no row, and it is the client who did it; in a worker the server.
+    """
     try:
         yield
     except RefusedError as error:
-        record_alone(database, "job.refused", None, client_id, {"code": error.code}, now_ms())
+        record_alone(
+            clerk.database,
+            "job.refused",
+            job_id,
+            client_id,
+            reason_of(error),
+            clerk.now_ms(),
+            None if job_id is None else SERVER,
+        )
         raise
+
+
+def reason_of(error: RefusedError) -> dict[str, Any]:
+    """Plain values: the code that the client is told, and the rule that it is not.
+
+    >>> reason_of(ContentRefusedError("nudity", 7.48))
+    {'code': 'content_refused', 'rule': 'nudity', 'time_s': 7.48}
+    """
+    told: dict[str, Any] = {"code": error.code}
+    match error:
+        case ContentRefusedError(rule=rule, time_s=time_s, face=face):
+            told |= {"rule": rule, "time_s": time_s, "face": face}
+        case ProtectedFaceError(entry_id=entry_id):
+            told |= {"entry": entry_id}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 SETTINGS_CHANGED = "settings.changed"

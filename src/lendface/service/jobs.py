@@ -69,7 +69,7 @@ def submit(office: Office, client_id: str, request: JobRequest, wish: Wish = Wis
     """
     request_hash = digest(dump_request(request))
     with (
-        audit.telling_refusals(office.database, client_id, office.now_ms),
+        audit.telling_refusals(office, client_id),
         office.database.writing() as connection,
     ):
         client = lock_client(connection, client_id)

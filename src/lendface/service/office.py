@@ -18,6 +18,7 @@ from ..storage.blobs import Blobs
 from ..storage.database import Database
 from ..storage.signing import SignedRequest
 from ..trust.label import LabelRule
+from ..trust.thresholds import USUAL, Thresholds
 from .crowd import Crowd
 from .sealing import Sealer
 
@@ -138,6 +139,7 @@ class Rules:
     consent: str = "attest"  # or per_face; a client may be held to more
     consent_targets: bool = False  # with per_face: also of those whose faces are replaced
     label: LabelRule = field(default_factory=LabelRule)  # visible, in results
+    gate: Thresholds | None = USUAL  # of the content gate; None: switched off
 
 
 @dataclass(frozen=True, eq=False)

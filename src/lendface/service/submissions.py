@@ -94,7 +94,7 @@ def submit_placed(
             job = add_job(connection, office, client, request, wish, request_hash)
         return Placed(job, progress_in(connection, office, job))
 
-    with audit.telling_refusals(office.database, client_id, office.now_ms):
+    with audit.telling_refusals(office, client_id):
         return office.database.write_together(submit)
 
 

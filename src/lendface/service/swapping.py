@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 
 from ..engine.label import Label
 from ..engine.style import Style
-from ..engine.types import Floats, SourceFace
 from ..errors import NoTargetFaceError, OutputFormatError
 from ..media import EncodeOptions
 from ..pipeline.limits import Limits, TargetFacts
 from ..pipeline.parts import Parts, Watch
+from ..pipeline.scans import Scan
 from ..pipeline.steps import (
+    JobPlan,
     Rendition,
     check_single_person,
     describe_result,
@@ -31,8 +32,7 @@ from ..trust.label import LabelRule
 from .requests import LimitsRef, OutputRef, PairRef, ScanJob, SwapJob, WhoRef, seconds
 
 PathOf = Callable[[str], Path]  # the local file of an upload
-# Looks at the sources and at the embeddings of those who are replaced; raises what forbids it.
-Permit = Callable[[Sequence[SourceFace], Sequence[Floats]], None]
+Permit = Callable[[Scan, JobPlan], None]  # raises what forbids it
 Facts = Mapping[str, Any]  # what a job's earlier tasks found
 Trimmed = TypeVar("Trimmed", SwapJob, ScanJob, SwapJob | ScanJob)
 
@@ -124,7 +124,7 @@ def plan(
     tracks_path: Path,
     parts: Parts,
     chunk_s: float,
-    permit: Permit = lambda sources, people: None,
+    permit: Permit = lambda found, made: None,
 ) -> dict[str, Any]:
     """Facts for the tasks that follow: the plan, the parts to render, warnings.
 
@@ -137,8 +137,7 @@ def plan(
     if request.limits.single_person:
         check_single_person(found)
     made = plan_job(pairs_of(request, path_of), found, parts, "the target")
-    replaced = [found.tracks.get_person(track).embedding for track in made.pair_by_track]
-    permit(made.sources, replaced)
+    permit(found, made)
     pieces = plan_parts(
         path_of(request.target),
         trim_of(request),

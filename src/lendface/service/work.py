@@ -20,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..engine.enrol import Photo
-from ..engine.types import Floats, SourceFace
+from ..engine.types import Floats
 from ..errors import BlobMissingError, CancelledError, FetchError, UploadMissingError
 from ..media import read_image
 from ..net.datauri import is_data_uri, read_data_uri
@@ -29,15 +29,19 @@ from ..pipeline import steps
 from ..pipeline.detect import Detected, FoundFace, LookedAt, cut_out, describe_face, detect, xywh
 from ..pipeline.limits import check_photo, check_target, told_as
 from ..pipeline.parts import Parts, Progress, Watch
-from ..pipeline.steps import Rendition
+from ..pipeline.scans import Scan
+from ..pipeline.steps import JobPlan, Rendition
+from ..pipeline.targets import open_target
 from ..pipeline.trackfile import load_scan
 from ..storage.disk import opened, write_all
 from ..storage.scratch import Scratch
 from ..storage.tables import jobs, tasks, uploads
 from ..trust.provenance import MANIFEST_TYPE, SIDECAR, sidecar_of
+from ..trust.readings import GateNets
 from ..trust.swaps import Signer
-from . import consents, deliveries, ledger, permission, sealed_files, swapping
+from . import audit, consents, deliveries, ledger, permission, sealed_files, swapping
 from .jobs import end, get_row, lock_job, lock_to_end, purge_files
+from .judging import Judge
 from .office import Office
 from .people import number_people
 from .prices import units_of
@@ -76,6 +80,11 @@ class JobWork:
     scratch: Scratch
     load_parts: Callable[[], Parts]  # the engine with its models, loaded when first needed
     signer: Signer  # of results
+    nets: GateNets = field(default_factory=GateNets.load)  # each is loaded when it first reads
+
+    @property
+    def judge(self) -> Judge:
+        return Judge(self.office, self.nets)
 
     # What the durable engine asks
 
@@ -306,10 +315,17 @@ class JobWork:
         if isinstance(request, SwapJob):
             swap = request
 
-            def permit(sources: Sequence[SourceFace], people: Sequence[Floats]) -> None:
-                rests_on.extend(permission.match_faces(self.office, job, swap, sources, people))
+            def permit(found: Scan, made: JobPlan) -> None:
+                people = [found.tracks.get_person(track).embedding for track in made.pair_by_track]
+                consented = permission.match_faces(self.office, job, swap, made.sources, people)
+                rests_on.extend(consented)
+                target = open_target(files.path(swap.target), swapping.trim_of(swap)).as_target()
+                self.judge.check(place, target, found.tracks, made, follow.check)
 
-            with self._tracks(place) as tracks:
+            with (
+                audit.telling_refusals(self.office, job["client_id"], job["id"]),
+                self._tracks(place) as tracks,
+            ):
                 facts |= swapping.plan(
                     request,
                     files.path,
@@ -329,9 +345,11 @@ class JobWork:
         self, request: ScanJob | SwapJob, files: Files, place: str, follow: Follow
     ) -> None:
         path, blobs, trim = files.path(request.target), self.office.blobs, swapping.trim_of(request)
+        look = self.judge.new_look()
         with self.scratch.new_file(".tracks") as tracks:
-            cast = steps.scan_file_to(path, trim, self.load_parts(), follow.watch, tracks)
+            cast = steps.scan_file_to(path, trim, self.load_parts(), follow.watch, tracks, look)
             found = load_scan(tracks)
+            self.judge.keep(place, look, found.tracks)
             keys = {
                 person.face: self._keep_pictures(place, person)
                 for person in steps.read_pictures(path, trim, found)

@@ -1,8 +1,9 @@
 """The content gate: from what was read to yes or no.
 
 Two rules. Nudity: at one place of the film or more, most of the frames that were read score as
-nudity. Apparent minors: a person whose face is given or replaced looks under age to one of the two
-nets, or young to both. The medians of several readings count; one odd frame decides nothing.
+nudity, or a photo does. Apparent minors: a person whose face is given or replaced looks under age
+to one of the two nets, or young to both. The medians of several readings count; one odd frame
+decides nothing.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ from ..engine.types import Frame, SourceFace
 from ..errors import ContentRefusedError, MinorRefusedError
 from .ages import AgeReading, read_age
 from .readings import FilmReading, GateNets, NudityLook, read_film
+from .thresholds import USUAL, Thresholds
+
+__all__ = [
+    "Finding",
+    "Thresholds",
+    "Verdict",
+    "judge_film",
+    "judge_portrait",
+    "judge_reading",
+    "looks_under_age",
+    "medians",
+]
 
 Rule = Literal["nudity", "minor_source", "minor_target"]
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """From where on the gate refuses. What they cost is measured in docs/trust.md."""
-
-    nudity: float = 0.8  # 0..1: this and more
-    age_of_either: float = 18.0  # years: less, to one of the nets
-    age_of_both: float = 22.0  # years: less, to both nets
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Verdict:
         """Raises ContentRefusedError or MinorRefusedError for the first finding."""
         for finding in self.findings:
             kind = ContentRefusedError if finding.rule == "nudity" else MinorRefusedError
-            raise kind(finding.rule, finding.time_s, finding.scores)
+            raise kind(finding.rule, finding.time_s, finding.scores, finding.face)
 
 
 def judge_film(
@@ -71,7 +75,7 @@ def judge_film(
     tracks: Tracks,
     plan: SwapPlan,
     nets: GateNets,
-    thresholds: Thresholds = Thresholds(),
+    thresholds: Thresholds = USUAL,
 ) -> Verdict:
     """A film that was scanned, in one pass over all of its frames.
 
@@ -84,7 +88,7 @@ def judge_film(
 def judge_reading(
     reading: FilmReading,
     track_ids: Iterable[int],
-    thresholds: Thresholds = Thresholds(),
+    thresholds: Thresholds = USUAL,
 ) -> Verdict:
     """What was read in a film, for a swap of these people."""
     findings = _nudity_findings(reading.nudity, thresholds)
@@ -102,21 +106,25 @@ def judge_reading(
 def judge_portrait(
     source: SourceFace,
     nets: GateNets,
-    thresholds: Thresholds = Thresholds(),
+    thresholds: Thresholds = USUAL,
     number: int = 1,
 ) -> Verdict:
     """The photos of one source; each has to pass by itself, for they are few and chosen."""
+    bare = [nets.nudity.score(portrait.picture) for portrait in source.portraits]
     readings = [
         read_age(portrait.picture, portrait.mesh.landmarks_xyz, nets.ages)
         for portrait in source.portraits
     ]
     told = [reading for reading in readings if reading is not None]
-    findings = tuple(
+    findings = [
+        Finding("nudity", None, (score,), number) for score in bare if score >= thresholds.nudity
+    ]
+    findings += [
         Finding("minor_source", None, reading.years, number)
         for reading in told
         if looks_under_age([reading], thresholds)
-    )
-    return Verdict(findings, () if told else (number,))
+    ]
+    return Verdict(tuple(findings), () if told else (number,))
 
 
 def looks_under_age(readings: Sequence[AgeReading], thresholds: Thresholds) -> bool:
