@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from lendface import cli
+from lendface.service.audit import read
+from lendface.service.clients import open_desk
+from lendface.service.protected import ProtectedTable
+from lendface.settings import load_settings
 from material import Material
 
 
@@ -41,6 +46,23 @@ def test_a_person_is_added_listed_and_removed(material: Material) -> None:
     assert run("list").stdout == "nobody is protected\n"
 
 
+def test_a_server_and_its_swaps_go_by_the_list_of_the_database_that_is_named(
+    material: Material, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = run_json("add", material.photo, "--reason", "asked", "--data", data)
+    settings = load_settings(data=data)
+    with open_desk(settings.database, settings.secret_ring, lambda: 1) as desk:
+        (face,) = ProtectedTable(desk).entries()
+        actions = [entry.action for entry in read(desk.database)]
+    assert (face.id, actions) == (made["id"], ["protected.added"])
+    monkeypatch.setenv("LENDFACE_DATABASE_URL", f"sqlite:///{tmp_path / 'shared.db'}")
+    assert run_json("list") == {"protected": []}
+    monkeypatch.setenv("LENDFACE_SECRET", base64.b64encode(bytes(range(32))).decode())
+    run_json("add", material.photo, "--reason", "asked")
+    assert (tmp_path / "shared.db").exists()
+    assert len(run_json("list", "--data", tmp_path / "another")["protected"]) == 1
+
+
 def test_another_data_folder_is_another_list(material: Material, tmp_path: Path) -> None:
     other = tmp_path / "other"
     run_json("add", material.photo, "--reason", "asked", "--data", other)
@@ -50,8 +72,10 @@ def test_another_data_folder_is_another_list(material: Material, tmp_path: Path)
 
 def test_neither_photos_nor_their_names_are_kept(material: Material, data: Path) -> None:
     run_json("add", material.photo, "--reason", "asked")
-    text = (data / "protected.json").read_text()
-    assert material.photo.name not in text
+    kept = b"".join(path.read_bytes() for path in data.glob("lendface.db*"))
+    assert b"face_" in kept
+    assert material.photo.name.encode() not in kept
+    assert b"asked" not in kept
     assert [path.suffix for path in data.iterdir() if path.suffix in (".png", ".jpg")] == []
 
 
@@ -66,5 +90,5 @@ def test_what_cannot_be_added_is_told(material: Material, data: Path) -> None:
     for words, exit_code, code in cases:
         told = run(*words)
         assert (told.exit_code, code in told.stderr) == (exit_code, True), words
-    assert not (data / "protected.json").exists()
+    assert not (data / "lendface.db").exists()
     assert run("add", material.duo, "--reason", "r", "--face", "2").exit_code == 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import lru_cache
@@ -27,7 +27,7 @@ from .engine.render import render
 from .engine.scan import Scanner
 from .engine.style import Style
 from .engine.types import Box, Frame, Picture, Pixels
-from .errors import BadOptionError, NoTargetFaceError
+from .errors import BadOptionError, NoTargetFaceError, NotFoundError
 from .media import EncodeOptions, read_image
 from .models import RuntimeOptions, load_kit, load_topology
 from .pipeline.parts import Parts, Progress, Watch
@@ -176,7 +176,7 @@ def open_guard(settings: Settings, parts: Parts) -> Guard:
 
     rules = Rules(
         nets=_gate_nets(parts.provider) if settings.thresholds else None,
-        protected=_protected_faces(settings) if settings.protected == "on" else None,
+        protected=_ProtectedFaces(settings) if settings.protected == "on" else None,
         thresholds=settings.thresholds or USUAL,
         same_face=settings.protected_likeness,
     )
@@ -192,11 +192,12 @@ def protect_face(
     data: Path | None = None,
     parts: Parts | None = None,
 ) -> ProtectedFace:
-    """Put a person on the list of those whose faces are never lent on this machine.
+    """Put a person on the list of those whose faces are never lent, here and by the server whose
+    database it is in.
 
     With ``is_kept`` the face is not replaced either. The photos show one person and are not kept.
     ``data`` is the data folder, by default that of the settings. Raises the errors of reading the
-    photos and of the faces in them, BadOptionError and ProtectedListError.
+    photos and of the faces in them, BadOptionError and DatabaseError.
     """
     from .settings import load_settings
     from .trust.protected import ProtectedFace
@@ -208,28 +209,55 @@ def protect_face(
     portraits = (parts or build()).enroller.enrol(shown).source.portraits
     rows = np.stack([portrait.embedding for portrait in portraits])
     entry = ProtectedFace.new(reason.strip(), time.time_ns() // 1_000_000, rows, is_kept)
-    _protected_faces(load_settings(data=data)).add(entry)
+    _ProtectedFaces(load_settings(data=data)).add(entry)
     return entry
 
 
 def list_protected(*, data: Path | None = None) -> Sequence[ProtectedFace]:
-    """Who is on the list, the oldest first. Raises ProtectedListError."""
+    """Who is on the list, the oldest first. Raises ProtectedListError and DatabaseError."""
     from .settings import load_settings
 
-    return _protected_faces(load_settings(data=data)).entries()
+    return _ProtectedFaces(load_settings(data=data)).entries()
 
 
 def unprotect_face(entry_id: str, *, data: Path | None = None) -> None:
-    """Take somebody off the list. Raises NotFoundError and ProtectedListError."""
+    """Take somebody off the list. Raises NotFoundError and DatabaseError."""
     from .settings import load_settings
 
-    _protected_faces(load_settings(data=data)).remove(entry_id)
+    _ProtectedFaces(load_settings(data=data)).remove(entry_id)
 
 
-def _protected_faces(settings: Settings) -> ProtectedFaces:
-    from .trust.protected import FILE_NAME, ProtectedFile
+@dataclass(frozen=True)
+class _ProtectedFaces:
+    """Plays ``trust.protected.ProtectedFaces``: the database of the server whose settings these
+    are, opened for each look. Where there is none yet the list is empty."""
 
-    return ProtectedFile(settings.folder / FILE_NAME)
+    settings: Settings
+
+    def entries(self) -> Sequence[ProtectedFace]:
+        if not self.settings.has_database:
+            return ()
+        with self._table() as table:
+            return table.entries()
+
+    def add(self, face: ProtectedFace) -> None:
+        with self._table() as table:
+            table.add(face)
+
+    def remove(self, entry_id: str) -> None:
+        if not self.settings.has_database:
+            raise NotFoundError("protected face")
+        with self._table() as table:
+            table.remove(entry_id)
+
+    @contextmanager
+    def _table(self) -> Iterator[ProtectedFaces]:
+        from .service.clients import open_desk
+        from .service.protected import ProtectedTable
+
+        named = self.settings.database, self.settings.secret_ring
+        with open_desk(*named, lambda: time.time_ns() // 1_000_000) as desk:
+            yield ProtectedTable(desk)
 
 
 @lru_cache(maxsize=4)

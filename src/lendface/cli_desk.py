@@ -26,17 +26,11 @@ def open_desk(data: Path | None) -> Iterator[SmallDesk]:
     """The server's database, with its tables, and its secret."""
     import time
 
-    from .service.clients import SmallDesk
-    from .service.sealing import Sealer
+    from .service.clients import open_desk as opened
     from .settings import load_settings
-    from .storage.database import Database
-    from .storage.schema import upgrade
 
     settings = load_settings(data=data)
-    first, *older = settings.secret_ring
-    database = Database(settings.database)
-    try:
-        upgrade(database)
-        yield SmallDesk(database, Sealer(first, tuple(older)), lambda: time.time_ns() // 1_000_000)
-    finally:
-        database.close()
+    with opened(
+        settings.database, settings.secret_ring, lambda: time.time_ns() // 1_000_000
+    ) as desk:
+        yield desk

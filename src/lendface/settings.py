@@ -214,7 +214,16 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        return self.database_url or f"sqlite:///{self.folder / 'lendface.db'}"
+        return self.database_url or f"sqlite:///{self._own_database}"
+
+    @property
+    def has_database(self) -> bool:
+        """Whether one is named, or was made in the data folder."""
+        return bool(self.database_url) or self._own_database.exists()
+
+    @property
+    def _own_database(self) -> Path:
+        return self.folder / "lendface.db"
 
     @property
     def blobs(self) -> str:
@@ -234,6 +243,11 @@ class Settings(BaseSettings):
         if self.gate == "off":
             return None
         return Thresholds(self.gate_nudity, self.gate_age_either, self.gate_age_both)
+
+    @property
+    def same_face(self) -> float | None:
+        """Cosine from which on a face is a protected one; None where the list is switched off."""
+        return None if self.protected == "off" else self.protected_likeness
 
     @property
     def worker_count(self) -> int:

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from lendface.engine.types import SourceFace
 from lendface.errors import CancelledError, ContentRefusedError
 from lendface.pipeline.parts import Parts
 from lendface.service import ledger
 from lendface.service.audit import read, verify
 from lendface.service.jobs import delete, retry, submit
 from lendface.service.office import Office
+from lendface.service.protected import ProtectedTable
 from lendface.service.requests import PairRef, PhotoRef, ScanJob, SwapJob, WhoRef
 from lendface.service.work import JobWork
+from lendface.storage.tables import protected_faces
+from lendface.trust.protected import ProtectedFace
 from lendface.trust.thresholds import Thresholds
 from material import Material
 from service.crafts import TO_PLAN, submit_swap, upload, work_off
@@ -126,6 +130,53 @@ def test_the_client_is_told_neither_rule_nor_place_and_the_operator_no_score_of_
     assert set(told) == {"code", "rule", "time_s", "face"}
     ended = [entry for entry in read(worker.office.database) if entry.action == "job.ended"]
     assert [entry.detail for entry in ended] == [{"state": "failed", "code": "content_refused"}]
+
+
+# Protected faces
+
+
+def protect(office: Office, face: SourceFace, *, is_kept: bool = False) -> ProtectedFace:
+    entry = ProtectedFace.new("asked for it", office.now_ms(), face.embedding[None], is_kept)
+    ProtectedTable(office).add(entry)
+    return entry
+
+
+def test_a_protected_person_lends_no_face_and_is_replaced_unless_the_entry_says_so(
+    worker: JobWork, me: str, material: Material, sources: dict[str, SourceFace]
+) -> None:
+    office = worker.office
+    entry = protect(office, sources["P003"])
+    lent = work_off(worker, begin(office, me, material.film, material.same_person))
+    assert (lent["state"], lent["error_code"]) == ("failed", "protected_face")
+    assert entry.id not in lent["error_message"]
+    assert refusals(office) == [{"code": "protected_face", "entry": entry.id}]
+    replaced = work_off(worker, begin(office, me, material.photo, material.film_person))
+    assert replaced["state"] == "running"
+    protect(office, sources["P003"], is_kept=True)
+    kept = work_off(worker, begin(office, me, material.photo, material.film_person))
+    assert (kept["state"], kept["error_code"]) == ("failed", "protected_face")
+
+
+def test_a_list_that_cannot_be_read_stops_every_swap(
+    worker: JobWork, me: str, material: Material, sources: dict[str, SourceFace]
+) -> None:
+    office = worker.office
+    protect(office, sources["P010"])
+    with office.database.writing() as connection:
+        connection.execute(protected_faces.update().values(sealed="v1.AAAA"))
+    job = work_off(worker, begin(office, me, material.photo, material.film_person))
+    assert (job["state"], job["error_code"]) == ("failed", "bad_protected_list")
+
+
+def test_an_operator_may_switch_the_list_off(
+    worker: JobWork, me: str, material: Material, sources: dict[str, SourceFace]
+) -> None:
+    office = replace(worker.office, rules=replace(worker.office.rules, protected=None))
+    protect(office, sources["P003"])
+    careless = replace(worker, office=office)
+    assert work_off(careless, begin(office, me, material.photo, material.photo))["state"] == (
+        "running"
+    )
 
 
 # The reading is kept with the scan

@@ -149,6 +149,7 @@ def test_what_the_first_revision_knew_outlives_a_way_back(database: Database) ->
     rows["clients"][0]["attestation_id"] = attested["id"]
     rows["jobs"][0]["attestation_id"] = None
     rows |= {"attestations": [attested], "consents": [], "job_consents": []}
+    rows["protected_faces"] = []
     (entry,) = rows["audit"]
     found = read(database)
     (again,) = found["audit"]

@@ -15,6 +15,7 @@ import lendface
 from lendface import Pair, SwapRequest, Watch, cli
 from lendface.errors import (
     ContentRefusedError,
+    DatabaseError,
     MinorRefusedError,
     ProtectedFaceError,
     ProtectedListError,
@@ -187,9 +188,20 @@ def test_a_protected_person_may_be_replaced_unless_the_entry_says_so(
 
 
 def test_a_list_that_cannot_be_read_stops_every_swap(data: Path, protected: str) -> None:
-    (data / "protected.json").write_text("{")
+    secret = (data / "secret").read_bytes()
+    (data / "secret").unlink()  # another one is made, which opens nothing
     with pytest.raises(ProtectedListError):
         lendface.swap(read_person("P010"), read_person("P005"))
+    (data / "secret").write_bytes(secret)
+    (data / "lendface.db").write_bytes(b"no database " * 1000)
+    with pytest.raises(DatabaseError):
+        lendface.swap(read_person("P010"), read_person("P005"))
+
+
+def test_without_a_server_there_is_no_list_and_no_database_is_made(data: Path) -> None:
+    lendface.swap(read_person("P010"), read_person("P005"))
+    assert lendface.list_protected() == ()
+    assert not (data / "lendface.db").exists()
 
 
 def test_switched_off_by_the_operator_is_done_and_said(

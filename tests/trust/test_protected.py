@@ -1,12 +1,9 @@
-"""The list of protected faces: how it is kept, and who is known again."""
+"""The list of protected faces: how an entry is written, and who is known again."""
 
 from __future__ import annotations
 
 import json
-import stat
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +12,9 @@ from lendface.engine.plan import SwapPlan
 from lendface.engine.rows import MemoryLog
 from lendface.engine.tracks import Tracks
 from lendface.engine.types import Floats, SourceFace, Track
-from lendface.errors import NotFoundError, ProtectedFaceError, ProtectedListError
+from lendface.errors import ProtectedFaceError, ProtectedListError
 from lendface.trust.matching import SAME_FACE, check_plan, check_sources, find_protected
-from lendface.trust.protected import ProtectedFace, ProtectedFile
+from lendface.trust.protected import ProtectedFace, parse_face, write_face
 
 
 def rows(*seeds: int) -> Floats:
@@ -33,55 +30,19 @@ def like(row: Floats, cosine: float) -> Floats:
     return (cosine * row + np.sqrt(1 - cosine**2) * aside).astype(np.float32)
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> ProtectedFile:
-    return ProtectedFile(tmp_path / "new" / "protected.json")
+# As text
 
 
-# The file
-
-
-def test_what_is_added_is_there_for_whoever_opens_the_file_next(kept: ProtectedFile) -> None:
-    first = ProtectedFace.new("asked for it", 1000, rows(1, 2))
-    second = ProtectedFace.new("public figure", 2000, rows(3), is_kept=True)
-    kept.add(first)
-    kept.add(second)
-    again = ProtectedFile(kept.path).entries()
-    assert [(face.id, face.reason, face.added_ms, face.is_kept) for face in again] == [
-        (first.id, "asked for it", 1000, False),
-        (second.id, "public figure", 2000, True),
-    ]
-    np.testing.assert_allclose(again[0].embeddings, first.embeddings, atol=1e-5)
-
-
-def test_no_file_is_an_empty_list(kept: ProtectedFile) -> None:
-    assert list(kept.entries()) == []
-
-
-def test_only_its_owner_may_read_it(kept: ProtectedFile) -> None:
-    kept.add(ProtectedFace.new("why", 1, rows(1)))
-    assert stat.S_IMODE(kept.path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(kept.path.parent.stat().st_mode) == 0o700
-
-
-def test_who_is_removed_is_gone_from_the_file(kept: ProtectedFile) -> None:
-    stays, goes = (ProtectedFace.new("why", 1, rows(seed)) for seed in (1, 2))
-    kept.add(stays)
-    kept.add(goes)
-    kept.remove(goes.id)
-    assert [face.id for face in kept.entries()] == [stays.id]
-    assert goes.id not in kept.path.read_text()
-    with pytest.raises(NotFoundError):
-        kept.remove(goes.id)
-
-
-def test_changes_at_the_same_time_are_all_made(kept: ProtectedFile) -> None:
-    faces = [ProtectedFace.new("why", seed, rows(seed)) for seed in range(12)]
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(kept.add, faces))
-    assert {face.id for face in kept.entries()} == {face.id for face in faces}
-    left_over = {path.name for path in kept.path.parent.iterdir()}
-    assert left_over == {"protected.json", "protected.lock"}
+def test_what_is_written_is_read_as_it_was() -> None:
+    face = ProtectedFace.new("public figure", 2000, rows(1, 2), is_kept=True)
+    again = parse_face(write_face(face))
+    assert (again.id, again.reason, again.added_ms, again.is_kept) == (
+        face.id,
+        "public figure",
+        2000,
+        True,
+    )
+    np.testing.assert_allclose(again.embeddings, face.embeddings, atol=1e-5)
 
 
 DAMAGES: dict[str, Callable[[str], str]] = {
@@ -89,30 +50,16 @@ DAMAGES: dict[str, Callable[[str], str]] = {
     "empty": lambda text: "",
     "of another recognizer": lambda text: text.replace('"sface"', '"other"'),
     "of a later form": lambda text: text.replace('"form": 1', '"form": 2'),
-    "without numbers": lambda text: json.dumps(json.loads(text) | {"faces": [{"id": "x"}]}),
-    "with no photo": lambda text: json.dumps(
-        json.loads(text)
-        | {"faces": [{"id": "x", "reason": "", "added_ms": 1, "is_kept": 0, "embeddings": []}]}
-    ),
+    "without numbers": lambda text: json.dumps({**json.loads(text), "embeddings": None}),
+    "with no photo": lambda text: json.dumps({**json.loads(text), "embeddings": []}),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_list_that_is_damaged_is_an_error_and_never_an_empty_list(
-    kept: ProtectedFile, damage: str
-) -> None:
-    kept.add(ProtectedFace.new("why", 1, rows(1)))
-    kept.path.write_text(DAMAGES[damage](kept.path.read_text()))
+def test_what_is_damaged_is_an_error_and_never_nobody(damage: str) -> None:
+    text = write_face(ProtectedFace.new("why", 1, rows(1)))
     with pytest.raises(ProtectedListError):
-        kept.entries()
-
-
-def test_a_damaged_list_is_not_written_over(kept: ProtectedFile) -> None:
-    kept.path.parent.mkdir()
-    kept.path.write_text("{")
-    with pytest.raises(ProtectedListError):
-        kept.add(ProtectedFace.new("why", 1, rows(1)))
-    assert kept.path.read_text() == "{"
+        parse_face(DAMAGES[damage](text))
 
 
 # Who is known again

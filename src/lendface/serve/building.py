@@ -120,6 +120,7 @@ def rules_of(settings: Settings) -> Rules:
         consent_targets=settings.consent_targets,
         label=settings.label_rule,
         gate=settings.thresholds,
+        protected=settings.same_face,
     )
 
 

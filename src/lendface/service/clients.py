@@ -10,7 +10,8 @@ import base64
 import hashlib
 import secrets
 import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -26,6 +27,7 @@ from ..errors import (
     ScopeMissingError,
 )
 from ..storage.database import Database, lock_row
+from ..storage.schema import upgrade
 from ..storage.tables import clients, keys
 from ..trust.audit import OPERATOR
 from . import attestations, audit
@@ -78,6 +80,20 @@ class SmallDesk:
     database: Database
     sealer: Sealer
     now_ms: Callable[[], int]
+
+
+@contextmanager
+def open_desk(
+    database_url: str, secret_ring: Sequence[bytes], now_ms: Callable[[], int]
+) -> Iterator[SmallDesk]:
+    """A database with its tables, made or renewed. Raises DatabaseError."""
+    first, *older = secret_ring
+    database = Database(database_url)
+    try:
+        upgrade(database)
+        yield SmallDesk(database, Sealer(first, tuple(older)), now_ms)
+    finally:
+        database.close()
 
 
 @dataclass(frozen=True, slots=True)

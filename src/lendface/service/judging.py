@@ -19,9 +19,11 @@ from ..pipeline.steps import JobPlan
 from ..pipeline.targets import Target
 from ..trust.guard import FilmLook, Rules
 from ..trust.kept_readings import VERSION, parse_reading, write_reading
+from ..trust.matching import SAME_FACE
 from ..trust.readings import FilmReading, GateNets
 from ..trust.thresholds import USUAL
 from .office import Office
+from .protected import ProtectedTable
 
 log = logging.getLogger("lendface.work")
 
@@ -35,8 +37,13 @@ class Judge:
 
     @property
     def rules(self) -> Rules:
-        gate = self.office.rules.gate
-        return Rules(self.nets if gate else None, None, gate or USUAL)
+        gate, same_face = self.office.rules.gate, self.office.rules.protected
+        return Rules(
+            nets=self.nets if gate else None,
+            protected=None if same_face is None else ProtectedTable(self.office),
+            thresholds=gate or USUAL,
+            same_face=SAME_FACE if same_face is None else same_face,
+        )
 
     def new_look(self) -> FilmLook:
         """To look on while a film is scanned."""

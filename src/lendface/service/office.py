@@ -18,6 +18,7 @@ from ..storage.blobs import Blobs
 from ..storage.database import Database
 from ..storage.signing import SignedRequest
 from ..trust.label import LabelRule
+from ..trust.matching import SAME_FACE
 from ..trust.thresholds import USUAL, Thresholds
 from .crowd import Crowd
 from .sealing import Sealer
@@ -140,6 +141,7 @@ class Rules:
     consent_targets: bool = False  # with per_face: also of those whose faces are replaced
     label: LabelRule = field(default_factory=LabelRule)  # visible, in results
     gate: Thresholds | None = USUAL  # of the content gate; None: switched off
+    protected: float | None = SAME_FACE  # cosine to a protected face; None: switched off
 
 
 @dataclass(frozen=True, eq=False)

@@ -238,6 +238,15 @@ job_consents = sa.Table(
     sa.Index(None, "consent_id"),
 )
 
+# Whose faces are never lent, or not replaced either, whoever asks.
+protected_faces = sa.Table(
+    "protected_faces",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    sa.Column("sealed", sa.Text, nullable=False),  # embeddings, reason, whether it is replaced
+    _ms("added_ms", required=True),
+)
+
 # A chain that is only ever added to: trust/audit.py says what the hashes are of.
 audit = sa.Table(
     "audit",
