@@ -46,7 +46,7 @@ class Carrier:
     """The decoder's frame: it keeps captions, side data and tags while samples may change."""
 
     frame: av.VideoFrame
-    was_written_to: bool = False
+    planes: tuple[Array, ...] = ()  # of the picture whose samples the frame has now
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +59,6 @@ class PlanesPicture:
     planes: tuple[Array, ...]  # coded orientation, uint8 or uint16; never written to
     layout: Layout
     carrier: Carrier
-    is_changed: bool = False
     _halves: tuple[Pyramid, ...] = field(init=False, repr=False)  # of each plane
 
     def __post_init__(self) -> None:
@@ -111,20 +110,33 @@ class PlanesPicture:
                  if (part := visible_part(patch, self.size_wh))]  # fmt: skip
         if not coded:
             return self
-        planes = tuple(plane.copy() for plane in self.planes)
+        planes = self._writable_copy()
         for patch in coded:
             blend(planes, patch, self.layout)
-        return replace(self, planes=planes, is_changed=True)
+        self.carrier.planes = planes_of(self.carrier.frame)
+        return replace(self, planes=self.carrier.planes)
 
     def to_video_frame(self) -> av.VideoFrame:
-        """The decoder's frame with these samples; valid until the next call on a sibling."""
+        """The decoder's frame with these samples; valid until this or a sibling is pasted to."""
+        if self.carrier.planes is not self.planes:
+            self._writable_copy()
+            self.carrier.planes = self.planes
+        return self.carrier.frame
+
+    def _writable_copy(self) -> tuple[Array, ...]:
+        """A new buffer of the carrier's frame, with these samples.
+
+        Nobody else sees it: each picture holds its own buffer, and while it does, the frame is
+        given another one here, with the samples it had.
+        """
         carrier = self.carrier
-        if self.is_changed or carrier.was_written_to:
-            carrier.frame.make_writable()  # our planes hold the old buffer, so this copies it
-            carrier.was_written_to = True
-            for plane, target in zip(self.planes, carrier.frame.planes, strict=True):
-                writable(target, plane.dtype)[:] = plane
-        return carrier.frame
+        carrier.frame.make_writable()
+        targets = zip(carrier.frame.planes, self.planes, strict=True)
+        copies = tuple(writable(target, plane.dtype) for target, plane in targets)
+        if carrier.planes is not self.planes:
+            for copy, plane in zip(copies, self.planes, strict=True):
+                copy[:] = plane
+        return copies
 
     def _codes(self, box: Box) -> Array:
         """(h, w, 3) plane values of a coded box, chroma brought to luma resolution."""

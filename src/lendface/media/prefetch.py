@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+DEPTH = 4  # frames; what evens out a slow one, and 12 MiB of full HD
 
 
-def prefetch(items: Iterable[T], depth: int = 8) -> Generator[T, None, None]:
+def prefetch(items: Iterable[T], depth: int = DEPTH) -> Generator[T, None, None]:
     """Read up to ``depth`` items ahead on one thread; its errors surface here.
 
     A consumer that stops early ends the thread as soon as the item under way is done, and closes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,12 +16,13 @@ import av.error
 from ..engine.types import Frame
 from ..errors import BadOptionError, NoVideoError, UnreadableMediaError
 from .colour import FULL_RANGE, UNTAGGED, Colour, resolved_matrix
+from .cores import count_cores
 from .failures import check_readable
 from .images import is_image
 from .planes import Carrier, Layout, PlanesPicture, planes_of
 from .probe import MediaInfo, describe, get_video_stream, open_container
 
-THREADS = min(os.cpu_count() or 1, 8)  # every thread keeps frames in memory
+THREADS = min(count_cores(), 8)  # every thread keeps frames in memory
 BACK_S = (0, 1, 4, 16)  # how far before a wanted start to look for a keyframe
 KNOWS_DURATION = frozenset({"mov", "mp4", "matroska", "webm", "avi", "flv", "asf"})
 CENTRED_CHROMA = frozenset({"mjpeg", "mpeg1video", "webp"})
@@ -192,7 +192,8 @@ class VideoReader:
         key = (frame.format.name, frame.width, frame.height, frame.colorspace, frame.color_range)
         if (layout := self._layouts.get(key)) is None:
             layout = self._layouts[key] = get_layout(frame, self.info)
-        return PlanesPicture(planes_of(frame), layout, Carrier(frame))
+        planes = planes_of(frame)
+        return PlanesPicture(planes, layout, Carrier(frame, planes))
 
 
 @contextmanager

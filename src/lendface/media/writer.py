@@ -18,6 +18,7 @@ from ..engine.types import Frame
 from ..errors import EncoderError, OutputError, OutputFormatError
 from .colour import resolved_matrix
 from .encode import (
+    THREADS,
     EncodeOptions,
     Encoding,
     FrameShaper,
@@ -150,6 +151,7 @@ class VideoWriter:
             frame_rate=rate if max_fps is None else min(rate, Fraction(max_fps)),
             colour=output_colour(info.colour, first, name),
             options=codec_options(plan.encoder, self._options, first),
+            threads=self._options.threads or THREADS,
         )
 
     def _tell_conversion(self, source: str, target: str) -> None:

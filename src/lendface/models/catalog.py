@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -271,9 +270,11 @@ def read_checked(spec: ModelSpec, folder: Traversable) -> bytes:
     return content
 
 
-@cache
 def load_bytes(spec: ModelSpec) -> bytes:
-    """The packaged file of ``spec``, read and checked once per process. Raises as above."""
+    """The packaged file of ``spec``, read and checked. Raises as above.
+
+    It is not kept: a net is loaded once, and all files together are 50 MiB.
+    """
     return read_checked(spec, weights_folder())
 
 

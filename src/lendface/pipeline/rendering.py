@@ -1,4 +1,8 @@
-"""The second pass: every frame once more, with new faces, into a file."""
+"""The second pass: every frame once more, with new faces, into a file.
+
+Frames are decoded, swapped and encoded by three threads, a few frames apart; all that is heavy in
+each lets go of the interpreter.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,7 @@ from ..media import (
     Chunk,
     EncodeOptions,
     VideoReader,
+    VideoWriter,
     open_chunk_reader,
     open_chunk_writer,
     open_video,
@@ -30,6 +35,7 @@ from ..media import (
 )
 from ..media.thinning import ends_of_kept
 from .parts import Watch
+from .room import LONG_FRAMES, return_freed_memory
 from .scans import Scan
 from .targets import ImageTarget, VideoTarget
 
@@ -59,12 +65,11 @@ class Rendering:
         """Returns warnings about what the output could not keep and what did not decode."""
         with (
             target.reader() as reader,
-            closing(prefetch(reader.frames())) as ahead,
+            closing(prefetch(reader.frames())) as decoded,
+            closing(prefetch(self._swapped(decoded, ends := self._ends()))) as ahead,
             open_writer(output, reader, self.encode) as writer,
         ):
-            ends = self._ends()
-            for frame in self._swapped(ahead, ends):
-                writer.write(frame, until_of(frame, ends))
+            self._write_all(ahead, ends, writer)
         damage = reader.damage.reason
         return [*writer.warnings, *([damage] if damage else [])]
 
@@ -80,15 +85,16 @@ class Rendering:
         like = None if chunk.first_index == 0 else self._first_frame(path)
         with (
             open_chunk_reader(path, chunk) as reader,
-            closing(prefetch(self._scanned(reader, chunk))) as ahead,
+            closing(prefetch(self._scanned(reader, chunk))) as decoded,
+            closing(prefetch(self._swapped(decoded, ends))) as ahead,
             open_chunk_writer(output, reader.info, self.encode, like) as writer,
         ):
-            for frame in self._swapped(ahead, ends):
-                writer.write(frame, until_of(frame, ends))
+            self._write_all(ahead, ends, writer)
         return writer.warnings
 
     def write_still(self, target: ImageTarget, output: Path) -> None:
         for frame in self._swapped([target.frame], None):
+            self.watch.step("render", 1, 1)
             picture, info = frame.picture, target.info
             side = self.encode.max_long_side
             if side is not None and max(picture.size_wh) > side:
@@ -104,11 +110,17 @@ class Rendering:
         return None if max_fps is None else ends_of_kept(self.scan.times, max_fps)
 
     def _swapped(self, frames: Iterable[Frame], ends: Ends | None) -> Iterator[Frame]:
-        total = self.scan.tracks.frame_count if ends is None else len(ends)
         kept = frames if ends is None else (frame for frame in frames if frame.index in ends)
         done = render(kept, self.scan.tracks, self.plan, self.swapper)
-        for count, frame in enumerate(done, start=1):
+        for count, frame in enumerate(done):
+            if count == 0 and self.scan.tracks.frame_count >= LONG_FRAMES:
+                return_freed_memory()  # of what was prepared for the first frame
             yield self._labelled(frame)
+
+    def _write_all(self, frames: Iterable[Frame], ends: Ends | None, writer: VideoWriter) -> None:
+        total = self.scan.tracks.frame_count if ends is None else len(ends)
+        for count, frame in enumerate(frames, start=1):
+            writer.write(frame, until_of(frame, ends))
             self.watch.step("render", count, total)
 
     def _labelled(self, frame: Frame) -> Frame:

@@ -24,6 +24,7 @@ from .finishing import Finish, Made, finished_output, leave
 from .guarding import Guard, LetPass
 from .parts import Parts, Watch
 from .rendering import Rendering
+from .room import LONG_FRAMES, make_room
 from .scans import Scan, scan_target
 from .targets import Trim, VideoTarget, open_target
 
@@ -156,6 +157,8 @@ def swap_files(
     scan = scan_target(target, parts, watch, guard.see)
     plan = make_plan(request.pairs, sources, scan.tracks, target.name, references)
     guard.check_plan(target, scan, plan)
+    if scan.tracks.frame_count >= LONG_FRAMES:
+        scan = make_room(scan)
     scanned = clock()
     warnings += told_choices(request.pairs, scan, plan, references)
     styled = parts.styled(request.style)
