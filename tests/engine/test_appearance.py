@@ -9,6 +9,7 @@ import pytest
 from lendface.engine.geometry import eye_distance_px
 from lendface.engine.mesh.appearance import LEAST_LOOKS, learn, read
 from lendface.engine.mesh.occlusion import Occluders
+from lendface.engine.mesh.shape import pose_of
 from lendface.engine.mesh.topology import OVAL, Topology
 from lendface.engine.picture import ArrayPicture
 from lendface.engine.types import Appearance, Array, Face, Floats, Pixels, SourceFace
@@ -44,7 +45,9 @@ def covered(appearance: Appearance, topology: Topology, landmarks: Floats, pixel
     face = Face(1, np.concatenate([low, high]), landmarks, 1.0, 1.0, light)
     origin = np.zeros(2, np.float32)
     occluders = Occluders(topology, appearance, None)
-    return occluders.cover(face, np.float32(pixels), origin, eye_distance_px(landmarks[:, :2]))
+    pose = pose_of(topology, landmarks)
+    eye_px = eye_distance_px(landmarks[:, :2])
+    return occluders.cover(face, pose, np.float32(pixels), origin, eye_px)
 
 
 def oval(landmarks: Floats, shape: tuple[int, ...]) -> Array:

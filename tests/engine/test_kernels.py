@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lendface.engine import kernels
+from lendface.engine.mesh.pixelwise import averaged, blurred, luma_of, smoothstep
 from lendface.engine.mesh.raster import (
     facing_of,
     fit_affines,
@@ -19,6 +20,7 @@ from lendface.engine.mesh.raster import (
     point_normals,
 )
 from lendface.engine.mesh.topology import Topology
+from lendface.engine.types import Array, Floats
 from lendface.models import load_topology
 
 SIDE = 160
@@ -91,3 +93,80 @@ def test_a_picture_moves_as_a_cubic_remap_moves_it(random: np.random.Generator) 
     goes = changed > 0
     np.testing.assert_allclose(moved[goes], plain[goes], atol=0.02)
     assert (moved[:, :20] == picture[:, :20]).all()
+
+
+def bilinear(grid: Floats, places_xy: Floats) -> Floats:
+    at = places_xy.astype(np.float32)
+    return cv2.remap(grid, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def calmed(detail: Floats, limits: Floats, is_feature: Floats) -> Floats:
+    """Bright detail pressed to one limit and dark detail to another, but for dark features."""
+    bright_limit, dark_limit, saturation = (float(limit) for limit in limits)
+    luma = luma_of(detail)[..., None]
+    shade = np.minimum(luma, 0)
+    bright = bright_limit * np.tanh(np.maximum(luma, 0) / bright_limit)
+    dark = dark_limit * np.tanh(shade / dark_limit)
+    return bright + dark + is_feature * (shade - dark) + saturation * (detail - luma)
+
+
+def places(size: int) -> Floats:
+    ys, xs = np.mgrid[:size, :size].astype(np.float32)
+    return np.dstack([xs, ys])
+
+
+def in_a_disc(size: int) -> Array:
+    return np.linalg.norm(places(size) - size / 2, axis=-1) < 0.4 * size
+
+
+def test_skin_is_detail_under_light_as_the_formula_says(random: np.random.Generator) -> None:
+    size, few = 60, 15
+    mip = random.normal(0, 0.4, (32, 32, 4)).astype(np.float32)
+    light = random.normal(4, 0.2, (16, 16, 4)).astype(np.float32)
+    passing = random.normal(0, 0.1, (few, few, 4)).astype(np.float32)
+    is_face, uv = in_a_disc(size), (places(size) + 0.5) / size
+    grid, manner = np.float32([0.25, -0.375] * 2), np.float32([0.3, 1.2, 0.8])
+    ids, affines = np.zeros((size, size), np.int16), np.zeros((1, 5, 3), np.float32)
+    painted = np.empty((size, size, 4), np.float32)
+    kernels.skin.paint(ids, affines, is_face, uv, mip, light, passing, grid, manner, painted)
+    texels = bilinear(mip, uv * 32 - 0.5)
+    is_feature = np.clip(2 * texels[..., 3:], 0, 1)
+    expected = bilinear(light, uv * 16 - 0.5) + bilinear(passing, 0.25 * places(size) - 0.375)
+    expected[..., :3] += calmed(np.ascontiguousarray(texels[..., :3]), manner, is_feature)
+    # OpenCV takes places in steps of 1/32.
+    np.testing.assert_allclose(painted[is_face][:, :3], expected[is_face][:, :3], atol=0.06)
+    assert np.abs(painted[is_face][:, :3] - expected[is_face][:, :3]).mean() < 0.01
+
+
+def test_the_face_joins_the_picture_as_the_formula_says(random: np.random.Generator) -> None:
+    size, top, left = 40, 6, 3
+    bent = random.uniform(0, 255, (60, 50, 3)).astype(np.float32)
+    changed = random.uniform(0, 1, (60, 50)).astype(np.float32)
+    skin = random.uniform(0, 255, (size, size, 3)).astype(np.float32)
+    grain, depth, facing, openings, hair = random.uniform(0, 1, (5, size, size)).astype(np.float32)
+    edge = np.float32([(0.1, 0.5), (0.2, 0.6), (0.4, 0.9)])
+    pixels, shown = np.empty_like(bent), np.empty_like(changed)
+    kernels.join.join(
+        bent, changed, skin, grain, np.float32(0.7), openings, depth, facing, hair, 1, edge,
+        top, left, pixels, shown,
+    )  # fmt: skip
+    alpha = smoothstep(depth, *edge[0]) * (1 - hair)
+    alpha *= np.maximum(smoothstep(facing, *edge[1]), smoothstep(depth, *edge[2]))
+    inner = np.s_[top : top + size, left : left + size]
+    much = changed.copy()
+    much[inner] = np.maximum(changed[inner], alpha)
+    noisy = skin + np.minimum(grain, 0.7)[..., None]
+    painted = noisy + openings[..., None] * (bent[inner] - noisy)
+    expected = bent.copy()
+    expected[inner] += (alpha / much[inner])[..., None] * (painted - bent[inner])
+    np.testing.assert_allclose(shown, much, atol=1e-5)
+    np.testing.assert_allclose(pixels, np.clip(expected, 0, 255), atol=1e-2)
+
+
+def test_means_on_fewer_pixels_are_those_on_all(random: np.random.Generator) -> None:
+    smooth = cv2.GaussianBlur(random.normal(0, 300, (120, 160)), (0, 0), 8).astype(np.float32)
+    on_half = averaged(np.ascontiguousarray(smooth[::2, ::2]), 7, 2)
+    assert np.abs(on_half - cv2.blur(smooth, (7, 7))[::2, ::2]).max() < 0.05 * np.ptp(smooth)
+    rough = random.normal(0, 10, (120, 160)).astype(np.float32)
+    exact = cv2.GaussianBlur(rough, (0, 0), 9.0)
+    assert np.abs(blurred(rough, 9.0) - exact)[30:-30, 30:-30].max() < 0.4 * exact.std()

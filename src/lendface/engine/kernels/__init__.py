@@ -13,11 +13,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import raster, warp
+    from . import join, raster, skin, warp
 
-MODULES = ("raster", "warp")
+MODULES = ("join", "raster", "skin", "warp")
 
-__all__ = ["raster", "warp"]
+__all__ = ["join", "raster", "skin", "warp"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import kernels
 from ..types import Array, Box, Floats
-from .pixelwise import smoothstep
+from .pixelwise import averaged, smoothstep
 from .raster import painted_ids
 from .sheet import Sheet
 from .topology import OVAL
@@ -56,10 +56,10 @@ class Bend:
         around, way = self._shift(size), np.empty((*size[::-1], 2), np.float32)
         top, left = (part.start for part in self.inner)
         kernels.warp.join_ways(around, sheet.is_face, sheet.way_xy, top, left, cell, way)
+        # Taking means of cells and going back to pixels evens it out too.
+        way = averaged(way, 2 * self.step + 1, cell, softened=0.1875 * (cell - 1))
         if cell == 1:
-            return cv2.blur(way, (2 * self.step + 1, 2 * self.step + 1))
-        kernel = _evening(2 * self.step + 1)
-        way = cv2.sepFilter2D(way, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
+            return way
         whole = cv2.resize(way, (2 * size[0], 2 * size[1]))
         return np.ascontiguousarray(whole[: self.box.height, : self.box.width])
 
@@ -96,19 +96,6 @@ def bend_around(
         shifts_xy=np.concatenate([fade * shift for fade in fades]).astype(np.float32),
         step=max(1, min(int(eye_px / COARSE[0]), COARSE[1])),
     )
-
-
-def _evening(width: int) -> Floats:
-    """A mean over about ``width`` (5 and more) pixels, on a grid of half as many.
-
-    As broad as that, in squares, once halving and doubling the grid has softened it too.
-    """
-    inside = np.arange(-((width - 3) // 4), (width - 3) // 4 + 1)
-    breadth = (width**2 - 1) / 12 - 0.75
-    beyond = (2 * (inside[-1] + 1)) ** 2
-    end = (breadth * len(inside) - (4 * inside**2).sum()) / (2 * (beyond - breadth))
-    kernel = np.float32([end, *[1] * len(inside), end])
-    return kernel / kernel.sum()
 
 
 def _grown(box: Box, points_xy: Floats) -> Box:

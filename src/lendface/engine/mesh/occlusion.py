@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..pose import Pose
 from ..types import Appearance, Face, Floats, Glasses, Hand
 from .appearance import strange_places
 from .glasses import glasses_cover
-from .pixelwise import luma_of, smoothstep
-from .shape import pose_of
+from .pixelwise import averaged, luma_of, smoothstep
 from .topology import POINTS, Topology
 
 PALM = (0, 1, 2, 5, 9, 13, 17)
@@ -37,15 +37,16 @@ class Occluders:
     appearance: Appearance | None
     glasses: Glasses | None
 
-    def cover(self, face: Face, target: Floats, origin: Floats, eye_px: float) -> Floats:
+    def cover(
+        self, face: Face, pose: Pose, target: Floats, origin: Floats, eye_px: float
+    ) -> Floats:
         """(h, w) 0..1: pixels of ``target`` (h, w, 3) RGB that stay as they are.
 
-        ``origin`` (2,) is the corner of ``target`` in the frame. Hair is another matter, see
-        ``hair_cover``.
+        ``origin`` (2,) is the corner of ``target`` in the frame, ``pose`` the face's. Hair is
+        another matter, see ``hair_cover``.
         """
         hands = hands_cover(face.hands, target, origin, eye_px)
         free = 1 - hands
-        pose = pose_of(self.topology, face.landmarks_xyz)
         if self.appearance is not None and abs(pose.yaw_pitch_roll_deg[0]) < KNOWN_DEG:
             points = face.landmarks_xyz[:POINTS] - np.float32([*origin, 0])
             places = strange_places(self.appearance, target, points, self.topology, hands)
@@ -84,21 +85,22 @@ def hands_cover(hands: tuple[Hand, ...], target: Floats, origin: Floats, eye_px:
     return smoothstep(_guided(luma, drawn.astype(np.float32), radius), 0.25, 0.75)
 
 
-def hair_cover(own: Floats, slow: Floats, uv: Floats, eye_px: float) -> Floats:
+def hair_cover(own: Floats, slow: Floats, uv: Floats, eye_px: float, step: int = 1) -> Floats:
     """(h, w) 0..1: fringe, curls, a scarf or a hat on forehead, temples and cheeks.
 
     There, and only there, a pixel far from the skin's light counts as covered: elsewhere it may
     be a brow, a shadow or a beard. ``own`` and ``slow`` (h, w, 3) are log colours of the target
-    and of its light.
+    and of its light, at every ``step``-th pixel.
     """
-    difference = cv2.blur(luma_of(own - slow), _odd(0.04 * eye_px))
+    difference = averaged(luma_of(own - slow), _odd(0.04 * eye_px), step)
     strange = np.maximum(
         smoothstep(-difference, *HAIR_DARKER), smoothstep(difference, *HAIR_BRIGHTER)
     )
     height = (uv[..., 1] - UV_EYES) / (UV_CHIN - UV_EYES)
     forehead = smoothstep(-height, 0.20, 0.32)
     side = smoothstep(np.abs(uv[..., 0] - 0.5), 0.30, 0.38) * smoothstep(-height, -0.50, -0.35)
-    return cv2.blur(strange * np.maximum(forehead, side), _odd(0.03 * eye_px))
+    softened = (step**2 - 1) / step**2 / 6  # by going back to all pixels
+    return averaged(strange * np.maximum(forehead, side), _odd(0.03 * eye_px), step, softened)
 
 
 def _draw_hand(mask: Floats, points_xy: Floats) -> None:
@@ -128,6 +130,5 @@ def _guided(guide: Floats, mask: Floats, radius: int) -> Floats:
     return np.clip(cv2.blur(slope, size) * guide + cv2.blur(shift, size), 0, 1)
 
 
-def _odd(size: float) -> tuple[int, int]:
-    side = 2 * int(size / 2) + 1
-    return side, side
+def _odd(size: float) -> int:
+    return 2 * int(size / 2) + 1

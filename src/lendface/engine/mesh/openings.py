@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ..types import Array, Box, Floats
-from .pixelwise import smoothstep
+from .pixelwise import blurred, smoothstep
 from .shape import eye_openings
 from .sheet import Sheet
 from .topology import LIDS_IMAGE_LEFT, LIDS_IMAGE_RIGHT, LIPS_OUTER, LIPS_SEAM
@@ -25,8 +25,8 @@ LIDS_SHUT = (-0.70, -0.35)  # minus the target's eye opening over the source's
 def openings_of(sheet: Sheet, eye_px: float) -> Floats:
     """(h, w) 0..1: the eyes between their lids, and what is seen between the lips."""
     # The soft edge lies inside: lids and lashes are the source's, and say much about who it is.
-    eyes = np.clip(2 * _softened(sheet.eyes, EYE_EDGE * eye_px) - 1, 0, 1)
-    return np.maximum(eyes, _softened(sheet.mouth, MOUTH_EDGE * eye_px))
+    eyes = np.clip(2 * _softened_around(sheet.eyes, EYE_EDGE * eye_px) - 1, 0, 1)
+    return np.maximum(eyes, _softened_around(sheet.mouth, MOUTH_EDGE * eye_px))
 
 
 def mixed(below: Floats, above: Floats, share: Floats) -> Floats:
@@ -40,8 +40,8 @@ def closed_lids(
     openings: tuple[float, float],
     sheet: Sheet,
     eye_px: float,
-) -> Floats:
-    """(h, w) 0..1: where the target's own lids are shown.
+) -> Floats | None:
+    """(h, w) 0..1: where the target's own lids are shown; None while both eyes are open.
 
     The source's texture has the lids of open eyes; drawn out over a closed eye they would smear
     the lashes into a dark patch. ``moved_xy`` (468, 2) pixels of the patch, ``openings`` are those
@@ -53,7 +53,7 @@ def closed_lids(
         shut = float(smoothstep(-now / max(source, 1e-6), *LIDS_SHUT))
         if shut > 0:
             cv2.fillPoly(mask, [_corners(moved_xy, ring)], shut)
-    return _softened(mask, LID_EDGE * eye_px) if mask.any() else mask
+    return _softened_around(mask, LID_EDGE * eye_px) if mask.any() else None
 
 
 def with_lip_line(skin: Floats, target: Floats, moved_xy: Floats, eye_px: float) -> Floats:
@@ -87,7 +87,7 @@ def with_lip_line(skin: Floats, target: Floats, moved_xy: Floats, eye_px: float)
 def _shade(pixels: Floats, sigma: float) -> Floats:
     """(h, w, 3) at most 1: how much darker a pixel is than its surroundings."""
     pixels = np.maximum(pixels, 4)
-    return np.minimum(pixels / _softened(pixels, sigma), 1)
+    return np.minimum(pixels / blurred(pixels, max(sigma, 0.5)), 1)
 
 
 def lips_region(moved_xy: Floats, sheet: Sheet, eye_px: float) -> Floats:
@@ -101,6 +101,18 @@ def lips_region(moved_xy: Floats, sheet: Sheet, eye_px: float) -> Floats:
 
 def _corners(moved_xy: Floats, ring: tuple[int, ...]) -> Array:
     return np.rint(moved_xy[list(ring)]).astype(np.int32)
+
+
+def _softened_around(mask: Floats, sigma: float) -> Floats:
+    """A Gaussian blur of a mask that is 0 in most places."""
+    margin = int(4 * max(sigma, 0.5)) + 2
+    left, top, width, height = cv2.boundingRect((mask > 0).view(np.uint8))
+    soft = np.zeros_like(mask)
+    if width:
+        rows = slice(max(top - margin, 0), top + height + margin)
+        columns = slice(max(left - margin, 0), left + width + margin)
+        soft[rows, columns] = _softened(np.ascontiguousarray(mask[rows, columns]), sigma)
+    return soft
 
 
 def _softened(mask: Floats, sigma: float) -> Floats:

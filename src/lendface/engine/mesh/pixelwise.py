@@ -28,3 +28,38 @@ def luma_of(values: Floats) -> Floats:
 def largest_channel(values: Floats) -> Floats:
     """(h, w) of (h, w, 3): numpy's own maximum over so short an axis takes ten times as long."""
     return np.maximum(np.maximum(values[..., 0], values[..., 1]), values[..., 2])
+
+
+def box_kernel(variance: float) -> Floats:
+    """A box whose ends count in part, so that it has just this variance, cells squared.
+
+    >>> box_kernel((5**2 - 1) / 12).round(2).tolist()
+    [0.2, 0.2, 0.2, 0.2, 0.2]
+    """
+    reach = int((np.sqrt(12 * max(variance, 0) + 1) - 1) / 2 + 1e-6)
+    inside = np.arange(-reach, reach + 1)
+    end = (variance * len(inside) - (inside**2).sum()) / (2 * ((reach + 1) ** 2 - variance))
+    kernel = [1.0] * len(inside) if end < 1e-3 else [end, *[1.0] * len(inside), end]
+    return np.float32(kernel) / np.float32(sum(kernel))
+
+
+def averaged(values: Floats, width_px: int, step: int = 1, softened: float = 0.0) -> Floats:
+    """The mean over ``width_px`` pixels each way of values at every ``step``-th pixel.
+
+    ``softened`` is the variance, in squared steps, that they get elsewhere.
+    """
+    kernel = box_kernel((width_px**2 - 1) / 12 / step**2 - softened)
+    return cv2.sepFilter2D(values, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
+
+
+def blurred(values: Floats, sigma: float) -> Floats:
+    """A Gaussian blur; a wide one is taken on fewer pixels, because it is smooth anyway."""
+    few = max(1, int(sigma / 2))
+    if few == 1:
+        return cv2.GaussianBlur(values, (0, 0), sigma)
+    size = values.shape[1::-1]
+    cells = tuple(-(-side // few) for side in size)
+    coarse = cv2.resize(values, cells, interpolation=cv2.INTER_AREA)
+    # What taking means and going back softens by itself is left out.
+    rest = np.sqrt(sigma**2 - (few**2 - 1) / 4) / few
+    return cv2.resize(cv2.GaussianBlur(coarse, (0, 0), rest), size)

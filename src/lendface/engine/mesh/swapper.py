@@ -12,19 +12,20 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from .. import kernels
 from ..geometry import eye_distance_px
 from ..style import Style
 from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
 from .adapt import OwnSkin, adapt_texture, own_skin
-from .bend import Bend, bend_around
+from .bend import bend_around
 from .enhance import enhanced
-from .light import from_log, spread_light, to_log
+from .light import from_log, to_log
 from .occlusion import Occluders, hair_cover
 from .openings import closed_lids, lips_region, mixed, openings_of, with_lip_line
 from .pixelwise import luma_of, smoothstep
 from .shape import ShapeShift, bearable_share, eye_openings, neutral_shape, pose_of
 from .sheet import Sheet, lay
-from .skin import paint_skin, tone_shift
+from .skin import Glance, glance_at, paint_skin, tone_shift
 from .texture import Texture, build_texture
 from .topology import POINTS, Topology
 
@@ -36,6 +37,8 @@ GRAIN_REACH = 1.5  # times the usual fine detail
 GRAIN_FROM_PX = (30.0, 60.0)  # eye distance
 GRAIN_LIMIT = 2.5  # of 255
 FACING_FADE = (0.08, 0.35)  # cosine between which a part turned away disappears
+DEEP = (0.2, 0.35)  # eye distances; well inside the outline a steep part is the side of the nose
+EDGE = np.float32([(ERODED, ERODED + FEATHER), FACING_FADE, DEEP])
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,36 +90,52 @@ class MeshSwapper:
         sheet = lay(self.topology, points[:, :2] - corner, moved - [*corner, 0], face_box)
         bent, changed = bend.apply(around, sheet)
         target = bent[bend.inner]
-        own, slow = to_log(target), spread_light(face.light, np.ascontiguousarray(sheet.uv))
-        tone = tone_shift(look.texture.tone, slow[sheet.is_inner], self.style.skin_tone)
         depth = _depth_from_rim(sheet.is_face, face_box, picture.size_wh, eye_px)
-        skin = paint_skin(look.texture, slow, own, sheet, depth, eye_px, look.skin, tone)
+        glance = glance_at(target, face.light, sheet, depth, eye_px)
+        inner = glance.slow[glance.is_inner]
+        tone = tone_shift(look.texture.tone, inner, self.style.skin_tone)
+        skin = paint_skin(look.texture, face.light, sheet, glance, eye_px, look.skin, tone)
         skin = _as_soft_as(skin, around[bend.inner], sheet.is_inner)
-        if not self.style.enhance:
-            skin += _grain(target, sheet.is_inner, eye_px)
-        skin = with_lip_line(skin, target, moved[:, :2] - corner, eye_px)
-        lids = closed_lids(moved[:, :2] - corner, face.landmarks_xyz, look.openings, sheet, eye_px)
-        pixels = mixed(skin, target, np.maximum(openings_of(sheet, eye_px), lids))
+        places = moved[:, :2] - corner
+        skin = with_lip_line(skin, target, places, eye_px)
+        openings = openings_of(sheet, eye_px)
+        lids = closed_lids(places, face.landmarks_xyz, look.openings, sheet, eye_px)
+        if lids is not None:
+            openings = np.maximum(openings, lids)
+        grain, limit = self._grain(target, glance, eye_px)
         if self.style.keep_mouth:
-            toned = from_log(own + tone)
-            pixels = mixed(pixels, toned, lips_region(moved[:, :2] - corner, sheet, eye_px))
+            skin = mixed(skin + np.clip(grain, -limit, limit)[..., None], target, openings)
+            toned = from_log(to_log(target) + tone)
+            skin = mixed(skin, toned, lips_region(places, sheet, eye_px))
         if self.style.enhance:
-            pixels = enhanced(pixels, eye_px)
-        alpha = _edge(sheet, depth) * (1 - hair_cover(own, slow, sheet.uv, eye_px))
-        pixels, shown = _joined(bend, bent, changed, pixels, alpha)
-        covered = look.occluders.cover(face, around, np.float32(bend.box[:2]), eye_px)
-        return Patch(bend.box, np.clip(pixels, 0, 255), shown * (strength * (1 - covered)))
+            skin = enhanced(mixed(skin, target, openings), eye_px)
+        if self.style.keep_mouth or self.style.enhance:
+            openings, limit = np.zeros_like(openings), 0.0
+        hair = hair_cover(glance.own, glance.slow, glance.uv, eye_px, glance.step)
+        pixels, shown = np.empty_like(bent), np.empty_like(changed)
+        top, left = (part.start for part in bend.inner)
+        kernels.join.join(
+            bent, changed, skin, grain, np.float32(limit), openings, depth, _facing_around(sheet),
+            hair, glance.step, EDGE, top, left, pixels, shown,
+        )  # fmt: skip
+        covered = look.occluders.cover(face, pose, around, np.float32(bend.box[:2]), eye_px)
+        return Patch(bend.box, pixels, shown * (strength * (1 - covered)))
 
+    def _grain(self, target: Floats, glance: Glance, eye_px: float) -> tuple[Floats, float]:
+        """(h, w) the target's own noise: what is finest in it, and the most of it that is taken.
 
-def _joined(
-    bend: Bend, bent: Floats, changed: Floats, pixels: Floats, alpha: Floats
-) -> tuple[Floats, Floats]:
-    """The painted face on the picture that was moved for it: pixels, and how much they show."""
-    shown, joined = changed.copy(), bent.copy()
-    shown[bend.inner] = np.maximum(changed[bend.inner], alpha)
-    share = alpha / np.maximum(shown[bend.inner], 1e-3)
-    joined[bend.inner] = mixed(bent[bend.inner], pixels, share)
-    return joined, shown
+        It is the film's own, so it lives from frame to frame as the film does. What stands out
+        of it is an edge or a pore of the target's and stays away. In a small face all that is
+        fine is features, so it gets none, and a face made cleaner than the film needs none.
+        """
+        if self.style.enhance or eye_px <= GRAIN_FROM_PX[0]:
+            return np.zeros(target.shape[:2], np.float32), 0.0
+        luma = luma_of(target)
+        fine = luma - cv2.GaussianBlur(luma, (0, 0), 1.0)
+        some = fine[:: glance.step, :: glance.step][glance.is_inner]
+        usual = float(np.median(np.abs(some))) if some.size else 0.0
+        limit = min(GRAIN_REACH * usual, GRAIN_LIMIT) * float(smoothstep(eye_px, *GRAIN_FROM_PX))
+        return fine, limit
 
 
 def _as_soft_as(skin: Floats, target: Floats, where: Array) -> Floats:
@@ -151,27 +170,12 @@ def _sharpness(luma: Floats, where: Array) -> float:
     return 1 - kept / every if every > 0 else 0.0
 
 
-def _grain(target: Floats, where: Array, eye_px: float) -> Floats:
-    """(h, w, 1) the target's own noise: what is finest in it, as far as it is weak everywhere.
+def _facing_around(sheet: Sheet) -> Floats:
+    """(h, w) the most that a pixel or one beside it faces the camera.
 
-    It is the film's own, so it lives from frame to frame as the film does. What stands out of it
-    is an edge or a pore of the target's and stays away. In a small face all that is fine is
-    features, so it gets none.
+    A line of steep pixels, as where the nose hides the far cheek, would let the target through.
     """
-    luma = luma_of(target)
-    fine = luma - cv2.GaussianBlur(luma, (0, 0), 1.0)
-    usual = float(np.median(np.abs(fine[where]))) if where.any() else 0.0
-    limit = min(GRAIN_REACH * usual, GRAIN_LIMIT) * float(smoothstep(eye_px, *GRAIN_FROM_PX))
-    return np.clip(fine, -limit, limit)[..., None]
-
-
-def _edge(sheet: Sheet, depth: Floats) -> Floats:
-    """(h, w) 0..1: the oval, a little smaller, with a soft rim; less where it turns away."""
-    rim = smoothstep(depth, ERODED, ERODED + FEATHER)
-    # A line of steep pixels, as where the nose hides the far cheek, would let the target through.
-    facing = cv2.dilate(sheet.facing, np.ones((3, 3), np.uint8))
-    # Well inside the outline a steep part is the side of the nose: it stays.
-    return rim * np.maximum(smoothstep(facing, *FACING_FADE), smoothstep(depth, 0.2, 0.35))
+    return cv2.dilate(sheet.facing, np.ones((3, 3), np.uint8))
 
 
 def _depth_from_rim(is_face: Array, box: Box, size_wh: tuple[int, int], eye_px: float) -> Floats:

@@ -1,0 +1,73 @@
+"""The painted face put on the picture that was moved for it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..types import Floats
+from .compiled import compiled, inlined
+
+F = np.float32
+ZERO, ONE, TWO, THREE = F(0), F(1), F(2), F(3)
+LEAST, WHITE = F(1e-3), F(255)
+
+
+@compiled(
+    "void(float32[:,:,::1], float32[:,::1], float32[:,:,::1], float32[:,::1], float32,"
+    "float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], int64, float32[:,::1],"
+    "int64, int64, float32[:,:,::1], float32[:,::1])"
+)
+def join(
+    bent: Floats, changed: Floats, skin: Floats, grain: Floats, grain_limit: np.float32,
+    openings: Floats, depth: Floats, facing: Floats, hair: Floats, hair_step: int,
+    edge: Floats, top: int, left: int, pixels: Floats, shown: Floats,
+) -> None:  # fmt: skip
+    """``pixels`` (h, w, 3) 0..255 and ``shown`` (h, w) 0..1 of a box with a face in it.
+
+    ``bent`` (h, w, 3) and ``changed`` (h, w) are the moved picture and how far it is another one.
+    The face lies at ``top`` and ``left``: ``skin`` gets ``grain`` within its limit, shows the
+    picture as far as ``openings`` say, and ends where ``depth`` from the rim, ``facing`` the
+    camera and ``hair``, known at every ``hair_step``-th pixel, say. ``edge`` (3, 2): from where
+    to where the rim becomes full, what turns away does, and what is deep inside does anyway.
+    """
+    for y in range(shown.shape[0]):
+        for x in range(shown.shape[1]):
+            shown[y, x] = changed[y, x]
+            for c in range(3):
+                pixels[y, x, c] = min(max(bent[y, x, c], ZERO), WHITE)
+    for y in range(depth.shape[0]):
+        row = y + top
+        for x in range(depth.shape[1]):
+            alpha = _step(depth[y, x], edge[0, 0], edge[0, 1])
+            if alpha <= ZERO:
+                continue
+            turned = _step(facing[y, x], edge[1, 0], edge[1, 1])
+            alpha *= max(turned, _step(depth[y, x], edge[2, 0], edge[2, 1]))
+            alpha *= ONE - _between(hair, y, x, hair_step)
+            column = x + left
+            much = max(changed[row, column], alpha)
+            share = alpha / max(much, LEAST)
+            shown[row, column] = much
+            noise = min(max(grain[y, x], -grain_limit), grain_limit)
+            for c in range(3):
+                below, own = skin[y, x, c] + noise, bent[row, column, c]
+                painted = below + openings[y, x] * (own - below)
+                pixels[row, column, c] = min(max(own + share * (painted - own), ZERO), WHITE)
+
+
+@inlined
+def _step(value: np.float32, low: np.float32, high: np.float32) -> np.float32:
+    t = min(max((value - low) / (high - low), ZERO), ONE)
+    return t * t * (THREE - TWO * t)
+
+
+@inlined
+def _between(values: Floats, y: int, x: int, step: int) -> np.float32:
+    """Of values at every first or second pixel, that at one pixel, bilinear."""
+    if step == 1:
+        return values[y, x]
+    top, left = y >> 1, x >> 1
+    bottom = min(top + (y & 1), values.shape[0] - 1)
+    right = min(left + (x & 1), values.shape[1] - 1)
+    upper = values[top, left] + values[top, right]
+    return F(0.25) * (upper + values[bottom, left] + values[bottom, right])
