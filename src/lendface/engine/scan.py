@@ -16,7 +16,7 @@ from .looks import describe
 from .mesh.pixelwise import smoothstep
 from .mesh.shape import neutral_shape, pose_of
 from .mesh.topology import POINTS, Topology
-from .roles import Detector, HandFinder, Landmarker, Recognizer
+from .roles import FilmDetector, HandFinder, Landmarker, Recognizer
 from .rows import MemoryLog, RowLog, landmarks_of, pack_row
 from .tracker import Steadied, Tracker, Tracklet, box_of
 from .tracks import Place, Tracks
@@ -48,7 +48,7 @@ class Mark:
 class Scanner:
     """Scans films with a set of models. ``hand_finder`` may be None: then no hands are found."""
 
-    detector: Detector
+    detector: FilmDetector
     landmarker: Landmarker
     recognizer: Recognizer
     hand_finder: HandFinder | None

@@ -19,17 +19,22 @@ from .looks import LookBook, limit, take_look
 from .mesh.light import LightMeter
 from .mesh.shape import pose_of
 from .mesh.topology import POINTS, Topology
-from .roles import Detector, HandFinder, Landmarker, Recognizer
+from .roles import FilmDetector, HandFinder, Landmarker, Recognizer
 from .smooth import smooth, steady_light
 from .types import Detection, Floats, Frame, Hand, Mesh, Picture
 
 DETECT_EVERY = 6
+THOROUGH_EVERY = 18  # frames; in between the detector passes over faces that are turned far
+ROLLED_RAD = 0.7  # a film that shows one face turned this far may show more
 EMBED_EVERY = 10
-HANDS_EVERY = 2
+EMBED_ONCE_KNOWN = 20  # frames
+KNOWN_VIEWS = 4
+HANDS_EVERY = 3
+HANDS_EVERY_FOLLOWED = 2  # while one is before the face and is followed
 HANDS_ALERT = 10  # frames for which it is looked every time once a hand was there
 HANDS_SURE = 0.7  # score of a hand out of nowhere: a shirt's collar reaches 0.66
 HANDS_REACH = (1.8, 2.8)  # of the landmarker's crop, in turns: a large hand fits the wide one only
-HANDS_BACK = 4  # frames into which a new hand is followed back
+HANDS_BACK = 6  # frames into which a new hand is followed back
 HANDS_GAP = 6  # frames for which a hand may be lost between two sights of it
 HANDS_FROM_PX = 40  # face height
 LEAST_SCORE = 0.5
@@ -98,6 +103,10 @@ class Tracklet:
         mean = sum(view.worth * view.embedding for view in self.views)
         return (mean / max(float(np.linalg.norm(mean)), 1e-9)).astype(np.float32)
 
+    def wants_embedding(self, age: int) -> bool:
+        is_known = len(self.views) >= KNOWN_VIEWS
+        return age % (EMBED_ONCE_KNOWN if is_known else EMBED_EVERY) == 0
+
     def remember(self, view: View) -> None:
         self.views = sorted([*self.views, view], key=lambda v: -v.worth)[:BEST_KEPT]
 
@@ -119,7 +128,7 @@ class Tracker:
 
     def __init__(
         self,
-        detector: Detector,
+        detector: FilmDetector,
         landmarker: Landmarker,
         recognizer: Recognizer,
         hand_finder: HandFinder | None,
@@ -135,6 +144,8 @@ class Tracker:
         self._shot_began = 0
         self._alive: list[Tracklet] = []
         self._since_detection = DETECT_EVERY
+        self._since_thorough = THOROUGH_EVERY
+        self._has_rolled = False
         self.tracklets: list[Tracklet] = []
 
     def feed(self, frame: Frame, is_cut: bool) -> Iterator[Steadied]:
@@ -146,8 +157,9 @@ class Tracker:
         for tracklet in lost:
             yield from self._finish(tracklet)
         self._since_detection += 1
+        self._since_thorough += 1
         if is_cut or lost or self._since_detection >= DETECT_EVERY:
-            self._detect(frame)
+            self._detect(frame, is_new=is_cut or bool(lost))
         for tracklet in self._alive:
             yield from _hand_out(tracklet, at_end=False)
         self._recent.append(frame)
@@ -193,15 +205,24 @@ class Tracker:
             if other is not tracklet and other.last_frame == frame
         )
 
-    def _detect(self, frame: Frame) -> None:
-        self._since_detection = 0
-        found = self._detector.detect(frame.picture)
-        for tracklet in self._alive:
-            box = box_of(tracklet.last.mesh.landmarks_xyz)
+    def _detect(self, frame: Frame, is_new: bool) -> None:
+        """``is_new``: the picture may show a face that has been missed until now."""
+        boxes = [box_of(tracklet.last.mesh.landmarks_xyz) for tracklet in self._alive]
+        found = self._found(frame.picture, boxes, is_new)
+        for tracklet, box in zip(self._alive, boxes, strict=True):
             is_seen = any(overlap(box, face.box_xyxy) > SAME_FACE for face in found)
             tracklet.missed = 0 if is_seen else tracklet.missed + 1
         for face in found:
             self._begin(frame, face)
+
+    def _found(self, picture: Picture, followed: Sequence[Floats], is_new: bool) -> list[Detection]:
+        """Where nobody is upright, looking for turned faces costs five times as much."""
+        self._since_detection = 0
+        is_due = self._since_thorough >= THOROUGH_EVERY or (self._has_rolled and not followed)
+        if not is_new and not is_due:
+            return self._detector.glance(picture, followed)
+        self._since_thorough = 0
+        return self._detector.detect(picture)
 
     def _begin(self, frame: Frame, face: Detection) -> None:
         if face.box_xyxy[3] - face.box_xyxy[1] < LEAST_FACE_PX:
@@ -219,6 +240,7 @@ class Tracker:
         tracklet = Tracklet(len(self.tracklets), first_frame=frame.index)
         if self._add(tracklet, frame, mesh):
             self._look_back(tracklet, frame)
+            self._has_rolled |= abs(next_face_roi(mesh.landmarks_xyz).angle) > ROLLED_RAD
             tracklet.starts_shot = tracklet.first_frame == self._shot_began
             self.tracklets.append(tracklet)
             self._alive.append(tracklet)
@@ -252,7 +274,7 @@ class Tracker:
     def _add(self, tracklet: Tracklet, frame: Frame, mesh: Mesh) -> bool:
         """Keep one more sighting; False where the face turned out to be somebody else's."""
         age = frame.index - tracklet.first_frame
-        if age % EMBED_EVERY == 0 and not self._is_still(tracklet, frame, mesh):
+        if tracklet.wants_embedding(age) and not self._is_still(tracklet, frame, mesh):
             return False
         forth = back = np.zeros((len(mesh.landmarks_xyz), 2), np.float32)
         if tracklet.sightings:
@@ -297,8 +319,9 @@ class Tracker:
             return ()
         known = self._hand_finder.follow(picture, tracklet.hands) if tracklet.hands else []
         is_alert = age - tracklet.hands_age < HANDS_ALERT
-        if age % HANDS_EVERY == 0 or is_alert:
-            turn = age if is_alert else age // HANDS_EVERY
+        every = HANDS_EVERY if not is_alert else HANDS_EVERY_FOLLOWED if known else 1
+        if age % every == 0:
+            turn = age // every
             found = _hands_around(self._hand_finder, picture, mesh, HANDS_REACH[turn % 2])
             least = 0 if is_alert else HANDS_SURE
             fresh = [h for h in found if h.score >= least and not _is_known(h, known)]

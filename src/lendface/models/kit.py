@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lendface.engine.roles import Detector, HandFinder, Landmarker, Recognizer
+from lendface.engine.roles import FilmDetector, HandFinder, Landmarker, Recognizer
 
 from .blaze import BlazeFace
 from .catalog import get_spec
@@ -20,7 +20,7 @@ from .yunet import YuNet
 class ModelKit:
     """One player for each role, all on one provider."""
 
-    detector: Detector
+    detector: FilmDetector
     landmarker: Landmarker
     recognizer: Recognizer
     hand_finder: HandFinder

@@ -8,6 +8,7 @@ looked at again in a crop, turned by every eighth, and the direction with the be
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from lendface.engine.geometry import Roi, crop_of, move_points
 from lendface.engine.types import Detection, Floats, Picture
 
 from .blaze import BlazeFace
+from .boxes import overlaps
 from .yunet import LONG_SIDE_PX, YuNet, best_of
 
 SURE_SCORE = 0.92  # no face that is turned by 60 degrees or more reaches it
@@ -27,6 +29,7 @@ UPRIGHT_BONUS = 0.01  # most faces are upright, so another direction has to be c
 FACE_CROP_PX = 128
 FACE_CROP_SCALE = 2.2  # the face then is about 58 px wide, enough for YuNet's best scores
 WHOLE_CROP_PX = 480
+SAME_FACE = 0.35  # overlap of boxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,18 @@ class TurnTolerantDetector:
                 break
             found += self._confirmed(picture, guess(picture))
         return best_of(found)
+
+    def glance(self, picture: Picture, followed: Sequence[Floats]) -> list[Detection]:
+        found = self.upright.detect(picture)
+        known = np.stack(followed) if followed else np.zeros((0, 4), np.float32)
+        return best_of(
+            [
+                each
+                if (overlaps(each.box_xyxy, known) > SAME_FACE).any()
+                else self._checked(picture, each)
+                for each in found
+            ]
+        )
 
     def _confirmed(self, picture: Picture, guesses: list[Detection]) -> list[Detection]:
         looks = [self._find_straight(picture, each, CONFIRMED_SCORE) for each in guesses]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from lendface.engine.types import Detection, Floats, Picture, Pixels
@@ -46,8 +47,9 @@ class YuNet:
         names = get_spec("yunet").outputs
         outputs = dict(zip(names, self.session.run({"input": batch}), strict=True))
         width = batch.shape[3]
-        rows = np.concatenate([_decode(outputs, stride, width // stride) for stride in STRIDES])
-        rows = rows[rows[:, 4] > self.min_score]
+        rows = np.concatenate(
+            [_decode(outputs, stride, width // stride, self.min_score) for stride in STRIDES]
+        )
         kept = rows[keep_best(rows[:, :4], rows[:, 4])]
         return [Detection(row[:4], row[5:].reshape(5, 2), float(row[4])) for row in kept]
 
@@ -56,21 +58,23 @@ def _padded_bgr(pixels: Pixels) -> Floats:
     """(1, 3, H, W) with black to the right and below."""
     height, width = (-(-side // CELL) * CELL for side in pixels.shape[:2])
     batch = np.zeros((1, 3, height, width), np.float32)
-    batch[0, :, : pixels.shape[0], : pixels.shape[1]] = pixels[..., ::-1].transpose(2, 0, 1)
+    for place, plane in zip(batch[0, ::-1], cv2.split(pixels), strict=True):
+        place[: pixels.shape[0], : pixels.shape[1]] = plane
     return batch
 
 
-def _decode(outputs: dict[str, Floats], stride: int, columns: int) -> Floats:
-    """(cells, 15): box, score, five points, in pixels of the input."""
+def _decode(outputs: dict[str, Floats], stride: int, columns: int, above: float) -> Floats:
+    """(n, 15) box, score, five points, in pixels of the input, of the cells that score more."""
     heads = (outputs[f"{head}_{stride}"][0] for head in ("cls", "obj", "bbox", "kps"))
     classes, objects, boxes, points = heads
-    y, x = np.divmod(np.arange(len(boxes)), columns)
-    cells = np.stack([x, y], axis=1).astype(np.float32)
     scores = np.sqrt(np.clip(classes, 0, 1) * np.clip(objects, 0, 1))
-    middles = (boxes[:, :2] + cells) * stride
-    halves = np.exp(boxes[:, 2:]) * (stride / 2)
-    points_xy = points * stride + np.tile(cells * stride, 5)
-    return np.concatenate([middles - halves, middles + halves, scores, points_xy], axis=1)
+    likely = np.flatnonzero(scores[:, 0] > above)
+    y, x = np.divmod(likely, columns)
+    cells = np.stack([x, y], axis=1).astype(np.float32)
+    middles = (boxes[likely, :2] + cells) * stride
+    halves = np.exp(boxes[likely, 2:]) * (stride / 2)
+    points_xy = points[likely] * stride + np.tile(cells * stride, 5)
+    return np.concatenate([middles - halves, middles + halves, scores[likely], points_xy], axis=1)
 
 
 def rescaled(found: list[Detection], pixels: Pixels, size_wh: tuple[int, int]) -> list[Detection]:

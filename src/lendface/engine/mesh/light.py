@@ -9,14 +9,14 @@ that are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
 
 from ..geometry import crop_of, eye_distance_px, invert, move_landmarks, next_face_roi
-from ..types import Floats, Picture, Pixels
-from .pixelwise import luma_of
+from ..types import Array, Floats, Picture, Pixels
+from .pixelwise import LUMA, largest_channel
 from .raster import point_normals
 from .surface import EYE_DISTANCE_UV, Surface
 from .topology import POINTS, Topology
@@ -59,67 +59,107 @@ class LightMeter:
         """
         points = landmarks_xyz[:POINTS]
         _, facing = point_normals(points, self.topology.triangles)
-        values = self._surface_of(np.concatenate([points[:, :2], facing[:, None]], 1))
+        values = self._skin.values_of(np.concatenate([points[:, :2], facing[:, None]], 1))
         cell_px = eye_distance_px(points[:, :2]) / (EYE_DISTANCE_UV * SAMPLE_SIDE)
         radius = max(1, round(cell_px / 2))
         soft = cv2.blur(crop, (2 * radius + 1, 2 * radius + 1))
-        places = np.ascontiguousarray(values[..., :2], np.float32)
-        sampled = cv2.remap(soft, places, None, cv2.INTER_LINEAR)
-        inside = ((values[..., :2] >= 0) & (values[..., :2] <= crop.shape[0] - 1)).all(-1)
-        weight = self._surface.skin * inside * np.clip(values[..., 2] - 0.05, 0, 0.25)
+        places = np.ascontiguousarray(values[:, None, :2], np.float32)
+        sampled = cv2.remap(soft, places, None, cv2.INTER_LINEAR)[:, 0]
+        x, y, cosine = values.T
+        last = crop.shape[0] - 1
+        inside = (x >= 0) & (y >= 0) & (x <= last) & (y <= last)
+        weight = inside * np.clip(cosine - 0.05, 0, 0.25)
         return self._smooth(to_log(sampled), weight.astype(np.float32))
 
     def detail_of(self, colours: Floats) -> Floats:
         """(side, side, 3) log colours of a whole texture square, less their own slow light."""
         sampled = cv2.resize(colours, (SAMPLE_SIDE, SAMPLE_SIDE), interpolation=cv2.INTER_AREA)
-        slow = self._smooth(sampled, self._surface.skin.astype(np.float32))
+        skin = sampled.reshape(-1, 3)[self._skin.places]
+        slow = self._smooth(skin, np.ones(len(skin), np.float32))
         return colours - upsampled(slow, colours.shape[0])
 
     def _smooth(self, colours: Floats, weight: Floats) -> Floats:
-        luma = luma_of(colours)
-        weight = weight * ~self._is_beard(luma, weight)
-        slow = _normalised_blur(colours, weight, self._sigma)
-        off = np.abs(colours - slow).max(-1)
+        """From the skin's texels, colours (n, 3) and weight (n,), to the grid."""
+        weight = weight * ~self._is_beard(colours @ LUMA, weight)
+        slow = self._blurred(colours, weight).reshape(-1, 3)[self._skin.places]
+        off = largest_channel(np.abs(colours - slow))
         # Hard light has steep slopes of its own, so what is odd depends on the face.
-        usual = float(np.median(off[weight > 0.05])) if (weight > 0.05).any() else 0.0
+        known = off[weight > 0.05]
+        usual = float(np.median(known)) if len(known) else 0.0
         weight = weight * np.clip(2 - off / max(OUTLIER, OUTLIER_TIMES * usual), 0, 1)
-        slow = _normalised_blur(colours, weight, self._sigma)
+        slow = self._blurred(colours, weight)
         return cv2.resize(slow, (GRID_SIDE, GRID_SIDE), interpolation=cv2.INTER_AREA)
 
-    def _is_beard(self, luma: Floats, weight: Floats) -> Floats:
-        """Lower-face texels clearly darker than the cheeks of the same column."""
-        heights = self._surface.heights
-        cheek = weight * ((heights > 0.15) & (heights < 0.5))
-        blur = {"sigmaX": self._sigma, "borderType": cv2.BORDER_CONSTANT}
-        total = cv2.GaussianBlur(cheek.sum(0, keepdims=True), (0, 0), **blur)
-        above = cv2.GaussianBlur((cheek * luma).sum(0, keepdims=True), (0, 0), **blur)
-        expected = above / np.maximum(total, 1e-6)
-        return (heights > 0.5) & (total > 1e-3) & (luma < expected - BEARD_DARKER)
+    def _is_beard(self, luma: Floats, weight: Floats) -> Array:
+        """(n,) lower-face texels clearly darker than the cheeks of the same column."""
+        skin = self._skin
+        cheek = weight * skin.is_cheek
+        sums = [np.bincount(skin.columns, each, SAMPLE_SIDE) for each in (cheek, cheek * luma)]
+        total, above = skin.kernel.max() * (skin.kernel @ np.stack(sums, 1)).T
+        expected = (above / np.maximum(total, 1e-6))[skin.columns]
+        is_told = (total > 1e-3)[skin.columns]
+        return skin.is_low & is_told & (luma < expected - BEARD_DARKER)
 
-    def _surface_of(self, values: Floats) -> Floats:
-        ids, bary = self._corners
-        return (values[ids] * bary[..., None]).sum(2)
+    def _blurred(self, colours: Floats, weight: Floats) -> Floats:
+        """(SAMPLE_SIDE, SAMPLE_SIDE, 3) weighted Gaussian mean of the skin's texels.
+
+        Where nothing is near, the mean of all.
+        """
+        total = float(weight.sum())
+        if total < 1e-6:
+            weight, total = np.ones_like(weight), float(len(weight))
+        mean = weight @ colours / total
+        near = np.zeros((SAMPLE_SIDE * SAMPLE_SIDE, 4), np.float32)
+        near[self._skin.places, :3] = colours * weight[:, None]
+        near[self._skin.places, 3] = weight
+        for _ in range(2):  # down the columns, then along the rows
+            near = self._skin.kernel @ near.reshape(SAMPLE_SIDE, -1)
+            near = near.reshape(SAMPLE_SIDE, SAMPLE_SIDE, 4).swapaxes(0, 1)
+        prior = np.float32(2e-3)
+        return (near[..., :3] + prior * mean) / (near[..., 3:] + prior)
 
     @cached_property
-    def _surface(self) -> Surface:
-        return Surface(self.topology, SAMPLE_SIDE)
+    def _skin(self) -> _Skin:
+        return _skin_of(self.topology)
 
-    @property
-    def _sigma(self) -> float:
-        return self._surface.sigma_px(SIGMA_EYE_DISTANCES)
 
-    @cached_property
-    def _corners(self) -> tuple[Floats, Floats]:
-        """For each texel its triangle's three points and their weights; they do not change."""
-        surface = self._surface
-        triangle = np.maximum(surface.ids, 0)
-        points = self.topology.triangles[triangle]
-        rows, columns = np.mgrid[:SAMPLE_SIDE, :SAMPLE_SIDE]
-        at = (np.stack([columns, rows], -1) + 0.5) / SAMPLE_SIDE
-        a, b, c = (self.topology.uv[points[..., k]] for k in range(3))
-        area = _cross(b - a, c - a)
-        second, third = _cross(at - a, c - a) / area, _cross(b - a, at - a) / area
-        return points, np.stack([1 - second - third, second, third], -1).astype(np.float32)
+@dataclass(frozen=True, eq=False)
+class _Skin:
+    """The n texels of the small texture square that show skin, and where they lie on the mesh."""
+
+    places: Array  # (n,) in the square, row by row
+    points: Array  # (n, 3) of the texel's triangle
+    shares: Floats  # (n, 3) of those points
+    columns: Array  # (n,)
+    is_cheek: Array  # (n,)
+    is_low: Array  # (n,) where a beard grows
+    kernel: Floats  # (SAMPLE_SIDE, SAMPLE_SIDE) a Gaussian beside each row or column; 0 beyond
+
+    def values_of(self, by_point: Floats) -> Floats:
+        """(n, k): values given per point (468, k), carried over the triangles."""
+        return np.einsum("nck,nc->nk", by_point[self.points], self.shares)
+
+
+@lru_cache(maxsize=2)
+def _skin_of(topology: Topology) -> _Skin:
+    surface = Surface(topology, SAMPLE_SIDE)
+    points, shares = surface.corners
+    places = np.flatnonzero(surface.skin & surface.is_face)
+    heights = surface.heights.ravel()[places]
+    sigma = surface.sigma_px(SIGMA_EYE_DISTANCES)
+    reach = round(4 * sigma)
+    bell = cv2.getGaussianKernel(2 * reach + 1, sigma, cv2.CV_32F)[:, 0]
+    rows = np.pad(np.eye(SAMPLE_SIDE, dtype=np.float32), ((0, 0), (reach, reach)))
+    kernel = np.stack([np.convolve(row, bell, "valid") for row in rows])
+    return _Skin(
+        places,
+        points.reshape(-1, 3)[places],
+        shares.reshape(-1, 3)[places],
+        places % SAMPLE_SIDE,
+        (heights > 0.15) & (heights < 0.5),
+        heights > 0.5,
+        kernel.astype(np.float32),
+    )
 
 
 def spread_light(grid: Floats, uv: Floats) -> Floats:
@@ -131,21 +171,3 @@ def spread_light(grid: Floats, uv: Floats) -> Floats:
 def upsampled(grid: Floats, side: int) -> Floats:
     """The light for every texel of a square texture."""
     return cv2.resize(grid, (side, side), interpolation=cv2.INTER_LINEAR)
-
-
-def _normalised_blur(colours: Floats, weight: Floats, sigma: float) -> Floats:
-    """Weighted Gaussian mean; where nothing is near, the mean of all."""
-    weight = weight.astype(np.float32)
-    total = float(weight.sum())
-    if total < 1e-6:
-        weight, total = np.ones_like(weight), float(weight.size)
-    mean = (colours * weight[..., None]).sum((0, 1)) / total
-    border = cv2.BORDER_CONSTANT
-    near = cv2.GaussianBlur(colours * weight[..., None], (0, 0), sigma, borderType=border)
-    support = cv2.GaussianBlur(weight, (0, 0), sigma, borderType=border)[..., None]
-    prior = 2e-3
-    return ((near + prior * mean) / (support + prior)).astype(np.float32)
-
-
-def _cross(a: Floats, b: Floats) -> Floats:
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]

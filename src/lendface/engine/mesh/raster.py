@@ -75,12 +75,14 @@ def point_normals(points_xyz: Floats, triangles: Array) -> tuple[Floats, Floats]
 
     ``points_xyz`` in image axes (z away from the camera); negative means turned away.
     """
-    a, b, c = (points_xyz[triangles[:, k]] for k in range(3))
-    normals = np.cross(b - a, c - a)  # area-weighted; the winding is the canonical mesh's
-    points = np.zeros_like(points_xyz)
-    for k in range(3):
-        np.add.at(points, triangles[:, k], normals)
-    return -_unit(normals)[:, 2], -_unit(points)[:, 2]
+    (ax, ay, az), (bx, by, bz) = (
+        (points_xyz[triangles[:, k]] - points_xyz[triangles[:, 0]]).T for k in (1, 2)
+    )
+    # Area-weighted; the winding is the canonical mesh's.
+    normals = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
+    corners, count = triangles.T.ravel(), len(points_xyz)
+    points = np.stack([np.bincount(corners, np.tile(each, 3), count) for each in normals])
+    return -_unit(normals)[2], -_unit(points)[2].astype(points_xyz.dtype)
 
 
 def facing_of(points_xyz: Floats, triangles: Array) -> tuple[Floats, Floats]:
@@ -93,4 +95,5 @@ def facing_of(points_xyz: Floats, triangles: Array) -> tuple[Floats, Floats]:
 
 
 def _unit(vectors: Floats) -> Floats:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+    """(3, n)"""
+    return vectors / np.maximum(np.sqrt((vectors * vectors).sum(0)), 1e-9)
