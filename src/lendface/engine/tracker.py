@@ -37,6 +37,7 @@ HANDS_REACH = (1.8, 2.8)  # of the landmarker's crop, in turns: a large hand fit
 HANDS_BACK = 6  # frames into which a new hand is followed back
 HANDS_GAP = 6  # frames for which a hand may be lost between two sights of it
 HANDS_FROM_PX = 40  # face height
+HANDS_NEAR = 0.3  # of the face's size around it; hands farther off are not followed all the time
 LEAST_SCORE = 0.5
 SAME_FACE = 0.35  # overlap of boxes
 LEAST_FACE_PX = 16
@@ -317,10 +318,14 @@ class Tracker:
     ) -> tuple[Hand, ...]:
         if self._hand_finder is None or _height_px(mesh) < HANDS_FROM_PX:
             return ()
-        known = self._hand_finder.follow(picture, tracklet.hands) if tracklet.hands else []
+        near, far = _told_apart(mesh, tracklet.hands)
+        known = self._hand_finder.follow(picture, near) if near else []
         is_alert = age - tracklet.hands_age < HANDS_ALERT
         every = HANDS_EVERY if not is_alert else HANDS_EVERY_FOLLOWED if known else 1
-        if age % every == 0:
+        if age % every:
+            known = [*known, *far]
+        else:
+            known = [*known, *(self._hand_finder.follow(picture, far) if far else [])]
             turn = age // every
             found = _hands_around(self._hand_finder, picture, mesh, HANDS_REACH[turn % 2])
             least = 0 if is_alert else HANDS_SURE
@@ -403,6 +408,15 @@ def _hands_around(finder: HandFinder, picture: Picture, mesh: Mesh, reach: float
 
 def _height_px(mesh: Mesh) -> float:
     return float(np.ptp(mesh.landmarks_xyz[:POINTS, 1]))
+
+
+def _told_apart(mesh: Mesh, hands: Sequence[Hand]) -> tuple[list[Hand], list[Hand]]:
+    """Those near the face or before it, and the others."""
+    box = box_of(mesh.landmarks_xyz)
+    margin = HANDS_NEAR * (box[2:] - box[:2])
+    around = np.concatenate([box[:2] - margin, box[2:] + margin])
+    near = [hand for hand in hands if overlaps(around, box_of(hand.points_xy))]
+    return near, [hand for hand in hands if hand not in near]
 
 
 def _before(mesh: Mesh, hands: Sequence[Hand]) -> tuple[Hand, ...]:

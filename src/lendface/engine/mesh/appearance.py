@@ -54,9 +54,9 @@ class Reading:
 class _Square:
     """The texture square and where its texels lie on the mesh."""
 
-    points: Array  # (SIDE, SIDE, 3) of the texel's triangle
-    shares: Floats  # (SIDE, SIDE, 3) of those points
-    is_face: Array
+    points: Array  # (n, 3) of the triangle of each texel of the face
+    shares: Floats  # (n, 3) of those points
+    is_face: Array  # (SIDE, SIDE), n of them
     skin: Array
     moving: Array
     plane: Floats  # (SIDE, SIDE, 3)
@@ -69,8 +69,8 @@ def _square(topology: Topology) -> _Square:
     across, down = np.meshgrid(*2 * [(np.arange(SIDE) + 0.5) / SIDE - 0.5])
     moving = surface.grown(surface.eyes, 0.12) | surface.grown(surface.lips, 0.12)
     return _Square(
-        points,
-        shares,
+        points[surface.is_face],
+        shares[surface.is_face],
         surface.is_face,
         surface.skin,
         moving | surface.grown(surface.brows, 0.08),
@@ -100,10 +100,14 @@ def _laid(
     """Where each texel lies, (SIDE, SIDE, 2) pixels, and 0..1 how well it is seen there."""
     square = _square(topology)
     _, facing = point_normals(points_xyz, topology.triangles)
-    values = np.concatenate([points_xyz[:, :2], facing[:, None]], 1)[square.points]
-    laid = (values * square.shares[..., None]).sum(2).astype(np.float32)
-    is_inside = ((laid[..., :2] >= 0) & (laid[..., :2] <= np.float32(size_wh) - 1)).all(-1)
-    return laid[..., :2], smoothstep(laid[..., 2], *SEEN) * (square.is_face & is_inside)
+    values = np.concatenate([points_xyz[:, :2], facing[:, None]], 1)
+    laid = np.einsum("nck,nc->nk", values[square.points], square.shares).astype(np.float32)
+    x, y, cosine = laid.T
+    inside = (x >= 0) & (y >= 0) & (x <= size_wh[0] - 1) & (y <= size_wh[1] - 1)
+    places, seen = np.zeros((SIDE, SIDE, 2), np.float32), np.zeros((SIDE, SIDE), np.float32)
+    places[square.is_face] = laid[:, :2]
+    seen[square.is_face] = smoothstep(cosine, *SEEN) * inside
+    return places, seen
 
 
 def _sampled(values: Floats, places: Floats, eye_px: float) -> Floats:
@@ -124,10 +128,15 @@ def learn(readings: Sequence[Reading], topology: Topology) -> Appearance | None:
     colours = np.stack([to_log(reading.colours) for reading in readings])
     seen = np.stack([reading.seen for reading in readings]).astype(np.float32) / 255
     level = np.stack([_level(*each, square) for each in zip(colours, seen, strict=True)])
-    middle, spread = _middle(colours - level[:, None, None], seen)
+    hidden = seen <= KNOWN
+    plain = colours - level[:, None, None]
+    middle = _median(plain, hidden, 0)
     for _ in range(2):
         light = [_light(x - middle, w, square)[0] for x, w in zip(colours, seen, strict=True)]
-        middle, spread = _middle(colours - np.stack(light), seen)
+        plain = colours - np.stack(light)
+        middle = _median(plain, hidden, 0)
+    spread = _median(largest_channel(np.abs(plain - middle)), hidden, UNKNOWN)
+    spread[(~hidden).sum(0) < LEAST_LOOKS // 2] = UNKNOWN
     return Appearance(middle.astype(np.float16), spread.astype(np.float16), len(readings))
 
 
@@ -136,15 +145,23 @@ def _level(colours: Floats, seen: Floats, square: _Square) -> Floats:
     return np.median(colours[known if known.any() else square.is_face], axis=0)
 
 
-def _middle(colours: Floats, seen: Floats) -> tuple[Floats, Floats]:
-    """Weightless median (SIDE, SIDE, 3) and spread (SIDE, SIDE) over the looks that see a texel."""
-    hidden = seen <= KNOWN
-    masked = np.ma.array(colours, mask=np.repeat(hidden[..., None], 3, -1))
-    middle = np.ma.median(masked, axis=0).filled(0).astype(np.float32)
-    off = np.ma.array(largest_channel(np.abs(colours - middle)), mask=hidden)
-    spread = np.ma.median(off, axis=0).filled(UNKNOWN).astype(np.float32)
-    is_rare = (~hidden).sum(0) < LEAST_LOOKS // 2
-    return middle, np.where(is_rare, np.float32(UNKNOWN), spread)
+def _median(values: Floats, hidden: Array, otherwise: float) -> Floats:
+    """Of values (n, h, w) or (n, h, w, k) over the n looks but for those where ``hidden`` (n, h, w)
+    is true; ``otherwise`` where none is left."""
+    known = (~hidden).sum(0)
+    is_seen = known > 0
+    each = np.moveaxis(values[:, is_seen], 0, -1).copy()  # (texels, n) or (texels, k, n)
+    gone = np.moveaxis(hidden[:, is_seen], 0, -1)
+    each[np.broadcast_to(gone if values.ndim == 3 else gone[:, None], each.shape)] = np.inf
+    each.sort(-1)
+    counts = known[is_seen] if values.ndim == 3 else known[is_seen][:, None]
+    low, high = (
+        np.take_along_axis(each, np.broadcast_to(at[..., None], (*each.shape[:-1], 1)), -1)[..., 0]
+        for at in ((counts - 1) // 2, counts // 2)
+    )
+    medians = np.full(values.shape[1:], otherwise, np.float32)
+    medians[is_seen] = (low + high) / 2
+    return medians
 
 
 def _light(difference: Floats, seen: Floats, square: _Square) -> tuple[Floats, float]:
