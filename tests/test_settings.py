@@ -78,6 +78,8 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "c2pa_key": ("key.pem", None),
     "c2pa_tsa": ("http://stamp.example.org", "stamp.example.org"),
     "label": ("always", "never"),
+    "label_position": ("top-left", "middle"),
+    "label_size": (0.1, 0.3),
     "gate": ("off", "perhaps"),
     "gate_nudity": (0.5, 0.1),
     "gate_age_either": (25.0, 15),

@@ -267,11 +267,11 @@ def _gate_nets(provider: Provider) -> GateNets:
     return GateNets.load(RuntimeOptions(provider=provider))
 
 
-def open_provenance(settings: Settings) -> Provenance | None:
+def open_provenance(settings: Settings, *, must_last: bool = False) -> Provenance | None:
     """What signs results; None where the operator switched it off.
 
-    The certificate of this machine is made in the data folder when it is first needed.
-    Raises BadCredentialsError.
+    The certificate of this machine is made in the data folder when it is first needed; one that
+    cannot be kept there is an error where it ``must_last``. Raises BadCredentialsError.
     """
     from .trust.certificates import find_credentials
     from .trust.provenance import Provenance
@@ -279,20 +279,20 @@ def open_provenance(settings: Settings) -> Provenance | None:
     if settings.provenance == "off":
         return None
     own = settings.c2pa_cert, settings.c2pa_key
-    return Provenance(
-        find_credentials(*own, settings.folder, datetime.now(UTC)), settings.c2pa_tsa or None
-    )
+    found = find_credentials(*own, settings.folder, datetime.now(UTC), must_last=must_last)
+    return Provenance(found, settings.c2pa_tsa or None)
 
 
-def open_signer(settings: Settings) -> Signer:
+def open_signer(settings: Settings, *, must_last: bool = False) -> Signer:
     """What signs the results of this machine, or leaves them as they are where the operator
-    switched it off. Raises BadCredentialsError.
+    switched it off; see ``open_provenance``. Raises BadCredentialsError.
     """
     from .trust.claims import used_models
     from .trust.swaps import Signer
 
     models = used_models(has_gate=settings.gate == "on")
-    return Signer(open_provenance(settings), models, lambda: time.time_ns() // 1_000_000)
+    provenance = open_provenance(settings, must_last=must_last)
+    return Signer(provenance, models, lambda: time.time_ns() // 1_000_000)
 
 
 def verify(path: str | Path, *, anchors: Sequence[str | Path] = ()) -> Verdict:

@@ -60,6 +60,25 @@ def work(
         run(load_settings(data=data), queue or [], executor, is_supervised=supervised)
 
 
+def certificate(
+    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
+) -> None:
+    """Make a certificate with which several machines of one server sign their results.
+
+    Give chain.pem and key.pem to those that render (LENDFACE_C2PA_CERT, LENDFACE_C2PA_KEY), and
+    root.pem to whoever checks results. One machine alone makes its own.
+    """
+    with reporting(False):
+        from datetime import UTC, datetime
+
+        from .trust.certificates import CHAIN, KEY, ROOT, keep_chain
+
+        keep_chain(folder, datetime.now(UTC))
+        for variable, name in (("LENDFACE_C2PA_CERT", CHAIN), ("LENDFACE_C2PA_KEY", KEY)):
+            print(f"{variable}={(folder / name).absolute()}")
+        typer.echo(f"lendface: for whoever checks results: {folder / ROOT}", err=True)
+
+
 def config(
     data: DataOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,

@@ -6,35 +6,53 @@ import base64
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from typer.testing import CliRunner
 
 from lendface.cli import app
-from lendface.errors import BadOptionError
+from lendface.errors import BadCredentialsError, BadOptionError
 from lendface.serve.checks import check_settings, is_on_network, is_writable
 from lendface.settings import PREFIX, Settings, load_settings
+from lendface.trust.certificates import _certificate, _key_text, keep_chain
 
 SECRET = base64.b64encode(bytes(range(32))).decode()
 POSTGRES = {"database_url": "postgresql://db.example/lendface", "secret": SECRET}
 BUCKET = {"blobs_url": "s3://films?endpoint=http://s3.example"}
+NO_CERTIFICATE = {"c2pa_cert": "", "c2pa_key": ""}
 PUBLIC = {"host": "0.0.0.0", "public_url": "https://swap.example.org"}
 
 Make = Callable[..., Settings]
 
 
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a certificate that machines share."""
+    folder = tmp_path_factory.mktemp("chain") / "c2pa"
+    keep_chain(folder, datetime.now(UTC))
+    return folder
+
+
 @pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Settings of this test alone; its data folder is not there yet."""
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chain: Path) -> Make:
+    """Settings of this test alone; its data folder is not there yet. Where machines share a
+    database they have one certificate, unless the test says otherwise."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
 
     def make(**given: Any) -> Settings:
-        return load_settings(**{"data": tmp_path / "data", **given})
+        own = certificate_of(chain) if "database_url" in given else {}
+        return load_settings(**{"data": tmp_path / "data", **own, **given})
 
     return make
+
+
+def certificate_of(folder: Path) -> dict[str, str]:
+    return {"c2pa_cert": str(folder / "chain.pem"), "c2pa_key": str(folder / "key.pem")}
 
 
 @pytest.fixture
@@ -179,6 +197,78 @@ def test_all_that_is_wrong_is_told_at_once(make: Make) -> None:
 def test_a_folder_of_somebody_elses_cannot_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert not is_writable(tmp_path / "data")
+
+
+# What signs results
+
+
+def test_machines_that_share_a_database_share_a_certificate_too(make: Make) -> None:
+    settings = make(**POSTGRES, **BUCKET, **NO_CERTIFICATE)
+    with pytest.raises(BadCredentialsError, match="lendface certificate FOLDER") as told:
+        check_settings(settings)
+    assert told.value.code == "bad_credentials"
+    assert check_settings(settings, signs=False) == []  # an API without workers
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"c2pa_key": ""}, "go together"),
+        ({"c2pa_cert": "{empty}/chain.pem"}, "the file of LENDFACE_C2PA_CERT cannot be read"),
+        ({"c2pa_key": "{empty}/key.pem"}, "the file of LENDFACE_C2PA_KEY cannot be read"),
+        ({"c2pa_key": "{other}/key.pem"}, "is not the key of LENDFACE_C2PA_CERT"),
+        ({"c2pa_cert": "{other}/key.pem"}, "must be certificates in PEM"),
+        ({"c2pa_cert": "{old}/chain.pem", "c2pa_key": "{old}/key.pem"}, "expired on 2012-12-28"),
+        ({"c2pa_cert": "{late}/chain.pem", "c2pa_key": "{late}/key.pem"}, "before 2098-12-31"),
+    ],
+)
+def test_a_certificate_that_cannot_sign_is_told_before_any_work(
+    make: Make, chain: Path, tmp_path: Path, change: dict[str, str], words: str
+) -> None:
+    for name, year in (("other", 2026), ("old", 2003), ("late", 2099)):
+        keep_chain(tmp_path / name, datetime(year, 1, 1, tzinfo=UTC))
+    folders = {name: tmp_path / name for name in ("other", "old", "late", "empty")}
+    given = {name: value.format(**folders) for name, value in change.items()}
+    with pytest.raises(BadCredentialsError, match=words):
+        check_settings(make(**{**certificate_of(chain), **given}))
+
+
+def test_a_certificate_that_c2pa_does_not_take_is_told(make: Make, tmp_path: Path) -> None:
+    """One that signs itself, and is made to sign other certificates."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    (tmp_path / "chain.pem").write_text(
+        _certificate("alone", key.public_key(), key, now, is_root=True)
+    )
+    (tmp_path / "key.pem").write_text(_key_text(key))
+    with pytest.raises(BadCredentialsError, match="C2PA does not sign with this certificate"):
+        check_settings(make(**certificate_of(tmp_path)))
+
+
+def test_a_certificate_that_ends_soon_is_told_and_so_is_an_operator_without(
+    make: Make, chain: Path, tmp_path: Path
+) -> None:
+    ten_years = timedelta(days=3650)
+    keep_chain(tmp_path / "ending", datetime.now(UTC) - ten_years + timedelta(days=9))
+    [warning] = check_settings(make(**certificate_of(tmp_path / "ending")))
+    assert "expires in 7 days" in warning
+    assert check_settings(make(**certificate_of(chain))) == []
+    [warning] = check_settings(make(provenance="off"))
+    assert warning.startswith("LENDFACE_PROVENANCE is off")
+    settings = make(**POSTGRES, **BUCKET, **NO_CERTIFICATE, provenance="off")
+    assert check_settings(settings) == [warning]
+
+
+def test_one_certificate_for_many_machines_is_made_by_a_command(make: Make, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["certificate", str(tmp_path / "new")])
+    assert result.exit_code == 0
+    told = dict(line.split("=") for line in result.stdout.splitlines())
+    given = {name.removeprefix(PREFIX).lower(): value for name, value in told.items()}
+    assert check_settings(make(**POSTGRES, **BUCKET, **given)) == []
+    assert (tmp_path / "new" / "key.pem").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "new" / "root.pem").exists()
+    again = CliRunner().invoke(app, ["certificate", str(tmp_path / "new")])
+    assert (again.exit_code, "bad_credentials" in again.stderr) == (2, True)
 
 
 # What works and is doubtful

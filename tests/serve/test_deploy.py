@@ -27,6 +27,7 @@ from lendface.serve.building import build_office, prepare
 from lendface.serve.metrics import RequestMetrics
 from lendface.serve.worker import WORDS
 from lendface.settings import PREFIX, Settings, load_settings
+from lendface.trust.certificates import CHAIN, KEY
 from lendface.version import __version__
 
 PROJECT = Path(__file__).parents[2]
@@ -303,7 +304,7 @@ def test_files_and_volumes_that_services_name_are_there() -> None:
             for volume in service.get("volumes", []):
                 source = volume.split(":")[0]
                 example = DEPLOY / f"{source}.example"
-                assert source in declared or example.exists()
+                assert source in declared or example.exists() or source == "./c2pa"
 
 
 def test_the_passwords_of_the_database_are_one() -> None:
@@ -451,15 +452,34 @@ def test_a_pod_has_time_to_end_in_good_order(workload: Object) -> None:
 def test_a_pod_says_what_it_needs_and_how_much_it_may_take(workload: Object) -> None:
     resources = container_of(workload)["resources"]
     assert {"cpu", "memory"} <= {*resources["requests"]} & {*resources["limits"]}
-    volumes = {volume["name"]: volume["emptyDir"] for volume in pod_of(workload)["volumes"]}
+    volumes = {volume["name"]: volume.get("emptyDir") for volume in pod_of(workload)["volumes"]}
     mounts = {mount["mountPath"]: mount["name"] for mount in container_of(workload)["volumeMounts"]}
-    assert mounts == {"/data": "data", "/tmp": "tmp"}
+    certificate = {"/etc/lendface/c2pa": "c2pa"} if renders(workload) else {}
+    assert mounts == {"/data": "data", "/tmp": "tmp", **certificate}
     assert set(mounts.values()) == set(volumes)
     if container_of(workload)["args"][0] == "work":
         scratch_mb = int(env_file(KUBERNETES / "base" / "settings.env")["LENDFACE_SCRATCH_MB"])
         size = re.fullmatch(r"(\d+)Gi", volumes["data"]["sizeLimit"])
         assert size
         assert int(size[1]) * 1024 > scratch_mb
+
+
+@workloads
+def test_only_a_pod_that_renders_holds_the_certificate(workload: Object) -> None:
+    files = {variable["value"] for variable in container_of(workload)["env"]
+             if variable["name"].startswith("LENDFACE_C2PA")}  # fmt: skip
+    place = "/etc/lendface/c2pa"
+    wanted = {f"{place}/{CHAIN}", f"{place}/{KEY}"} if renders(workload) else set()
+    assert files == wanted
+    secrets = [volume["secret"] for volume in pod_of(workload)["volumes"] if "secret" in volume]
+    [example] = documents(KUBERNETES / "example" / "kustomization.yaml")
+    [made] = [made for made in example["secretGenerator"] if made["name"] == "lendface-c2pa"]
+    assert made["files"] == [f"c2pa/{CHAIN}", f"c2pa/{KEY}"]
+    assert [secret["secretName"] for secret in secrets] == ["lendface-c2pa"] * bool(wanted)
+
+
+def renders(workload: Object) -> bool:
+    return bool({"cpu", "gpu"} & {*container_of(workload)["args"]})
 
 
 @workloads
@@ -481,7 +501,7 @@ def test_settings_and_secrets_come_from_where_they_are(workload: Object) -> None
     [example] = documents(KUBERNETES / "example" / "kustomization.yaml")
     [template] = documents(KUBERNETES / "base" / "secret.example.yaml")
     assert [made["name"] for made in base["configMapGenerator"]] == [settings]
-    assert [made["name"] for made in example["secretGenerator"]] == [secrets]
+    assert [made["name"] for made in example["secretGenerator"]] == [secrets, "lendface-c2pa"]
     assert template["metadata"]["name"] == secrets
     assert (
         pod_of(workload)["serviceAccountName"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -60,6 +62,21 @@ def faces(path: Path, parts: Parts) -> list[Sequence[Floats]]:
     """Embeddings of the faces in some frames, from left to right."""
     looked = detect(path, parts, SAMPLES).frames
     return [tuple(face.embedding for face in frame.faces) for frame in looked]
+
+
+def content_of(data: bytes) -> list[tuple[object, ...]]:
+    """Each picture with its time, and each packet of the other streams: all but the signature,
+    which is another in each file."""
+    with av.open(io.BytesIO(data)) as film:
+        return [part for packet in film.demux() for part in _parts_of(packet)]
+
+
+def _parts_of(packet: Any) -> Iterator[tuple[object, ...]]:
+    if packet.stream.type != "video":
+        yield packet.stream.index, packet.pts, bytes(packet)
+        return
+    for frame in packet.decode():
+        yield packet.stream.index, frame.pts, hashlib.sha256(frame.to_ndarray()).hexdigest()
 
 
 def saved(data: bytes, path: Path) -> Path:

@@ -8,18 +8,21 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from lendface.pipeline.parts import Parts
 from lendface.storage.tables import clients, jobs, ledger
+from lendface.trust.certificates import keep_chain
+from lendface.trust.verify import verify
 from people import read_person, swaying, write_film
 from services.postgres import PostgresServer
 from services.rgw import Ceph
 from system.backstage import Backstage, backstage
 from system.conftest import Admit
-from system.proofs import is_film_of, looks_like, saved
+from system.proofs import content_of, is_film_of, looks_like, saved
 from system.receivers import Receiver, receiving
 from system.servers import READY_S, Server, environment, run_lendface, serving, until
 from system.visitors import Visitor
@@ -75,12 +78,15 @@ def cluster(
 ) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
     secret = base64.b64encode(secrets.token_bytes(32)).decode()
+    keep_chain(folder / "c2pa", datetime.now(UTC))
     settings = {
         "database_url": postgres.new_database(),
         "blobs_url": ceph.server.url(ceph.server.new_bucket()),
         "s3_access_key": ceph.server.keys["access_key"],
         "s3_secret_key": ceph.server.keys["secret_key"],
         "secret": secret,
+        "c2pa_cert": str(folder / "c2pa" / "chain.pem"),
+        "c2pa_key": str(folder / "c2pa" / "key.pem"),
         "poll_s": "0.2",
     }
     with (
@@ -110,7 +116,7 @@ def in_the_middle(cluster: Cluster, visitor: Visitor, target: str, source: str) 
         assert ended["error"]["code"] in ("storage_unavailable", "database_unavailable")
         visitor.post(f"/v1/jobs/{job}/retry")
     visitor.succeeded(job)
-    assert visitor.result_from_bucket(job) == cluster.right
+    assert content_of(visitor.result_from_bucket(job)) == content_of(cluster.right)
     assert cluster.back.charges(job) == [("charge", -1)]
     letters = [letter.id for letter in cluster.receiver.until_told() if job in letter.id]
     until(lambda: {row["state"] for row in cluster.back.deliveries(job)} == {"delivered"})
@@ -148,6 +154,8 @@ def test_files_go_straight_to_the_bucket_and_come_from_it(
     result = saved(cluster.right, tmp_path / "result.mp4")
     is_film_of(result, film_of_chunks)
     looks_like(result, film_of_chunks, photo, parts)
+    root = (cluster.folder / "c2pa" / "root.pem").read_text()  # whichever machine signed it
+    assert verify(result, anchors=[root]).state == "trusted"
     rendered = {row["executor"] for name, row in cluster.back.tasks(job["id"]).items()
                 if name.startswith("chunk")}  # fmt: skip
     assert rendered == {"render-1", "render-2"}

@@ -15,6 +15,7 @@ import pytest
 
 from system.backstage import Backstage, backstage, until_seen
 from system.conftest import Admit
+from system.proofs import content_of
 from system.receivers import Receiver, receiving
 from system.servers import (
     READY_S,
@@ -52,7 +53,7 @@ class Site:
     back: Backstage
     receiver: Receiver
     photo: Path
-    right: bytes
+    right: object  # what its result holds
 
     def submit(self, visitor: Visitor, number: int = 0) -> str:
         """Every job of a stage fetches from an address of its own."""
@@ -69,7 +70,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, film: Path, photo: Path) -> I
         receiver.files["/film"] = film.read_bytes()
         site = Site(server, back, receiver, photo, b"")
         visitor = new_visitor(server, back.settings)
-        right = visitor.result(visitor.succeeded(site.submit(visitor))["id"])
+        right = content_of(visitor.result(visitor.succeeded(site.submit(visitor))["id"]))
         visitor.close()
         yield Site(server, back, receiver, photo, right)
 
@@ -154,15 +155,15 @@ def ended_right(
     back: Backstage,
     receiver: Receiver,
     visitor: Visitor,
-    right: dict[str, bytes],
+    right: dict[str, object],
     before: int = 0,
 ) -> None:
     """Each job has its one result, was paid for once and told of once, and left nothing else.
 
     ``before`` is how many units were used for others.
     """
-    for job, data in right.items():
-        assert visitor.result(job) == data
+    for job, content in right.items():
+        assert content_of(visitor.result(job)) == content
         assert len(back.results(job)) == 1
         assert back.charges(job) == [("charge", -1)]
         until(lambda of=job: [row["state"] for row in back.deliveries(of)] == ["delivered"])
@@ -190,8 +191,8 @@ def test_jobs_survive_while_anything_dies_at_random(
         source = visitor.upload(photo)
         targets = [f"{receiver.url}/film", visitor.upload(picture)]
         right = {
-            target: visitor.result(visitor.succeeded(visitor.swap(target, source)["id"])["id"])
-            for target in targets
+            target: content_of(visitor.result(visitor.succeeded(job)["id"]))
+            for target, job in [(t, visitor.swap(t, source)["id"]) for t in targets]
         }
         before = {name: open_files(pid) for name, pid in server.processes().items()}
         target_by_job = {

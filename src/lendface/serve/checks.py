@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 
-from ..errors import BadOptionError, LendfaceError
+from ..errors import BadCredentialsError, BadOptionError, LendfaceError
 from ..net.guard import parse_allow
 from ..settings import Settings, settings_file
 from ..storage.database import is_sqlite, normal_url
@@ -24,27 +25,34 @@ NETWORK_KINDS = frozenset(
 )
 HERE = ("127.0.0.1", "localhost", "::1")
 GPU_PROVIDERS = ("cuda", "tensorrt")
+SOON = timedelta(days=30)
 
 Check = Callable[[Settings], Iterator[str]]
 
 
-def check_settings(settings: Settings) -> list[str]:
+def check_settings(settings: Settings, *, signs: bool = True) -> list[str]:
     """What should be looked at though it works; nothing is made or opened.
 
-    Raises BadOptionError that names all that cannot work.
+    ``signs``: this process signs results, or starts those that do. Raises what cannot work: the
+    one error with its own code, or a BadOptionError that names all.
     """
-    wrong = dict.fromkeys(text for check in ERRORS for text in told(check, settings))
+    checks = (*ERRORS, *SIGNING_ERRORS) if signs else ERRORS
+    wrong = [error for check in checks for error in told(check, settings)]
+    if len(wrong) == 1:
+        raise wrong[0]
     if wrong:
-        raise BadOptionError("; ".join(wrong))
-    return [text for check in WARNINGS for text in check(settings)]
+        raise BadOptionError("; ".join(dict.fromkeys(map(str, wrong))))
+    doubts = (*WARNINGS, *SIGNING_WARNINGS) if signs else WARNINGS
+    return [text for check in doubts for text in check(settings)]
 
 
-def told(check: Check, settings: Settings) -> Iterator[str]:
+def told(check: Check, settings: Settings) -> Iterator[LendfaceError]:
     """What a check says, and the error that it ends with."""
     try:
-        yield from check(settings)
+        for text in check(settings):
+            yield BadOptionError(text)
     except LendfaceError as error:
-        yield str(error)
+        yield error
 
 
 # What cannot work
@@ -94,6 +102,27 @@ def wrong_allow_list(settings: Settings) -> Iterator[str]:
 def wrong_tracing(settings: Settings) -> Iterator[str]:
     if settings.otlp_url and not is_installed("opentelemetry.exporter.otlp.proto.http"):
         yield "LENDFACE_OTLP_URL needs more: pip install 'lendface[otel]'"
+
+
+def wrong_certificate(settings: Settings) -> Iterator[str]:
+    """Of whoever signs results."""
+    from ..trust.certificates import check_dates, find_credentials
+    from ..trust.provenance import Provenance
+
+    if settings.provenance == "off":
+        return
+    if has_own_certificate(settings):
+        own = settings.c2pa_cert, settings.c2pa_key
+        found = find_credentials(*own, settings.folder, datetime.now(UTC))
+        check_dates(found.chain_pem, datetime.now(UTC))
+        Provenance(found).check()
+    elif uses_postgres(settings):
+        raise BadCredentialsError(
+            "LENDFACE_C2PA_CERT and LENDFACE_C2PA_KEY are missing: each machine on this database "
+            "would sign with a certificate of its own; make one for all of them with: "
+            "lendface certificate FOLDER"
+        )
+    yield from ()
 
 
 # What works and is doubtful
@@ -161,6 +190,22 @@ def doubtful_openness(settings: Settings) -> Iterator[str]:
         yield "LENDFACE_METRICS_OPEN: whoever reaches this address sees how much the server does"
 
 
+def doubtful_provenance(settings: Settings) -> Iterator[str]:
+    from ..trust.certificates import check_dates, find_credentials
+
+    if settings.provenance == "off":
+        yield (
+            "LENDFACE_PROVENANCE is off: results carry nothing that says that faces in them were "
+            "replaced"
+        )
+    elif has_own_certificate(settings):
+        own = settings.c2pa_cert, settings.c2pa_key
+        now = datetime.now(UTC)
+        left = check_dates(find_credentials(*own, settings.folder, now).chain_pem, now)
+        if left < SOON:
+            yield f"LENDFACE_C2PA_CERT expires in {left.days} days; no result can be signed then"
+
+
 ERRORS: tuple[Check, ...] = (
     wrong_database,
     wrong_files,
@@ -178,6 +223,8 @@ WARNINGS: tuple[Check, ...] = (
     doubtful_secrets,
     doubtful_openness,
 )
+SIGNING_ERRORS: tuple[Check, ...] = (wrong_certificate,)
+SIGNING_WARNINGS: tuple[Check, ...] = (doubtful_provenance,)
 
 
 # Looked up
@@ -186,6 +233,18 @@ WARNINGS: tuple[Check, ...] = (
 def uses_postgres(settings: Settings) -> bool:
     """Raises BadOptionError for databases we do not know."""
     return not is_sqlite(normal_url(settings.database))
+
+
+def has_own_certificate(settings: Settings) -> bool:
+    """Or half of it."""
+    return bool(settings.c2pa_cert or settings.c2pa_key)
+
+
+def makes_certificate(settings: Settings) -> bool:
+    """In the data folder, once."""
+    return settings.provenance == "on" and not (
+        has_own_certificate(settings) or uses_postgres(settings)
+    )
 
 
 def uses_bucket(settings: Settings) -> bool:
@@ -207,7 +266,7 @@ def folders(settings: Settings) -> Mapping[str, Path]:
         found["LENDFACE_DATABASE_URL"] = sqlite_file(settings).parent
     if not uses_bucket(settings):
         found["LENDFACE_BLOBS_URL"] = blob_folder(settings)
-    if not settings.secret:
+    if not settings.secret or makes_certificate(settings):
         found["LENDFACE_DATA"] = settings.folder
     return found
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 import uvicorn
 
+from ..app import open_signer
 from ..facades.forms import FORMS
 from ..jobs.supervisor import Post, Supervisor
 from ..jobs.work import QUICK
@@ -36,12 +37,14 @@ def serve(settings: Settings, *, with_workers: bool, say: Callable[[str], None])
     ``say`` shows a line to whoever started it. Raises BadOptionError, DatabaseError.
     """
     set_up_logs(settings)
-    for doubt in check_settings(settings):
+    for doubt in check_settings(settings, signs=with_workers):
         log.warning(doubt)
     log.info(
         "consent is asked for",
         extra={"policy": settings.consent, "targets": settings.consent_targets},
     )
+    if with_workers:
+        open_signer(settings, must_last=True)  # so that its workers find one certificate
     built = build_office(settings, FORMS)
     prepare(built)
     note_guards(built.office, settings)

@@ -44,11 +44,12 @@ def work(
 ) -> None:
     """Does not return. Raises BadOptionError, ExecutorTakenError, ProviderUnavailableError."""
     set_up_logs(settings)
-    doubts = check_settings(settings)
-    for doubt in () if is_supervised else doubts:  # the server has told them
-        log.warning(doubt)
     words = list(words) or ["control", QUICK, settings.render_queue]
     queues = queues_of(words)
+    renders = any(queue in RENDER_QUEUES for queue in queues)
+    doubts = check_settings(settings, signs=renders)
+    for doubt in () if is_supervised else doubts:  # the server has told them
+        log.warning(doubt)
     executor = executor or executor_name("-".join(words))
     built = build_office(settings, FORMS)
     prepare(built)
@@ -60,10 +61,10 @@ def work(
     def load_parts() -> Parts:
         return build(runtime)
 
-    renders = any(queue in RENDER_QUEUES for queue in queues)
     if renders:
         load_parts()  # a wrong provider is told now, not by the first job
-    scratch, signer = scratch_of(settings, executor), open_signer(settings)
+    scratch = scratch_of(settings, executor)
+    signer = open_signer(settings, must_last=True) if renders else None
     run_worker(
         WorkerOptions(
             executor=executor,

@@ -21,7 +21,13 @@ import sqlalchemy as sa
 
 from ..engine.enrol import Photo
 from ..engine.types import Floats
-from ..errors import BlobMissingError, CancelledError, FetchError, UploadMissingError
+from ..errors import (
+    BlobMissingError,
+    CancelledError,
+    FetchError,
+    InternalError,
+    UploadMissingError,
+)
 from ..media import read_image
 from ..net.datauri import is_data_uri, read_data_uri
 from ..net.fetch import fetch
@@ -79,7 +85,7 @@ class JobWork:
     office: Office
     scratch: Scratch
     load_parts: Callable[[], Parts]  # the engine with its models, loaded when first needed
-    signer: Signer  # of results
+    signer: Signer | None  # of results; None where nothing is rendered
     nets: GateNets = field(default_factory=GateNets.load)  # each is loaded when it first reads
 
     @property
@@ -388,17 +394,19 @@ class JobWork:
         own; the first that is written down counts, and the others go."""
         facts = job["facts"]
         parts = [chunk_key(job, number) for number in range(len(facts["chunks"]))]
+        if self.signer is None:
+            raise InternalError
         made_of = digest([parts, self.signer.provenance is not None])
         kept = found = facts.get("result", {})
         if found.get("made_of") != made_of or not self.office.blobs.exists(found["blob_key"]):
-            made = self._join_afresh(job, request, parts, follow)
+            made = self._join_afresh(job, request, parts, follow, self.signer)
             kept = self._keep_result(job, found, made | {"made_of": made_of})
         mine = {kept["blob_key"], kept["manifest_key"]}
         keys = [blob.key for blob in self.office.blobs.list(f"results/{job['id']}")]
         self.office.blobs.delete_many([key for key in keys if key not in mine])
 
     def _join_afresh(
-        self, job: Row, request: SwapJob, parts: Sequence[str], follow: Follow
+        self, job: Row, request: SwapJob, parts: Sequence[str], follow: Follow, signer: Signer
     ) -> dict[str, Any]:
         facts, blobs = job["facts"], self.office.blobs
         with ExitStack() as opened:
@@ -409,7 +417,7 @@ class JobWork:
             opened.callback(beside.unlink, missing_ok=True)
 
             def sign(path: Path) -> list[str]:
-                return sign_result(self.signer, self.office, job, rendition, path)
+                return sign_result(signer, self.office, job, rendition, path)
 
             result = swapping.join(rendition, facts, rendered, follow.watch, made, sign)
             key = f"results/{job['id']}/result-{result['sha256'][:16]}{facts['suffix']}"

@@ -53,13 +53,16 @@ class Credentials:
     notes: tuple[str, ...] = ()  # warnings for whoever signs with it
 
 
-def find_credentials(cert: str, key: str, folder: Path, now: datetime) -> Credentials:
+def find_credentials(
+    cert: str, key: str, folder: Path, now: datetime, *, must_last: bool = False
+) -> Credentials:
     """An operator's own where their files are named, else this machine's.
 
+    ``must_last``: where several processes sign, one that is forgotten at once will not do.
     Raises BadCredentialsError.
     """
     if not cert and not key:
-        return machine_credentials(folder, now)
+        return kept_credentials(folder, now) if must_last else machine_credentials(folder, now)
     if not cert or not key:
         raise BadCredentialsError("LENDFACE_C2PA_CERT and LENDFACE_C2PA_KEY go together")
     return read_credentials(Path(cert), Path(key))
@@ -100,11 +103,8 @@ def machine_credentials(folder: Path, now: datetime) -> Credentials:
 
     Where the folder cannot be written they are made for this process alone.
     """
-    place = folder / FOLDER
     try:
-        if not place.is_dir():
-            _keep(place, now)
-        chain, key = (place / CHAIN).read_text(), (place / KEY).read_text()
+        return _kept(folder / FOLDER, now)
     except OSError:
         _, chain, key = make_chain(now)
         note = (
@@ -112,7 +112,47 @@ def machine_credentials(folder: Path, now: datetime) -> Credentials:
             "forgotten at once; set LENDFACE_DATA to a folder that can be written"
         )
         return Credentials(chain, key, "es256", (note,))
-    return Credentials(chain, key, "es256")
+
+
+def kept_credentials(folder: Path, now: datetime) -> Credentials:
+    """As ``machine_credentials``, and never others. Raises BadCredentialsError."""
+    try:
+        return _kept(folder / FOLDER, now)
+    except OSError:
+        raise BadCredentialsError(
+            f"the certificate of this machine can be neither read nor made: give {FOLDER}/ in the "
+            "folder of LENDFACE_DATA to this user, or set LENDFACE_C2PA_CERT and LENDFACE_C2PA_KEY"
+        ) from None
+
+
+def keep_chain(place: Path, now: datetime) -> None:
+    """Make a chain in ``place``, a folder that is not there yet: root, chain and key, PEM.
+
+    For several machines that are to sign with one. Raises BadCredentialsError.
+    """
+    if place.exists():
+        raise BadCredentialsError(f"{place.name} is there already; name a new folder")
+    try:
+        _keep(place, now)
+    except OSError:
+        raise BadCredentialsError(f"{place.name} cannot be written") from None
+
+
+def check_dates(chain_pem: str, now: datetime) -> timedelta:
+    """How long the signer's own certificate is good yet.
+
+    Raises BadCredentialsError where it is not good at this time.
+    """
+    leaf = x509.load_pem_x509_certificates(chain_pem.encode())[0]
+    if now < leaf.not_valid_before_utc:
+        raise BadCredentialsError(
+            f"the certificate that signs results is not good before {leaf.not_valid_before_utc:%F}"
+        )
+    if now >= leaf.not_valid_after_utc:
+        raise BadCredentialsError(
+            f"the certificate that signs results has expired on {leaf.not_valid_after_utc:%F}"
+        )
+    return leaf.not_valid_after_utc - now
 
 
 def find_machine_root(folder: Path) -> str | None:
@@ -171,6 +211,13 @@ def _name(common: str) -> x509.Name:
             x509.NameAttribute(NameOID.COMMON_NAME, f"{NAME} {common}"),
         ]
     )
+
+
+def _kept(place: Path, now: datetime) -> Credentials:
+    """Raises OSError."""
+    if not place.is_dir():
+        _keep(place, now)
+    return Credentials((place / CHAIN).read_text(), (place / KEY).read_text(), "es256")
 
 
 def _keep(place: Path, now: datetime) -> None:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import io
 import logging
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import c2pa
+import cv2
+import numpy as np
 
-from ..errors import SigningError
+from ..errors import BadCredentialsError, SigningError
 from ..media.failures import writing
 from ..media.output import atomic_output
 from .certificates import Credentials
@@ -70,6 +72,21 @@ class Provenance:
             log.error("a result could not be signed", extra={"reason": str(fault)})
             raise SigningError(path.name) from fault
         return [*warnings, *told, BESIDE]
+
+    def check(self) -> None:
+        """Sign a picture of nothing: what C2PA will not take is told before there is any work.
+
+        Raises BadCredentialsError.
+        """
+        claim = Claim(made_ms=0, target_sha256="", target_type=ANY_TYPE)
+        source, made = io.BytesIO(_dot()), io.BytesIO()
+        try:
+            alone = replace(self, tsa_url=None)
+            alone._sign(source, made, "image/jpeg", claim, None, embed=True)
+        except c2pa.C2paError as fault:
+            raise BadCredentialsError(
+                f"C2PA does not sign with this certificate: {fault}"
+            ) from None
 
     def _sign_inside(self, path: Path, kind: str, claim: Claim, target: Path | None) -> list[str]:
         with (
@@ -132,6 +149,11 @@ class Provenance:
                 known.algorithm, known.chain_pem.encode(), known.key_pem.encode(), tsa_url
             )
         )
+
+
+def _dot() -> bytes:
+    """A JPEG of one block."""
+    return cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
 
 
 def sidecar_of(path: Path) -> Path:
