@@ -80,6 +80,7 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "label": ("always", "never"),
     "label_position": ("top-left", "middle"),
     "label_size": (0.1, 0.3),
+    "policy": ("commercial", "free"),
     "gate": ("off", "perhaps"),
     "gate_nudity": (0.5, 0.1),
     "gate_age_either": (25.0, 15),

@@ -29,7 +29,7 @@ from .engine.style import Style
 from .engine.types import Box, Frame, Picture, Pixels
 from .errors import BadOptionError, NoTargetFaceError, NotFoundError
 from .media import EncodeOptions, read_image
-from .models import RuntimeOptions, load_kit, load_topology
+from .models import RuntimeOptions, check_allowed, load_kit, load_topology
 from .pipeline.parts import Parts, Progress, Watch
 from .pipeline.scans import Scan, describe_person, scan_target
 from .pipeline.swaps import (
@@ -92,12 +92,34 @@ __all__ = [
 ]
 
 
-@lru_cache(maxsize=4)
-def build(runtime: RuntimeOptions = RuntimeOptions()) -> Parts:  # noqa: B008
+def build(runtime: RuntimeOptions | None = None) -> Parts:
     """The engine with its models. Models are loaded once for each runtime.
 
-    Raises ProviderUnavailableError where the runtime asks for a provider that does not load.
+    Raises ProviderUnavailableError where the runtime asks for a provider that does not load, and
+    ModelNotAllowedError where the operator's licence policy forbids a model.
     """
+    from .settings import load_settings
+
+    check_models(load_settings())
+    return _build(runtime or RuntimeOptions())
+
+
+def check_models(settings: Settings) -> None:
+    """Whether the licences of all that a swap uses fit the policy. Raises ModelNotAllowedError."""
+    from .trust.claims import uses_of_models
+
+    check_allowed(uses_of_models(has_gate=settings.gate == "on"), settings.policy)
+
+
+def check_judges() -> None:
+    """The same for what measures a finished swap. Raises ModelNotAllowedError."""
+    from .settings import load_settings
+
+    check_allowed(("faceres", "face_blendshapes_52"), load_settings().policy)
+
+
+@lru_cache(maxsize=4)
+def _build(runtime: RuntimeOptions) -> Parts:
     kit, topology = load_kit(runtime), load_topology()
     faces = (kit.detector, kit.landmarker, kit.recognizer)
     return Parts(
@@ -158,11 +180,12 @@ def swap_files(request: SwapRequest, parts: Parts, watch: Watch | None = None) -
 
     The content gate and the list of protected faces may refuse it (RefusedError), and the result
     says in a signed manifest that faces were replaced; only settings of the operator switch that
-    off. Raises also BadCredentialsError, before the work, and SigningError.
+    off. Raises also BadCredentialsError and ModelNotAllowedError before the work, and SigningError.
     """
     from .settings import load_settings
 
     settings, asked = load_settings(), request.label
+    check_models(settings)
     wish = (asked.position, asked.size_share) if asked else ()
     request = replace(request, label=settings.label_rule.settle(asked is not None, *wish))
     finish, guard = _open_finish(settings, request), open_guard(settings, parts)
@@ -329,12 +352,14 @@ def swap_frames(
     """
     from .settings import load_settings
 
+    settings = load_settings()
+    check_models(settings)
     parts = parts or build()
     watch = watch or Watch()
     sources = [source] if isinstance(source, (str, Path, np.ndarray)) else list(source)
     photos = [Photo(_name(photo), _picture(photo)) for photo in sources]
     enrolled = parts.enroller.enrol(photos).source
-    guard = open_guard(load_settings(), parts)
+    guard = open_guard(settings, parts)
     guard.check_sources([enrolled])
     references = read_references([who], parts)
     target = _frames_target(frames)
@@ -406,6 +431,7 @@ def evaluate(
     from .quality.pairlist import Wanted
     from .quality.suite import Run, judge_pair
 
+    check_judges()
     parts = parts or build()
     photos = [source] if isinstance(source, (str, Path)) else list(source)
     wanted = Wanted(

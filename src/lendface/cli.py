@@ -33,6 +33,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .app import Pair, Scan, SwapReport, Trim, Who
+    from .models.catalog import ModelSpec, Policy
 
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
@@ -249,16 +250,20 @@ def models(as_json: JsonOption = False) -> None:
     """List the networks that ship inside, with their licences, and the providers that load."""
     with reporting(as_json):
         from .models import CATALOG, offered_providers
+        from .settings import load_settings
 
-        rows = [describe_model(spec) for spec in CATALOG.values()]
+        policy = load_settings().policy
+        rows = [describe_model(spec, policy) for spec in CATALOG.values()]
         providers = list(offered_providers())
         if as_json:
-            return print_json({"models": rows, "providers": providers})
+            return print_json({"models": rows, "providers": providers, "policy": policy})
         for row in rows:
             typer.echo(
                 f"{row['id']:24} {row['size_bytes'] / 1e6:6.1f} MB  {row['licence']:14} "
-                f"commercial use: {row['commercial_use']:8} {row['origin']}"
+                f"commercial use: {row['commercial_use']:8}"
+                f"{'' if row['is_allowed'] else 'NOT ALLOWED  '}{row['origin']}"
             )
+        typer.echo(f"policy: {policy} (LENDFACE_POLICY)")
         return typer.echo(f"providers: {', '.join(providers)}")
 
 
@@ -473,7 +478,9 @@ def tell_cast(found: Scan) -> None:
         )
 
 
-def describe_model(spec: Any) -> dict[str, Any]:
+def describe_model(spec: ModelSpec, policy: Policy) -> dict[str, Any]:
+    from .models import is_allowed
+
     return {
         "id": spec.id,
         "file": spec.file,
@@ -481,6 +488,7 @@ def describe_model(spec: Any) -> dict[str, Any]:
         "size_bytes": spec.size_bytes,
         "licence": spec.licence,
         "commercial_use": spec.commercial_use,
+        "is_allowed": is_allowed(spec, policy),
         "origin": spec.origin,
         "attribution": spec.attribution,
     }

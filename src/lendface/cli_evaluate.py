@@ -111,6 +111,7 @@ def evaluate(
         check_options(source, target, output, pairs, most, report, before)
         if report and not pairs and (report / "suite.json").exists() and not force:
             raise OutputExistsError(report.name)
+        from .app import check_judges
         from .models import RuntimeOptions
         from .quality.case import Judge
         from .quality.covered import read_drawn_masks
@@ -120,6 +121,7 @@ def evaluate(
         from .quality.suite import Run
 
         gallery = gallery or (find_sources(pairs) if pairs else None)
+        check_judges()
         parts = load(provider)
         with following(as_json) as watch:
             run = Run(

@@ -477,6 +477,18 @@ class ModelCorruptError(ModelError):
         self.model_id = model_id
 
 
+class ModelNotAllowedError(ModelError):
+    """The operator's licence policy forbids it."""
+
+    code = "model_not_allowed"
+
+    def __init__(self, model_id: str, licence: str, policy: str) -> None:
+        super().__init__(
+            f"the model {model_id} ({licence}) may not be used where LENDFACE_POLICY is {policy}"
+        )
+        self.model_id, self.licence, self.policy = model_id, licence, policy
+
+
 class ProviderUnavailableError(ModelError):
     """An inference provider was asked for and did not load; we never fall back silently."""
 

@@ -140,6 +140,9 @@ class Settings(BaseSettings):
     label_size: float = Field(
         0.06, ge=0.02, le=0.25, description="its height, as a share of the picture's"
     )
+    policy: Literal["any", "commercial"] = Field(
+        "any", description="models that may be used; commercial: whose licence allows such use"
+    )
     gate: Literal["on", "off"] = Field(
         "on", description="refuse nudity, and people who look like minors"
     )

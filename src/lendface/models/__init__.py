@@ -4,7 +4,15 @@ from .age import AgeReader, CydralAge, FaceresAge
 from .blaze import BlazeFace
 from .blendshapes import Blendshapes
 from .canonical import load_topology
-from .catalog import CATALOG, ModelSpec, get_spec, licence_text, load_bytes
+from .catalog import (
+    CATALOG,
+    ModelSpec,
+    check_allowed,
+    get_spec,
+    is_allowed,
+    licence_text,
+    load_bytes,
+)
 from .facemesh import FaceMesh
 from .faceres import Faceres
 from .hands import Hands
@@ -34,7 +42,9 @@ __all__ = [
     "Session",
     "TurnTolerantDetector",
     "YuNet",
+    "check_allowed",
     "get_spec",
+    "is_allowed",
     "licence_text",
     "load_bytes",
     "load_kit",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -10,9 +10,15 @@ from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Literal
 
-from lendface.errors import BadOptionError, ModelCorruptError, ModelMissingError
+from lendface.errors import (
+    BadOptionError,
+    ModelCorruptError,
+    ModelMissingError,
+    ModelNotAllowedError,
+)
 
 CommercialUse = Literal["yes", "no", "ask", "unknown"]
+Policy = Literal["any", "commercial"]  # which models an operator lets be used
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +255,18 @@ def get_spec(model_id: str) -> ModelSpec:
     if model_id not in CATALOG:
         raise BadOptionError(f"there is no model {model_id}; choose one of {', '.join(CATALOG)}")
     return CATALOG[model_id]
+
+
+def is_allowed(spec: ModelSpec, policy: Policy) -> bool:
+    """Under ``commercial`` only what its licence allows outright: to ask is not to be allowed."""
+    return policy == "any" or spec.commercial_use == "yes"
+
+
+def check_allowed(model_ids: Iterable[str], policy: Policy) -> None:
+    """Raises ModelNotAllowedError for the first that is not."""
+    for spec in map(get_spec, model_ids):
+        if not is_allowed(spec, policy):
+            raise ModelNotAllowedError(spec.id, spec.licence, policy)
 
 
 def weights_folder() -> Traversable:

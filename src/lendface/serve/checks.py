@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 
+from ..app import check_models
 from ..errors import BadCredentialsError, BadOptionError, LendfaceError
 from ..net.guard import parse_allow
 from ..settings import Settings, settings_file
@@ -102,6 +103,11 @@ def wrong_allow_list(settings: Settings) -> Iterator[str]:
 def wrong_tracing(settings: Settings) -> Iterator[str]:
     if settings.otlp_url and not is_installed("opentelemetry.exporter.otlp.proto.http"):
         yield "LENDFACE_OTLP_URL needs more: pip install 'lendface[otel]'"
+
+
+def wrong_models(settings: Settings) -> Iterator[str]:
+    check_models(settings)
+    yield from ()
 
 
 def wrong_certificate(settings: Settings) -> Iterator[str]:
@@ -213,6 +219,7 @@ ERRORS: tuple[Check, ...] = (
     wrong_secret,
     wrong_allow_list,
     wrong_tracing,
+    wrong_models,
 )
 WARNINGS: tuple[Check, ...] = (
     doubtful_address,

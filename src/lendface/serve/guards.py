@@ -18,6 +18,7 @@ GUARDS = (
     "label",
     "label_position",
     "label_size",
+    "policy",
     "gate",
     "gate_nudity",
     "gate_age_either",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..models.catalog import CATALOG
+from ..models.catalog import get_spec
 
 # Controlled vocabulary of the IPTC: how a picture came to be
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -83,12 +83,17 @@ class Claim:
 
 def used_models(*, has_gate: bool = False) -> tuple[UsedModel, ...]:
     """What the catalogue knows of all that a swap may use, and the content gate before it."""
-    used: list[tuple[str, ModelUse]] = [(model_id, "swap") for model_id in SWAP_MODELS]
-    used += [(model_id, "gate") for model_id in GATE_MODELS if has_gate]
+    use_by_id = uses_of_models(has_gate=has_gate)
     return tuple(
-        UsedModel(spec.id, spec.licence, spec.sha256, use)
-        for spec, use in ((CATALOG[model_id], use) for model_id, use in used)
+        UsedModel(spec.id, spec.licence, spec.sha256, use_by_id[spec.id])
+        for spec in map(get_spec, use_by_id)
     )
+
+
+def uses_of_models(*, has_gate: bool) -> dict[str, ModelUse]:
+    """What each model is used for, by its id."""
+    judging: Sequence[str] = GATE_MODELS if has_gate else ()
+    return dict.fromkeys(SWAP_MODELS, "swap") | dict.fromkeys(judging, "gate")
 
 
 def media_type(path: Path) -> str:
