@@ -222,15 +222,22 @@ def may_die(connection: Any, victim: str) -> bool:
     return not connection.execute(query, (who,)).fetchone()[0]
 
 
-# What a process may keep open after a rush, and did not need before it: the connections of its two
-# pools (10 and 20), each with three files of SQLite. Thirty jobs that leak would keep more open.
-KEPT_OPEN = 90
+# Sockets and pipes that a process needs for work and had not opened before it. Thirty jobs that
+# leak would keep more open.
+KEPT_OPEN = 15
 
 
-def leaves_nothing_open(server: Server, before: dict[str, int]) -> None:
+def leaves_nothing_open(server: Server, before: dict[str, list[str]]) -> None:
     """Neither files nor children that nobody buried."""
     until(lambda: set(server.processes()) == set(before), story=server.story)
     now = server.processes()
-    until(lambda: all(open_files(now[name]) <= before[name] + KEPT_OPEN for name in now))
+
+    def is_as_before() -> bool:
+        return all(len(open_files(now[name])) <= len(before[name]) + KEPT_OPEN for name in now)
+
+    def what_is_open() -> str:
+        return repr({name: open_files(pid) for name, pid in now.items()})
+
+    until(is_as_before, story=what_is_open)
     dead = [state for pid in now.values() for state in children(pid).values() if state == "Z"]
     assert dead == []
