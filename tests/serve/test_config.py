@@ -286,6 +286,8 @@ def test_one_certificate_for_many_machines_is_made_by_a_command(make: Make, tmp_
         ({"keep_days": 0.5}, "no retry finds its files"),
         ({"keep_days": 0.1, "resume_hours": 1}, "LENDFACE_JOB_TIMEOUT_S"),
         ({**PUBLIC, "metrics_open": True}, "LENDFACE_METRICS_OPEN"),
+        ({"gate": "off"}, "LENDFACE_GATE is off"),
+        ({"protected": "off"}, "LENDFACE_PROTECTED is off"),
     ],
 )
 def test_what_is_doubtful_is_told_and_goes_on(

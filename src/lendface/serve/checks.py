@@ -191,6 +191,13 @@ def doubtful_secrets(settings: Settings) -> Iterator[str]:
         yield "the settings file can be read by others and may hold secrets: chmod 600"
 
 
+def doubtful_protection(settings: Settings) -> Iterator[str]:
+    if settings.thresholds is None:
+        yield "LENDFACE_GATE is off: nobody looks for nudity and minors before a job is rendered"
+    if settings.same_face is None:
+        yield "LENDFACE_PROTECTED is off: the list of protected faces is not looked at"
+
+
 def doubtful_openness(settings: Settings) -> Iterator[str]:
     if settings.metrics_open and settings.host not in HERE:
         yield "LENDFACE_METRICS_OPEN: whoever reaches this address sees how much the server does"
@@ -228,6 +235,7 @@ WARNINGS: tuple[Check, ...] = (
     doubtful_provider,
     doubtful_keeping,
     doubtful_secrets,
+    doubtful_protection,
     doubtful_openness,
 )
 SIGNING_ERRORS: tuple[Check, ...] = (wrong_certificate,)

@@ -127,7 +127,7 @@ MESSAGE_BY_KIND: Mapping[str, str] = {
     "no_face": "no face in {file}",
     "people": "{file} shows more than one person",
     "parameter": "face_mapping does not fit the faces of {file}",
-    "content": "the content of {file} is not allowed here",
+    "content": "the content of these files is not allowed here",
     "permission": "a face in this task may not be used here",
     "inference": "the engine failed",
     "upload": "the result could not be stored",
