@@ -147,7 +147,7 @@ class Settings(BaseSettings):
         "on", description="refuse nudity, and people who look like minors"
     )
     gate_nudity: float = Field(
-        0.8, ge=0.2, le=0.95, description="score of open_nsfw from which on a film is refused"
+        0.8, ge=0.2, le=0.95, description="score of open_nsfw from which on it is refused"
     )
     gate_age_either: float = Field(
         18, ge=16, le=60, description="refused: younger in years, to one of the two nets of age"

@@ -99,6 +99,8 @@ def test_what_a_rule_forbids_is_refused_before_it_is_rendered(
     assert (told["code"], told["rule"]) == ("content_refused", rule)
     assert ("time_s" in told) == (case.endswith("picture"))
     assert f"rule {rule}" in caplog.text
+    (line,) = [line for line in caplog.records if line.name == "lendface.trust"]
+    assert (line.__dict__["rule"], line.__dict__["face"]) == (rule, told.get("face"))
     with worker.office.database.reading() as connection:
         assert ledger.balance(connection, me).left == 100  # nothing is held or charged
 

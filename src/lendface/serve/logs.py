@@ -28,9 +28,10 @@ MAX_SAID = 300  # characters of a library's text
 # What our lines may add (``extra=``); anything else stays out of the log.
 FIELDS = frozenset(
     {
-        *("attempt", "client_id", "code", "entry", "executor", "fps", "frames", "hash", "job_id"),
-        *("kind", "method", "ms", "policy", "queue", "queues", "reason", "request_id", "route"),
-        *("run", "stage", "state", "status", "targets", "task", "tasks", "version"),
+        *("attempt", "client_id", "code", "entry", "executor", "face", "fps", "frames", "hash"),
+        *("job_id", "kind", "method", "ms", "policy", "queue", "queues", "reason", "request_id"),
+        *("route", "rule", "run", "stage", "state", "status", "targets", "task", "tasks", "time_s"),
+        "version",
     }
 )
 

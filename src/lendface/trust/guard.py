@@ -121,7 +121,8 @@ def _heed(verdict: Verdict) -> None:
     """The operator is told what was seen and where; whoever asked is not."""
     for finding in verdict.findings:
         told = f"refused by the content gate: {finding.explain()}"  # a rule, a time, scores
-        log.warning(told, extra={"rule": finding.rule, "time_s": finding.time_s})
+        rule, time_s, face = finding.rule, finding.time_s, finding.face
+        log.warning(told, extra={"rule": rule, "time_s": time_s, "face": face})
     if verdict.unread:
         told = f"too small to tell an age: face {', '.join(map(str, verdict.unread))}"
         log.info(told)
@@ -134,5 +135,5 @@ def _telling() -> Iterator[None]:
         yield
     except ProtectedFaceError as refused:
         told = f"refused by the list of protected faces: entry {refused.entry_id}"
-        log.warning(told, extra={"rule": "protected", "entry": refused.entry_id})
+        log.warning(told, extra={"rule": "protected_face", "entry": refused.entry_id})
         raise
