@@ -26,7 +26,7 @@ from .engine.plan import SwapPlan
 from .engine.render import render
 from .engine.scan import Scanner
 from .engine.style import Style
-from .engine.types import Box, Frame, Picture, Pixels
+from .engine.types import Box, Frame, Picture, Pixels, SourceFace
 from .errors import BadOptionError, NoTargetFaceError, NotFoundError
 from .media import EncodeOptions, read_image
 from .models import RuntimeOptions, check_allowed, load_kit, load_topology
@@ -42,6 +42,7 @@ from .pipeline.swaps import (
     SwapRequest,
     Who,
     choose,
+    enrol_pairs,
     read_references,
 )
 from .pipeline.swaps import swap_files as run_swap
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from .pipeline.finishing import Finish
     from .pipeline.guarding import Guard
     from .quality.tables import Judged
+    from .service.clients import SmallDesk
     from .settings import Settings
     from .trust.protected import ProtectedFace, ProtectedFaces
     from .trust.provenance import Provenance
@@ -143,6 +145,7 @@ def swap(
     trim: Trim | None = None,
     style: Style | None = None,
     label: Label | None = None,
+    consent: str | Sequence[str] = (),
 ) -> SwapReport | Pixels:
     """Put a source's face into a target.
 
@@ -151,13 +154,17 @@ def swap(
     array is returned. For frames of your own use :func:`swap_frames`.
 
     A file is signed (see ``swap_files``) and may have a visible ``label``; arrays have neither.
+    ``consent``: ids of consents on record, of which each source must match one.
 
     Raises the errors of ``lendface.errors``; nothing is half-written.
     """
     parts = parts or build()
     sources = [source] if isinstance(source, (str, Path, np.ndarray)) else list(source)
     if isinstance(target, np.ndarray):
-        return next(swap_frames(sources, [target], who=who, parts=parts, watch=watch, style=style))
+        swapped = swap_frames(
+            sources, [target], who=who, parts=parts, watch=watch, style=style, consent=consent
+        )
+        return next(swapped)
     if output is None:
         raise BadOptionError("a target file needs an output file; give output=")
     if any(isinstance(photo, np.ndarray) for photo in sources):
@@ -172,24 +179,67 @@ def swap(
         style or Style(),
         label=label,
     )
-    return swap_files(request, parts, watch)
+    return swap_files(request, parts, watch, consent=consent)
 
 
-def swap_files(request: SwapRequest, parts: Parts, watch: Watch | None = None) -> SwapReport:
+def swap_files(
+    request: SwapRequest,
+    parts: Parts,
+    watch: Watch | None = None,
+    *,
+    consent: str | Sequence[str] = (),
+) -> SwapReport:
     """Do a swap of files; see ``pipeline.swaps.swap_files``.
 
     The content gate and the list of protected faces may refuse it (RefusedError), and the result
     says in a signed manifest that faces were replaced; only settings of the operator switch that
-    off. Raises also BadCredentialsError and ModelNotAllowedError before the work, and SigningError.
+    off. ``consent``: ids of consents on record, of which each source must match one; so it must
+    without any where the policy of the settings is ``per_face``. They are named in the manifest and
+    in the audit log. Raises also BadCredentialsError and ModelNotAllowedError before the work,
+    ConsentMissingError, ConsentWithdrawnError, and SigningError.
     """
+    from .settings import load_settings
+
+    consents = rest_on(load_settings(), consent, lambda: enrol_pairs(request.pairs, parts)[0])
+    return swap_consented(request, parts, watch, consents)
+
+
+def swap_consented(
+    request: SwapRequest, parts: Parts, watch: Watch | None, consents: Sequence[str]
+) -> SwapReport:
+    """``swap_files`` that rests on these consents, or that needs none since nobody is shown."""
     from .settings import load_settings
 
     settings, asked = load_settings(), request.label
     check_models(settings)
     wish = (asked.position, asked.size_share) if asked else ()
     request = replace(request, label=settings.label_rule.settle(asked is not None, *wish))
-    finish, guard = _open_finish(settings, request), open_guard(settings, parts)
+    guard = open_guard(settings, parts)
+    finish = _finish_with(open_signer(settings), request, consents)
     return run_swap(request, parts, watch, finish=finish, guard=guard)
+
+
+def rest_on(
+    settings: Settings, named: str | Sequence[str], enrol: Callable[[], Sequence[SourceFace]]
+) -> list[str]:
+    """Ids of the operator's consents on which a swap on this machine rests, as its audit log says.
+
+    None where none is named, unless the policy asks for one of each source. Raises
+    ConsentMissingError, ConsentWithdrawnError.
+    """
+    named = [named] if isinstance(named, str) else list(named)
+    if not named and settings.consent != "per_face":
+        return []
+    from .service import audit
+    from .service.permission import read_own
+    from .trust.consent import match_sources, usable
+
+    with _open_desk(settings) as desk:
+        valid = usable(read_own(desk), None, desk.now_ms(), named)
+        ids = sorted({consent.id for consent in match_sources(enrol(), valid)})
+        about = ("swap.consented", None, None, {"consents": ids})
+        audit.record_alone(desk.database, *about, desk.now_ms(), audit.OPERATOR)
+    return ids
 
 
 def open_guard(settings: Settings, parts: Parts) -> Guard:
@@ -275,12 +325,19 @@ class _ProtectedFaces:
 
     @contextmanager
     def _table(self) -> Iterator[ProtectedFaces]:
-        from .service.clients import open_desk
         from .service.protected import ProtectedTable
 
-        named = self.settings.database, self.settings.secret_ring
-        with open_desk(*named, lambda: time.time_ns() // 1_000_000) as desk:
+        with _open_desk(self.settings) as desk:
             yield ProtectedTable(desk)
+
+
+@contextmanager
+def _open_desk(settings: Settings) -> Iterator[SmallDesk]:
+    from .service.clients import open_desk
+
+    named = settings.database, settings.secret_ring
+    with open_desk(*named, lambda: time.time_ns() // 1_000_000) as desk:
+        yield desk
 
 
 @lru_cache(maxsize=4)
@@ -342,13 +399,15 @@ def swap_frames(
     parts: Parts | None = None,
     watch: Watch | None = None,
     style: Style | None = None,
+    consent: str | Sequence[str] = (),
 ) -> Iterator[Pixels]:
     """Swap frames that a caller holds: (H, W, 3) uint8 RGB, in order, of one size.
 
     They are read twice, so give a sequence, or a function that starts reading anew; where somebody
     is seen only briefly, the content gate reads some of them a third time. Yields every frame once.
     Raises NoSourceFaceError, NoTargetFaceError and the like, and RefusedError where the content
-    gate or the list of protected faces says no.
+    gate or the list of protected faces says no, or where a source has not the ``consent`` that is
+    asked for (see ``swap_files``).
     """
     from .settings import load_settings
 
@@ -359,6 +418,7 @@ def swap_frames(
     sources = [source] if isinstance(source, (str, Path, np.ndarray)) else list(source)
     photos = [Photo(_name(photo), _picture(photo)) for photo in sources]
     enrolled = parts.enroller.enrol(photos).source
+    rest_on(settings, consent, lambda: [enrolled])
     guard = open_guard(settings, parts)
     guard.check_sources([enrolled])
     references = read_references([who], parts)
@@ -451,10 +511,10 @@ def evaluate(
     return judge_pair(wanted, run)
 
 
-def _open_finish(settings: Settings, request: SwapRequest) -> Finish:
+def _finish_with(signer: Signer, request: SwapRequest, consents: Sequence[str]) -> Finish:
     from .trust.swaps import SwapSigner
 
-    return SwapSigner(open_signer(settings), request)
+    return SwapSigner(signer, request, [f"consent:{consent_id}" for consent_id in consents])
 
 
 def _rendered(

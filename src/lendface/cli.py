@@ -24,7 +24,7 @@ from . import (
     cli_trust,
     cli_webhooks,
 )
-from .cli_consent import ConsentOption, ask, check_sources
+from .cli_consent import ConsentOption, ask
 from .cli_engine import JsonOption, Provider, ProviderOption, following, load
 from .cli_errors import print_json, reporting, tell_error
 from .cli_trust import LabelOption, LabelPositionOption, LabelSizeOption, read_label
@@ -203,9 +203,8 @@ def swap(
             check_report(report_to, force)
         ask(as_json)
         parts = load(provider)
-        check_sources(pairs, consent or (), parts)
         with following(as_json) as watch:
-            report = swap_files(request, parts, watch)
+            report = swap_files(request, parts, watch, consent=consent or ())
         if report_to:
             write_report(report_to, request, report, parts.scanner.topology)
         if as_json:
@@ -285,10 +284,7 @@ def demo(
 
         parts = load(provider)
         if source:
-            from .app import Pair
-
             ask(as_json)
-            check_sources([Pair((source,))], (), parts)
         with following(as_json) as watch:
             facts = run_demo(source, target, folder, parts, watch)
         if as_json:

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,6 @@ from .cli_errors import print_json, reporting
 from .errors import AttestationMissingError, BadOptionError, FileMissingError
 
 if TYPE_CHECKING:
-    from .app import Pair, Parts
     from .service.consents import Row
 
 GIVEN, IMPLIED = "given", "implied"
@@ -221,24 +219,6 @@ def ask(as_json: bool) -> None:
                 err=True,
             )
         keep_answer(IMPLIED)
-
-
-def check_sources(pairs: Sequence[Pair], named: Sequence[str], parts: Parts) -> None:
-    """Each source must match a consent on record, where some are named or the policy says so.
-
-    Raises ConsentMissingError, ConsentWithdrawnError and the errors of the photos.
-    """
-    from .settings import load_settings
-
-    if not named and load_settings().consent != "per_face":
-        return
-    from .pipeline.swaps import enrol_pairs
-    from .service.permission import read_own
-    from .trust.consent import match_sources, usable
-
-    with open_desk(None) as desk:
-        valid = usable(read_own(desk), None, desk.now_ms(), named)
-    match_sources(enrol_pairs(pairs, parts)[0], valid)
 
 
 def answer_file() -> Path:

@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from lendface.app import Pair, Parts, SwapReport, SwapRequest, Trim, Watch, swap_files
+from lendface.app import (
+    Pair,
+    Parts,
+    SwapReport,
+    SwapRequest,
+    Trim,
+    Watch,
+    swap_consented,
+    swap_files,
+)
 from lendface.media import read_image
 from lendface.pipeline.likeness import Likeness, measure_likeness
 from lendface.pipeline.scans import Scan
@@ -39,6 +48,7 @@ def run_demo(
     Without a source or a target, synthetic people of openpeople take their places, and the
     target's clip is made from a portrait. Raises DemoPeopleMissingError and all that a swap does.
     """
+    shows_nobody = source is None
     source = source or demo_source_photo()
     folder.mkdir(parents=True, exist_ok=True)
     if target is None:
@@ -46,7 +56,11 @@ def run_demo(
         write_demo_clip(target, parts.enroller, on_frame=lambda n, of: watch.step("clip", n, of))
     ending = target.suffix.lower()
     output = folder / f"swapped{ending if ending in KEPT_ENDINGS else '.mp4'}"
-    report = swap_files(SwapRequest((Pair((source,)),), target, output), parts, watch)
+    request = SwapRequest((Pair((source,)),), target, output)
+    if shows_nobody:
+        report = swap_consented(request, parts, watch, ())
+    else:
+        report = swap_files(request, parts, watch)
     sheet = folder / "before_and_after.png"
     write_sheet(sheet, contact_sheet(rgb_of(read_image(source)[0]), find_moments(report, target)))
     return {
