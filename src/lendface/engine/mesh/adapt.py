@@ -18,7 +18,7 @@ import numpy as np
 from ..types import Appearance, Array, Floats
 from .light import LightMeter
 from .pixelwise import largest_channel, luma_of, smoothstep
-from .surface import Surface
+from .surface import Surface, wide_blur
 from .texture import Texture, make_mips, surface_of
 from .topology import Topology
 
@@ -150,10 +150,10 @@ def _soft(surface: Surface, values: Floats, eye_distances: float) -> Floats:
     face, support = _support(surface, sigma)
     if values.ndim == 3:
         face, support = face[..., None], support[..., None]
-    return cv2.GaussianBlur(values * face, (0, 0), sigma) / support
+    return wide_blur(values * face, sigma) / support
 
 
 @lru_cache(maxsize=8)
 def _support(surface: Surface, sigma: float) -> tuple[Floats, Floats]:
     face = surface.is_face.astype(np.float32)
-    return face, np.maximum(cv2.GaussianBlur(face, (0, 0), sigma), 1e-3)
+    return face, np.maximum(wide_blur(face, sigma), 1e-3)

@@ -11,7 +11,7 @@ from ..geometry import eye_distance_px
 from ..types import Array, Floats
 from .pixelwise import smoothstep
 from .shape import pose_of
-from .surface import Surface
+from .surface import Surface, wide_blur
 from .topology import POINTS, Topology
 
 # From the wing of the nose past the corner of the mouth to the chin, and beside the eye.
@@ -55,7 +55,7 @@ def relax(surface: Surface, detail: Floats, smile: float, beard: Array) -> Float
     crease = detail - fine
     crease -= np.clip(crease, -PORE, PORE)  # the sharp line in the depth of a fold
     reach = _fold_zone(surface) * ~(beard | surface.lips)
-    reach = cv2.GaussianBlur(reach.astype(np.float32), (0, 0), surface.sigma_px(0.02))
+    reach = wide_blur(reach.astype(np.float32), surface.sigma_px(0.02))
     return detail - smile * reach[..., None] * (crease + fine - slow)
 
 
@@ -73,6 +73,6 @@ def _fold_zone(surface: Surface) -> Floats:
         for line in lines:
             at = np.rint(surface.topology.uv[list(line)] * surface.size).astype(np.int32)
             cv2.polylines(drawn, [at], False, 1, max(1, round(surface.sigma_px(reach))))
-        soft = cv2.GaussianBlur(drawn.astype(np.float32), (0, 0), surface.sigma_px(reach / 5))
+        soft = wide_blur(drawn.astype(np.float32), surface.sigma_px(reach / 5))
         zone = np.maximum(zone, taken * soft)
     return zone

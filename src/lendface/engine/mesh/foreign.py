@@ -9,7 +9,7 @@ from ..types import Array, Box, Floats, Portrait
 from .glasses import SEVERAL, find_glasses, glasses_cover, read_plate
 from .pixelwise import luma_of, smoothstep
 from .shape import pose_of
-from .surface import EYE_DISTANCE_UV, Surface
+from .surface import EYE_DISTANCE_UV, Surface, wide_blur
 from .topology import POINTS
 
 TOO_DARK, TOO_BRIGHT, TOO_COLOURED = -0.45, 0.55, 0.30  # log; hair, scarf, background, glare
@@ -38,7 +38,7 @@ def find_foreign(surface: Surface, detail: Floats) -> Array:
     reaches the rim: a shadow beside the nose or a mole is the person's own. On the lower half a
     dark part is hair or a scarf unless the chin is dark too: then it is a beard.
     """
-    soft = cv2.GaussianBlur(detail, (0, 0), surface.sigma_px(0.015))
+    soft = wide_blur(detail, surface.sigma_px(0.015))
     luma = luma_of(soft)
     colour = np.abs(soft - luma[..., None]).max(-1)
     # High on the forehead a fringe is the rule, and fair hair is hardly darker than skin.
@@ -97,7 +97,7 @@ def has_beard(surface: Surface, luma: Floats) -> bool:
 
 def find_beard(surface: Surface, detail: Floats) -> Array:
     """(side, side) bool: the dark parts of the lower half of a face with a dark chin."""
-    luma = cv2.GaussianBlur(luma_of(detail), (0, 0), surface.sigma_px(0.02))
+    luma = wide_blur(luma_of(detail), surface.sigma_px(0.02))
     if not has_beard(surface, luma):
         return np.zeros(luma.shape, bool)
     return surface.is_face & (surface.heights > FACE_LOWER_HALF) & (luma < BEARD)
@@ -105,13 +105,13 @@ def find_beard(surface: Surface, detail: Floats) -> Array:
 
 def find_brows(surface: Surface, detail: Floats) -> Array:
     """(side, side) bool: what is dark where brows are."""
-    luma = cv2.GaussianBlur(luma_of(detail), (0, 0), surface.sigma_px(0.02))
+    luma = wide_blur(luma_of(detail), surface.sigma_px(0.02))
     return surface.grown(surface.brows, 0.08) & (luma < BROW)
 
 
 def find_teeth(surface: Surface, detail: Floats) -> Array:
     """(side, side) bool: beside the mouth opening, brighter and paler than these lips are."""
-    soft = cv2.GaussianBlur(detail, (0, 0), surface.sigma_px(0.01))
+    soft = wide_blur(detail, surface.sigma_px(0.01))
     luma, redness = luma_of(soft), soft[..., 0] - soft[..., 1]
     lips = surface.lips & ~surface.mouth
     beside = surface.grown(surface.mouth, 0.09) & surface.lips
@@ -140,7 +140,7 @@ def glasses_in(surface: Surface, portrait: Portrait) -> tuple[Box, Floats] | Non
 
 def whole_rims(surface: Surface, detail: Floats, covered: Array) -> Array:
     """(side, side) bool: what is found of the rims, with all that is as dark and part of them."""
-    luma = cv2.GaussianBlur(luma_of(detail), (0, 0), surface.sigma_px(0.01))
+    luma = wide_blur(luma_of(detail), surface.sigma_px(0.01))
     reach = surface.grown(covered, THICKEST_RIM) & ~surface.grown(surface.eyes, 0.05)
     dark = (luma < RIM_DARK) & reach & ~surface.grown(surface.brows, 0.03)
     return surface.grown(covered | _reaching(dark, covered), GLASSES_AROUND)

@@ -65,9 +65,17 @@ def map_pixels(ids: Array, affines: Floats) -> Floats:
     """
     table = np.concatenate([affines, np.full((1, *affines.shape[1:]), 0, np.float32)])
     table[-1, :, 2] = -1
-    ys, xs = np.mgrid[: ids.shape[0], : ids.shape[1]].astype(np.float32)
-    rows = table[ids]
-    return rows[..., 0] * xs[..., None] + rows[..., 1] * ys[..., None] + rows[..., 2]
+    height, width = ids.shape
+    xs = np.arange(width, dtype=np.float32)
+    ys = np.arange(height, dtype=np.float32)[:, None]
+    places = np.empty((height, width, affines.shape[1]), np.float32)
+    for k, (across, down, shift) in enumerate(np.moveaxis(table, 0, -1).copy()):
+        value = np.take(across, ids, mode="wrap")  # -1 is the last row
+        value *= xs
+        value += np.take(down, ids, mode="wrap") * ys
+        value += np.take(shift, ids, mode="wrap")
+        places[..., k] = value
+    return places
 
 
 def point_normals(points_xyz: Floats, triangles: Array) -> tuple[Floats, Floats]:

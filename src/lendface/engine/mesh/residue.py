@@ -13,7 +13,7 @@ import numpy as np
 
 from ..types import Array, Floats
 from .pixelwise import luma_of, smoothstep
-from .surface import EYE_DISTANCE_UV, Surface
+from .surface import EYE_DISTANCE_UV, Surface, wide_blur
 from .topology import NOSTRILS
 
 SIDE = 128  # texels at which shadows are looked for: wrinkles and freckles are gone there
@@ -48,7 +48,7 @@ def even_out(surface: Surface, detail: Floats, trust: Floats) -> Floats:
     brightness = _followed(surface, _gathered(luma, known), detail, known)
     colours = _gathered(off - luma[..., None], _known_twice(trust * ~openings))
     sigma = COLOUR_REACH * surface.sigma_px(1.0) * SIDE / surface.size
-    colours = cv2.resize(cv2.GaussianBlur(colours, (0, 0), sigma), (surface.size, surface.size))
+    colours = cv2.resize(wide_blur(colours, sigma), (surface.size, surface.size))
     return detail - brightness[..., None] - colours
 
 
@@ -74,7 +74,7 @@ def _followed(surface: Surface, off: Floats, detail: Floats, known: Floats) -> F
     whole = (surface.size, surface.size)
 
     def mean(values: Floats) -> Floats:
-        return cv2.GaussianBlur(values, (0, 0), sigma)
+        return wide_blur(values, sigma)
 
     middle = mean(off)
     spread = np.maximum(mean(off * off) - middle**2, 0)
@@ -82,7 +82,7 @@ def _followed(surface: Surface, off: Floats, detail: Floats, known: Floats) -> F
     start = mean(middle * (1 - slope))
     slope, start, coarse, seen = (cv2.resize(v, whole) for v in (mean(slope), start, off, known))
     mirrored = luma_of(detail - detail[:, ::-1]) / 2
-    sharp = cv2.GaussianBlur(mirrored, (0, 0), surface.sigma_px(0.015))
+    sharp = wide_blur(mirrored, surface.sigma_px(0.015))
     return slope * (coarse + seen * (sharp - coarse)) + start
 
 
@@ -92,7 +92,7 @@ def press_extremes(surface: Surface, detail: Floats, beard: Array) -> Floats:
     broad = surface.soft(detail, BROAD, surface.is_face & ~own)  # a nostril darkens no cheek
     luma = luma_of(broad)
     bright, dark = np.maximum(luma, 0), np.minimum(luma, 0)
-    is_skin = cv2.GaussianBlur((~own).astype(np.float32), (0, 0), surface.sigma_px(0.05))
+    is_skin = wide_blur((~own).astype(np.float32), surface.sigma_px(0.05))
     shine, shade = _beyond(bright, *BRIGHT), -_beyond(-dark, *DARK)
     # A highlight has the lamp's colour and not the skin's.
     share = is_skin * shine / np.maximum(bright, 1e-3)
@@ -117,9 +117,9 @@ def without_colour_noise(surface: Surface, detail: Floats) -> Floats:
     """Skin has no fine colours; a dark or small photo's noise and its compression have."""
     luma = luma_of(detail)[..., None]
     colours = detail - luma
-    soft = cv2.GaussianBlur(colours, (0, 0), surface.sigma_px(COLOUR_NOISE))
+    soft = wide_blur(colours, surface.sigma_px(COLOUR_NOISE))
     keep = surface.grown(surface.eyes, 0.06) | surface.lips
-    share = cv2.GaussianBlur(keep.astype(np.float32), (0, 0), surface.sigma_px(0.02))[..., None]
+    share = wide_blur(keep.astype(np.float32), surface.sigma_px(0.02))[..., None]
     return luma + soft + share * (colours - soft)
 
 
@@ -130,11 +130,11 @@ def flatten_oblique(
 
     ``facing`` (side, side) is the cosine to the camera.
     """
-    broad = cv2.GaussianBlur(facing, (0, 0), surface.sigma_px(0.12))  # not the side of the nose
+    broad = wide_blur(facing, surface.sigma_px(0.12))  # not the side of the nose
     aside = (1 - smoothstep(broad, *OBLIQUE)) * ~(surface.features | beard)
     # In a face seen from the front both sides are alike oblique, and their shading is its shape.
     aside *= smoothstep(_alone(surface, trust), *TURNED)
-    aside = cv2.GaussianBlur(aside.astype(np.float32), (0, 0), surface.sigma_px(0.05))
+    aside = wide_blur(aside.astype(np.float32), surface.sigma_px(0.05))
     shading = surface.soft(detail, OBLIQUE_BAND, trust * ~surface.features)
     return detail - aside[..., None] * shading
 
@@ -149,7 +149,7 @@ def soften_middle(surface: Surface, detail: Floats, sure: Floats) -> Floats:
     middle = 1 - smoothstep(across / EYE_DISTANCE_UV, *MIDDLE)
     openings = surface.grown(surface.eyes | surface.lips | surface.hull(NOSTRILS), 0.04)
     share = smoothstep(_alone(surface, sure), *ALONE) * middle * ~openings
-    share = cv2.GaussianBlur(share.astype(np.float32), (0, 0), surface.sigma_px(0.03))
+    share = wide_blur(share.astype(np.float32), surface.sigma_px(0.03))
     return detail - share[..., None] * surface.soft(detail, MIDDLE_BAND, sure * ~openings)
 
 

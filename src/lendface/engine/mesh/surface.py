@@ -25,6 +25,9 @@ from .topology import (
 EYE_DISTANCE_UV = 0.30  # between the eye centres of the canonical mesh, in texture units
 
 
+SMALL_DISC = 14  # texels; a larger one is found faster by distances
+
+
 @dataclass(frozen=True, eq=False)
 class Surface:
     """A texture of ``size`` x ``size`` texels over the canonical mesh."""
@@ -64,9 +67,17 @@ class Surface:
     def grown(self, mask: Array, eye_distances: float) -> Array:
         """A mask made wider, or narrower where the number is negative."""
         radius = max(1, round(abs(eye_distances) * EYE_DISTANCE_UV * self.size))
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-        change = cv2.dilate if eye_distances > 0 else cv2.erode
-        return change(mask.astype(np.uint8), disc).astype(bool)
+        if radius <= SMALL_DISC:
+            disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+            change = cv2.dilate if eye_distances > 0 else cv2.erode
+            return change(mask.astype(np.uint8), disc).astype(bool)
+        is_wider = eye_distances > 0
+        mask = mask.astype(bool)
+        away = (~mask if is_wider else mask).astype(np.uint8)
+        if away.all():  # nothing to measure the distance from
+            return mask.copy()
+        far = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_5) > radius
+        return ~far if is_wider else far
 
     def sigma_px(self, eye_distances: float) -> float:
         return eye_distances * EYE_DISTANCE_UV * self.size
@@ -78,22 +89,10 @@ class Surface:
         """
         near = self.is_face.astype(np.float32) if weight is None else weight.astype(np.float32)
         sigma = self.sigma_px(eye_distances)
-        total = self._blurred(near, sigma) + 1e-3
+        total = wide_blur(near, sigma) + 1e-3
         if values.ndim == 3:
             near, total = near[..., None], total[..., None]
-        return self._blurred(values * near, sigma) / total
-
-    @staticmethod
-    def _blurred(values: Floats, sigma_px: float) -> Floats:
-        """A wide blur on fewer texels: it is smooth anyway."""
-        step = 1
-        while sigma_px / (2 * step) > 3:
-            step *= 2
-        if step == 1:
-            return cv2.GaussianBlur(values, (0, 0), sigma_px)
-        size = values.shape[1::-1]
-        few = cv2.resize(values, (size[0] // step, size[1] // step), interpolation=cv2.INTER_AREA)
-        return cv2.resize(cv2.GaussianBlur(few, (0, 0), sigma_px / step), size)
+        return wide_blur(values * near, sigma) / total
 
     @cached_property
     def eyes(self) -> Array:
@@ -153,3 +152,15 @@ class Surface:
 
 def _cross(a: Floats, b: Floats) -> Floats:
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
+def wide_blur(values: Floats, sigma_px: float) -> Floats:
+    """Gaussian of (h, w) or (h, w, k); a wide one on fewer texels, for it is smooth anyway."""
+    step = 1
+    while sigma_px / (2 * step) > 3:
+        step *= 2
+    if step == 1:
+        return cv2.GaussianBlur(values, (0, 0), sigma_px)
+    size = values.shape[1::-1]
+    few = cv2.resize(values, (size[0] // step, size[1] // step), interpolation=cv2.INTER_AREA)
+    return cv2.resize(cv2.GaussianBlur(few, (0, 0), sigma_px / step), size)

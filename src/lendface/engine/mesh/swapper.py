@@ -60,7 +60,7 @@ class MeshSwapper:
     style: Style = field(default_factory=Style)
 
     def prepare(self, source: SourceFace, person: Track) -> Look:
-        texture = build_texture(self.topology, source.portraits)
+        texture = build_texture(self.topology, source.portraits, person.size_px)
         skin = own_skin(self.topology, person.appearance)
         texture = adapt_texture(self.topology, texture, None if skin is None else skin.detail)
         own = neutral_shape(self.topology, [p.mesh.landmarks_xyz for p in source.portraits])

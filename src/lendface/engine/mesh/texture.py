@@ -33,11 +33,14 @@ from .residue import (
     soften_middle,
     without_colour_noise,
 )
-from .surface import EYE_DISTANCE_UV, Surface
+from .surface import EYE_DISTANCE_UV, Surface, wide_blur
 from .topology import POINTS, Topology
 
 SMALL_SIDE, LARGE_SIDE = 512, 1024
 LARGE_FACE_PX = 600
+SMALL_SHOWN_PX = (
+    240  # median height of a face that even twice as high shows no more than 512 texels
+)
 CROP_SIDE = 256
 SEEN = (0.35, 0.70)  # cosine to the camera between which a texel becomes worth using
 HIDDEN_SIDE = 192  # pixels; the face as the photo sees it, to find what hides what
@@ -72,10 +75,19 @@ class _Layer:
     worth: float  # against other photos
 
 
-def build_texture(topology: Topology, portraits: tuple[Portrait, ...]) -> Texture:
-    """One texture from all photos of a person; a part that no photo shows is filled softly."""
+@lru_cache(maxsize=1)
+def build_texture(
+    topology: Topology, portraits: tuple[Portrait, ...], shown_px: float = np.inf
+) -> Texture:
+    """One texture from all photos of a person; a part that no photo shows is filled softly.
+
+    ``shown_px`` is how high the face usually is where it will be seen: a large texture costs four
+    times as much and shows no more on a small face. The last one is kept, for a source may be
+    meant for several people.
+    """
     widest = max(float(np.ptp(p.mesh.landmarks_xyz[:POINTS, 1])) for p in portraits)
-    surface = surface_of(topology, LARGE_SIDE if widest > LARGE_FACE_PX else SMALL_SIDE)
+    is_large = widest > LARGE_FACE_PX and shown_px > SMALL_SHOWN_PX
+    surface = surface_of(topology, LARGE_SIDE if is_large else SMALL_SIDE)
     layers = [_read_layer(surface, portrait) for portrait in portraits]
     detail, sure = _fused(surface, layers)
     filled = _fill(surface, detail, sure)
@@ -101,7 +113,7 @@ def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
     if is_mouth_open(landmarks):
         own &= ~find_teeth(surface, raw)
     own &= ~hidden_texels(surface, landmarks)
-    near = cv2.GaussianBlur(own.astype(np.float32), (0, 0), surface.sigma_px(0.06))
+    near = wide_blur(own.astype(np.float32), surface.sigma_px(0.06))
     sure = (smoothstep(near, 0.5, 1.0) * own * seen).astype(np.float32)
     smile = smile_of(surface.topology, landmarks)
     detail = _without_residue(surface, raw, sure, facing, smile)
@@ -143,7 +155,7 @@ def _without_glasses(surface: Surface, portrait: Portrait, raw: Floats) -> Float
     hole &= ~(brows & surface.grown(surface.brows, 0.03))
     no_skin = hole | surface.grown(surface.eyes, 0.03) | brows
     skin = push_pull(raw, (surface.is_face & ~no_skin).astype(np.float32))
-    share = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), surface.sigma_px(0.01))[..., None]
+    share = wide_blur(hole.astype(np.float32), surface.sigma_px(0.01))[..., None]
     return raw + share * (skin - raw)
 
 
@@ -215,7 +227,7 @@ def _features(surface: Surface, detail: Floats) -> Floats:
     """(side, side): 1 on lips, 0.5 on brows, lashes and beard, 0 on skin, soft between."""
     near = surface.grown(surface.brows, 0.04) | surface.grown(surface.eyes, 0.05)
     marks = np.maximum(0.5 * (near | find_beard(surface, detail)), surface.lips)
-    return cv2.GaussianBlur(marks.astype(np.float32), (0, 0), surface.sigma_px(0.03))
+    return wide_blur(marks.astype(np.float32), surface.sigma_px(0.03))
 
 
 def _fill(surface: Surface, detail: Floats, sure: Floats) -> Floats:
