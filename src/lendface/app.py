@@ -146,6 +146,7 @@ def swap(
     style: Style | None = None,
     label: Label | None = None,
     consent: str | Sequence[str] = (),
+    workers: int = 1,
 ) -> SwapReport | Pixels:
     """Put a source's face into a target.
 
@@ -155,6 +156,8 @@ def swap(
 
     A file is signed (see ``swap_files``) and may have a visible ``label``; arrays have neither.
     ``consent``: ids of consents on record, of which each source must match one.
+    ``workers`` processes render a film side by side; each takes memory of its own, and one already
+    keeps several cores busy.
 
     Raises the errors of ``lendface.errors``; nothing is half-written.
     """
@@ -178,6 +181,7 @@ def swap(
         encode or EncodeOptions(),
         style or Style(),
         label=label,
+        workers=workers,
     )
     return swap_files(request, parts, watch, consent=consent)
 

@@ -137,6 +137,15 @@ ReportOption = Annotated[
         help="Tell what was swapped and show the worst seconds: a page (.html) or a new folder.",
     ),
 ]
+WorkersOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=64,
+        help="Processes that render a film side by side. One keeps several cores busy already, "
+        "and each takes about 500 MiB for full HD.",
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite the output.")]
 
 
@@ -167,6 +176,7 @@ def swap(
     report_to: ReportOption = None,
     consent: ConsentOption = None,
     provider: ProviderOption = Provider.cpu,
+    workers: WorkersOption = 1,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -193,6 +203,7 @@ def swap(
             style=Style(strength, shape, skin_tone.value, keep_mouth, enhance),
             mask_preview=mask_preview,
             label=read_label(label, label_position, label_size),
+            workers=workers,
         )
         for path in (request.output, mask_preview):
             if path and path.exists() and not force:

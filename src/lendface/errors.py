@@ -260,6 +260,20 @@ class OutputError(LendfaceError):
     code = "bad_output"
 
 
+class RenderProcessError(OutputError):
+    """One of several processes that rendered a film side by side ended before its work."""
+
+    code = "render_process_ended"
+
+    def __init__(self, status: int) -> None:
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        super().__init__(
+            f"a process that rendered a part {how}, perhaps for want of memory; "
+            "try again with fewer workers"
+        )
+        self.status = status
+
+
 class OutputFolderMissingError(OutputError):
     code = "output_folder_missing"
 

@@ -37,7 +37,7 @@ from .writer import (
     open_writer,
 )
 
-PATIENCE = 2  # lengths of a chunk to wait for a keyframe
+PATIENCE = 2.0  # lengths of a chunk to wait for a keyframe
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,9 @@ def chunks_of(
     start_s: Fraction | None = None,
     end_s: Fraction | None = None,
     max_fps: float | None = None,
+    patience: float = PATIENCE,
 ) -> list[Chunk]:
-    """``plan_chunks`` for what ``list_packets`` found."""
+    """``plan_chunks`` for what ``list_packets`` found, with another patience for keyframes."""
     if target_s <= 0:
         raise BadOptionError("the chunk length must be greater than 0 s")
     frames = timed(packets, base, start_s, end_s)
@@ -87,7 +88,7 @@ def chunks_of(
         return [only_chunk(base, start_s, end_s, len(packets))]
     if not frames:
         raise BadOptionError("the trim leaves no frame; choose another --start or --end")
-    chunks = cut(where_to_cut(frames, base, max_fps), Fraction(target_s) / base)
+    chunks = cut(where_to_cut(frames, base, max_fps, patience), Fraction(target_s) / base)
     whole = only_chunk(base, start_s, end_s, len(frames))
     chunks[0] = replace(chunks[0], start_pts=whole.start_pts)
     chunks[-1] = replace(chunks[-1], end_pts=whole.end_pts)
@@ -137,8 +138,11 @@ def list_packets(path: Path) -> tuple[list[tuple[int | None, bool]], Fraction]:
 
 
 def where_to_cut(
-    frames: Sequence[tuple[int, bool]], base: Fraction, max_fps: float | None
-) -> list[tuple[int, int | None]]:
+    frames: Sequence[tuple[int, bool]],
+    base: Fraction,
+    max_fps: float | None,
+    patience: float = PATIENCE,
+) -> list[tuple[int, float | None]]:
     """(pts, how many lengths to wait before a cut here) for frames (pts, is_keyframe).
 
     Only a frame that stays starts a chunk, best the first one from a keyframe on.
@@ -146,19 +150,19 @@ def where_to_cut(
     kept = [True] * len(frames)
     if max_fps is not None:
         kept = kept_frames([pts * base for pts, _ in frames], max_fps)
-    places, was_keyframe = list[tuple[int, int | None]](), False
+    places, was_keyframe = list[tuple[int, float | None]](), False
     for (pts, is_keyframe), stays in zip(frames, kept, strict=True):
         was_keyframe |= is_keyframe
-        places.append((pts, (1 if was_keyframe else PATIENCE) if stays else None))
+        places.append((pts, (1.0 if was_keyframe else patience) if stays else None))
         was_keyframe &= not stays
     return places
 
 
-def cut(frames: Sequence[tuple[int, int | None]], target_ticks: Fraction) -> list[Chunk]:
+def cut(frames: Sequence[tuple[int, float | None]], target_ticks: Fraction) -> list[Chunk]:
     """Chunks of the frames of ``where_to_cut``."""
     starts = [0]
     for index, (pts, wait) in enumerate(frames):
-        if wait is not None and pts - frames[starts[-1]][0] >= wait * target_ticks:
+        if wait is not None and pts - frames[starts[-1]][0] >= Fraction(wait) * target_ticks:
             starts.append(index)
     ends = [*starts[1:], len(frames)]
     return [

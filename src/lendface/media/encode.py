@@ -53,7 +53,7 @@ class EncodeOptions:
     fresh_start_pts: tuple[int, ...] = ()  # source pts at which encoding starts anew, as chunks do
     max_long_side: int | None = None  # px as shown; larger pictures are made smaller, at the end
     max_fps: float | None = None  # frames are left out where there are more; see ``kept_frames``
-    threads: int | None = None  # of the encoder; None: as many as cores
+    threads: int | None = None  # of decoder and encoder each; None: as many as cores
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from ..media import (
     prefetch,
     write_image,
 )
+from ..media.reader import THREADS
 from ..media.thinning import ends_of_kept
 from .parts import Watch
 from .room import LONG_FRAMES, return_freed_memory
@@ -84,7 +85,7 @@ class Rendering:
         ends = {index: ends[index] for index in own if index in ends}
         like = None if chunk.first_index == 0 else self._first_frame(path)
         with (
-            open_chunk_reader(path, chunk) as reader,
+            open_chunk_reader(path, chunk, threads=self.encode.threads or THREADS) as reader,
             closing(prefetch(self._scanned(reader, chunk))) as decoded,
             closing(prefetch(self._swapped(decoded, ends))) as ahead,
             open_chunk_writer(output, reader.info, self.encode, like) as writer,
@@ -103,6 +104,12 @@ class Rendering:
                     alpha = cv2.resize(info.alpha, picture.size_wh, interpolation=cv2.INTER_AREA)
                     info = replace(info, alpha=alpha)
             write_image(output, picture, info)
+
+    @property
+    def frame_count(self) -> int:
+        """Frames of the result."""
+        ends = self._ends()
+        return self.scan.tracks.frame_count if ends is None else len(ends)
 
     def _ends(self) -> Ends | None:
         """None: all frames stay, as long as they were."""

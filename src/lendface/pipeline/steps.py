@@ -26,17 +26,14 @@ from ..errors import SeveralPeopleError, TargetChangedError, UnreadableMediaErro
 from ..media import (
     Chunk,
     EncodeOptions,
-    chunks_of,
     encode_image,
     join_chunks,
     list_packets,
-    only_chunk,
     options_for,
     prefetch,
     probe,
-    timed,
 )
-from ..media.encode import SOFTWARE
+from .cutting import cut_target
 from .guarding import LetPass, Onlooker
 from .parts import Parts, Watch
 from .rendering import Rendering
@@ -224,30 +221,7 @@ def plan_parts(
         return [None]
     seconds = target.frame_count / target.info.frame_rate if target.frame_count else 0
     chunk_s = min(chunk_s, max(LEAST_CHUNK_S, float(seconds) / LEAST_CHUNKS))
-    return [asdict(chunk) for chunk in _chunks(target, encode, chunk_s, times)]
-
-
-def _chunks(
-    target: VideoTarget, encode: EncodeOptions, chunk_s: float, times: Sequence[Fraction] | None
-) -> list[Chunk]:
-    path, base = target.info.path, target.info.time_base
-    span = {"start_s": target.trim.start_s, "end_s": target.trim.end_s}
-    try:
-        packets, base = list_packets(path)
-    except UnreadableMediaError:  # cut off; but what is there has been scanned
-        if times is None:
-            raise
-        packets = []
-    frames = timed(packets, base, **span)
-    is_sound = times is None or (
-        frames is not None
-        and len(frames) == len(times)
-        and all(pts * base == time for (pts, _), time in zip(frames, times, strict=True))
-    )
-    if encode.encoder not in (None, *SOFTWARE.values()) or not is_sound:
-        count = len(packets if frames is None else frames) if times is None else len(times)
-        return [only_chunk(base, **span, frame_count=count)]
-    return chunks_of(packets, base, chunk_s, max_fps=encode.max_fps, **span)
+    return [asdict(chunk) for chunk in cut_target(target, encode, chunk_s, times)]
 
 
 # Render

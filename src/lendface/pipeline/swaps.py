@@ -26,6 +26,7 @@ from .parts import Parts, Watch
 from .rendering import Rendering
 from .room import LONG_FRAMES, make_room
 from .scans import Scan, scan_target
+from .side_by_side import render_side_by_side
 from .targets import Trim, VideoTarget, open_target
 
 
@@ -98,6 +99,7 @@ class SwapRequest:
     style: Style = field(default_factory=Style)
     mask_preview: Path | None = None  # a second file that shows mesh and mask instead of faces
     label: Label | None = None  # drawn into every frame
+    workers: int = 1  # processes that render side by side; each needs memory of its own
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def swap_files(
     ``guard`` may forbid it (RefusedError) before anything is rendered; ``finish`` has the last
     word on each file before it appears.
     Raises the errors of ``lendface.errors``: of reading the files, of the faces in them, of
-    writing, and CancelledError.
+    writing, RenderProcessError, and CancelledError.
     """
     watch, guard = watch or Watch(), guard or LetPass()
     check_output(request)
@@ -165,12 +167,13 @@ def swap_files(
     rendering = Rendering(scan, plan, styled.swapper, request.encode, watch, request.label)
     people = len(plan.source_by_track)
     with finished_output(request.output) as part:
-        warnings += rendering.write(opened, part)
+        warnings += render_side_by_side(rendering, opened, part, request.workers)
         warnings += finish(part, Made("faces", people))
     if request.mask_preview is not None:
         preview = MaskPreview(styled.swapper, parts.scanner.topology)
         with finished_output(request.mask_preview) as part:
-            replace(rendering, swapper=preview, label=None).write(opened, part)
+            shown = replace(rendering, swapper=preview, label=None)
+            render_side_by_side(shown, opened, part, request.workers)
             finish(part, Made("mask_preview", people))
     return SwapReport(
         output=request.output,
