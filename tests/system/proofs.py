@@ -14,6 +14,7 @@ import numpy as np
 from lendface.engine.types import Floats
 from lendface.pipeline.detect import detect
 from lendface.pipeline.parts import Parts
+from lendface.trust.verify import verify
 from make_media import packets_by_stream, video_times
 
 SAMPLES = 8  # frames of a film that are looked at
@@ -62,6 +63,13 @@ def faces(path: Path, parts: Parts) -> list[Sequence[Floats]]:
     """Embeddings of the faces in some frames, from left to right."""
     looked = detect(path, parts, SAMPLES).frames
     return [tuple(face.embedding for face in frame.faces) for frame in looked]
+
+
+def is_signed(result: Path, server: Path) -> None:
+    """By the certificate of the server whose folder it is, and as a face swap."""
+    root = (server / "c2pa" / "root.pem").read_text()
+    verdict = verify(result, anchors=[root])
+    assert (verdict.state, verdict.is_face_swap) == ("trusted", True), verdict.problems
 
 
 def content_of(data: bytes) -> list[tuple[object, ...]]:

@@ -175,6 +175,9 @@ CHOICES = f"""## Where the vendor's pages leave a choice
 * **Refusals.** What the server's rules forbid has code 1009, in the answer or in the webhook of the
   failed job: content, protected faces, a face without consent on record, a key whose owner has not
   stated that they hold consent. Keys that `lendface keys create` makes have that statement.
+* **Marks.** Every result holds a signed manifest that says that AI replaced faces in it, and its
+  metadata say so, too. `LENDFACE_LABEL=always` also writes it into the picture; no request asks for
+  that here, and none leaves any of it out.
 * **Deleting** stops jobs that run, which are told as failed; deleted ones are not listed any more.
 * **Credits** are units: one for a picture and for {SECONDS_PER_UNIT} s of video. They are set aside
   when the media were looked at, and given back when a job fails. A job is refused with 1006 where

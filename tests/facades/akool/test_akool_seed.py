@@ -26,7 +26,7 @@ from lendface.pipeline.parts import Parts
 from lendface.service.clients import NewClient
 from people import SHARED_MEDIA, beside, write_film
 from system.backstage import backstage
-from system.proofs import is_film_of, looks_like, looks_unchanged, saved
+from system.proofs import is_film_of, is_signed, looks_like, looks_unchanged, saved
 from system.servers import Server, serving, until
 from system.visitors import new_visitor
 
@@ -144,6 +144,7 @@ class Studio:
         head = httpx2.head(item["url"]).raise_for_status()
         result = saved(httpx2.get(item["url"]).raise_for_status().content, path)
         assert int(head.headers["content-length"]) == result.stat().st_size
+        is_signed(result, self.server.folder)
         return result
 
     def told(self, job_id: str) -> list[Json]:

@@ -124,6 +124,9 @@ CHOICES = f"""## Where the vendor's pages leave a choice
   `invalid_parameter` (protected faces, a face without consent on record); a key whose owner has not
   stated that they hold consent is refused at once, with 400 `InvalidParameters`. Keys that
   `lendface keys create` makes have that statement.
+* **Marks.** Every result holds a signed manifest that says that AI replaced faces in it, and its
+  metadata say so, too. `LENDFACE_LABEL=always` also writes it into the picture; no request asks for
+  that here, and none leaves any of it out.
 * **Units.** The balance in `client/credit` is what was not charged yet; units of running tasks
   still count as there, and cannot be promised twice: a task they do not cover is
   `CreditInsufficiency`. All units are one grant of type `{"ApiPaygToken"}` that never expires; a

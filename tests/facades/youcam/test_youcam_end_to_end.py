@@ -24,7 +24,7 @@ from make_media import video_times
 from material import Material
 from people import SHARED_MEDIA, beside, read_person, swaying, write_film, write_photo
 from system.backstage import Backstage, backstage
-from system.proofs import is_film_of, looks_like, looks_unchanged, saved
+from system.proofs import is_film_of, is_signed, looks_like, looks_unchanged, saved
 from system.receivers import Receiver, receiving
 from system.servers import Server, serving, until
 from system.visitors import new_visitor
@@ -91,7 +91,9 @@ class Shop:
         status = self.ended(task_id, feature)
         assert status["task_status"] == "success", (status, self.server.story())
         answer = httpx2.get(status["results"]["url"], timeout=WAIT_S)  # without a key
-        return saved(answer.raise_for_status().content, path)
+        result = saved(answer.raise_for_status().content, path)
+        is_signed(result, self.server.folder)
+        return result
 
     def charges(self, task_id: str) -> list[tuple[str, int]]:
         (job,) = self.back.rows(jobs, jobs.c.alias == task_id)
