@@ -90,9 +90,8 @@ def test_two_hands_cover_what_each_of_them_covers(hand: Hand) -> None:
 
 
 def hair(brightness: float, uv: tuple[float, float]) -> Floats:
-    slow = np.full((40, 40, 3), 4.8, np.float32)
     places = np.full((40, 40, 2), uv, np.float32)
-    return hair_cover(slow + np.float32(brightness), slow, places, EYE_PX)
+    return hair_cover(np.full((40, 40), brightness, np.float32), places, EYE_PX)
 
 
 def test_a_dark_fringe_covers_the_forehead_and_temples_only() -> None:

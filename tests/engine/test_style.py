@@ -76,25 +76,25 @@ DARK, LIGHT = (np.float32([0.2, -0.05, -0.25]) + level for level in (4.1, 5.1))
 
 
 def test_the_targets_skin_tone_changes_nothing() -> None:
-    assert tone_shift(DARK, LIGHT[None], "target").tolist() == [0, 0, 0]
+    assert tone_shift(DARK, LIGHT, "target").tolist() == [0, 0, 0]
 
 
 def test_the_sources_skin_tone_goes_its_way_but_not_all_of_it_for_light_is_the_films() -> None:
-    darker = LUMA @ tone_shift(DARK, LIGHT[None], "source")
-    lighter = LUMA @ tone_shift(LIGHT, DARK[None], "source")
+    darker = LUMA @ tone_shift(DARK, LIGHT, "source")
+    lighter = LUMA @ tone_shift(LIGHT, DARK, "source")
     assert -0.75 < darker < -0.3
     assert 0.3 < lighter < 0.75
 
 
 def test_a_mix_is_half_of_it() -> None:
-    whole, half = (tone_shift(DARK, LIGHT[None], tone) for tone in ("source", "mix"))
+    whole, half = (tone_shift(DARK, LIGHT, tone) for tone in ("source", "mix"))
     np.testing.assert_allclose(half, whole / 2, rtol=1e-5)
 
 
 def test_a_coloured_light_stays_whatever_the_skin_tone() -> None:
     """Under a magenta light skin stays magenta: the shift knows the source's hue alone."""
     magenta = LIGHT + np.float32([0.3, -0.4, 0.3])
-    plain, coloured = (tone_shift(LIGHT, light[None], "source") for light in (LIGHT, magenta))
+    plain, coloured = (tone_shift(LIGHT, light, "source") for light in (LIGHT, magenta))
     hue = [shift - LUMA @ shift for shift in (plain, coloured)]
     np.testing.assert_allclose(hue[0], hue[1], atol=0.03)
 

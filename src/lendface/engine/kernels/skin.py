@@ -9,51 +9,138 @@ from .compiled import compiled, inlined
 from .quads import linear_weights, put_mix4
 
 F = np.float32
-ZERO, HALF, ONE, TWO = F(0), F(0.5), F(1), F(2)
+ZERO, HALF, ONE, TWO, THREE = F(0), F(0.5), F(1), F(2), F(3)
+LEAST = F(1e-3)
+LEAST_DEPTH = F(0.01)  # eye distances
 RED, GREEN, BLUE = F(0.299), F(0.587), F(0.114)  # of luma
-STEEPEST = F(7.9)  # tanh is 1 from there on, in float32
-# tanh(x) = x * p(x^2) / q(x^2), to float32's precision (the fit that Eigen and XNNPACK use)
-P0, P1, P2 = F(4.89352455891786e-03), F(6.37261928875436e-04), F(1.48572235717979e-05)
-P3, P4 = F(5.12229709037114e-08), F(-8.60467152213735e-11)
-P5, P6 = F(2.00018790482477e-13), F(-2.76076847742355e-16)
-Q0, Q1 = F(4.89352518554385e-03), F(2.26843463243900e-03)
-Q2, Q3 = F(1.18534705686654e-04), F(1.19825839466702e-06)
+INSIDE = F(0.1)  # eye distances from the rim
+MOST_LUMA = F(4)  # log; no detail is stronger
+
+
+@compiled(
+    "void(float32[:,:,::1], float32[:,:,::1], boolean[:,::1], float32[:,::1], float32[:,::1],"
+    "float32[:,::1], float32[:,:,::1], float32[:,:,::1], int64, int64, float32[::1],"
+    "float32[:,:,::1], float32[:,::1], float32[:,:,::1], int32[:,::1], float64[:,::1])"
+)
+def compare(
+    own: Floats, uv: Floats, is_face: Array, eyes: Floats, mouth: Floats, depth: Floats,
+    light: Floats, usual: Floats, step: int, few: int, ranges: Floats, slow: Floats, luma: Floats,
+    off: Floats, counts: Array, sums: Array,
+) -> None:  # fmt: skip
+    """The target's pixels against its light and its usual look, at every ``step``-th pixel.
+
+    ``own`` (h, w, 3) are log colours of those pixels; the next five belong to the whole patch.
+    ``light`` (g, g, 4) and ``usual`` (s, s, 4), whose fourth is 0..1 trust, lie over the texture
+    square. Out come ``slow`` (h, w, 4), the light there and 1, all 0 off the face; ``luma`` (h, w)
+    log off it; ``off``, on cells of ``few`` x ``few``, the mean difference from the usual look as
+    far as it is trusted; how often each luma and each brightest channel occurs on the inner face,
+    ``counts`` (2, n), with ``ranges`` (lowest luma, a log's bins, lowest channel, a log's bins);
+    and sums of the light with the number of pixels, ``sums`` (2, 4), over the inner face, rim included, and not.
+    """
+    height, width = luma.shape
+    bins = counts.shape[1]
+    more = np.zeros((1, 4), np.float32)
+    for k in range(height):
+        y = k * step
+        for j in range(width):
+            x = j * step
+            u, v = uv[y, x, 0], uv[y, x, 1]
+            side = F(light.shape[0])
+            _mix(light, u * side - HALF, v * side - HALF, slow, k * width + j)
+            red = own[k, j, 0] - slow[k, j, 0]
+            green = own[k, j, 1] - slow[k, j, 1]
+            blue = own[k, j, 2] - slow[k, j, 2]
+            here = RED * red + GREEN * green + BLUE * blue
+            luma[k, j] = here
+            is_known = is_face[y, x]
+            for c in range(3):
+                slow[k, j, c] = slow[k, j, c] if is_known else ZERO
+            slow[k, j, 3] = ONE if is_known else ZERO
+            if not is_known or eyes[y, x] + mouth[y, x] >= HALF:
+                continue
+            side = F(usual.shape[0])
+            _mix(usual, u * side - HALF, v * side - HALF, more, 0)
+            trust = more[0, 3]
+            off[k // few, j // few, 0] += trust * (red - more[0, 0])
+            off[k // few, j // few, 1] += trust * (green - more[0, 1])
+            off[k // few, j // few, 2] += trust * (blue - more[0, 2])
+            _add(sums, 0, slow, k, j)
+            if depth[y, x] > INSIDE:
+                _add(sums, 1, slow, k, j)
+                peak = max(max(own[k, j, 0], own[k, j, 1]), own[k, j, 2])
+                _count(counts, 0, (here - ranges[0]) * ranges[1], bins)
+                _count(counts, 1, (peak - ranges[2]) * ranges[3], bins)
+    part = ONE / F(few * few)
+    for k in range(off.shape[0]):
+        for j in range(off.shape[1]):
+            for c in range(3):
+                off[k, j, c] *= part
+
+
+@inlined
+def _add(sums: Array, which: int, slow: Floats, k: int, j: int) -> None:
+    for c in range(3):
+        sums[which, c] += slow[k, j, c]
+    sums[which, 3] += 1
+
+
+@inlined
+def _count(counts: Array, which: int, place: np.float32, bins: int) -> None:
+    counts[which, min(max(int(place), 0), bins - 1)] += 1
 
 
 @compiled(
     "void(int16[:,::1], float32[:,:,::1], boolean[:,::1], float32[:,:,::1], float32[:,:,::1],"
-    "float32[:,:,::1], float32[:,:,::1], float32[::1], float32[::1], float32[:,:,::1])"
+    "float32[:,:,::1], float32[::1], float32[::1], float32, float32[:,:,::1])"
 )
 def paint(
     ids: Array, affines: Floats, is_face: Array, uv: Floats, mip: Floats, light: Floats,
-    passing: Floats, grid: Floats, manner: Floats, painted: Floats,
+    grid: Floats, pressed: Floats, saturation: np.float32, painted: Floats,
 ) -> None:  # fmt: skip
     """``painted`` (h, w, 4): log colours of the face, and 0..1 how far a pixel is a feature.
 
-    ``mip`` (side, side, 4) is the texture, ``light`` (g, g, 4) the target's over the texture
-    square, ``passing`` (gh, gw, 4) log to add over the patch; pixel x lies at ``grid[0] x +
-    grid[1]`` of its columns, y at ``grid[2] y + grid[3]`` of its rows. ``manner`` holds the limits
-    of bright and of dark detail, log, and the share of colour that stays. Off the face it is
-    some number.
+    ``mip`` (side, side, 4) is the texture, ``light`` (gh, gw, 4) the target's over the patch,
+    the fourth how far it is known;
+    pixel x lies at ``grid[0] x + grid[1]`` of its columns, y at ``grid[2] y + grid[3]`` of its
+    rows. ``pressed`` (n,) is what becomes of the detail's luma from -4 to 4, log: features stay
+    as dark as they are, a highlight is pressed everywhere. ``saturation`` of the detail's colour
+    stays. Off the face nothing is written.
     """
     height, width = is_face.shape
     finer = ids.shape[0] // height
-    texels, slow = np.zeros((width, 4), np.float32), np.zeros((width, 4), np.float32)
-    more, one = np.zeros((width, 4), np.float32), np.zeros((1, 4), np.float32)
+    texel, slow = np.zeros((1, 4), np.float32), np.zeros((1, 4), np.float32)
+    one = np.zeros((1, 4), np.float32)
     side = F(mip.shape[0])
     for y in range(height):
         row = grid[2] * F(y) + grid[3]
         for x in range(width):
             if not is_face[y, x]:
                 continue
-            u, v = uv[y, x, 0], uv[y, x, 1]
-            _mix(light, u * F(light.shape[0]) - HALF, v * F(light.shape[0]) - HALF, slow, x)
-            _mix(passing, grid[0] * F(x) + grid[1], row, more, x)
+            _mix(light, grid[0] * F(x) + grid[1], row, slow, 0)
             if finer == 1:
-                _mix(mip, u * side - HALF, v * side - HALF, texels, x)
+                _mix(mip, uv[y, x, 0] * side - HALF, uv[y, x, 1] * side - HALF, texel, 0)
             else:
-                _mix_finer(mip, ids, affines, finer, y, x, one, texels)
-        _calm(texels, slow, more, is_face[y], manner, painted[y])
+                _mix_finer(mip, ids, affines, finer, y, x, one, texel)
+            red, green, blue = texel[0, 0], texel[0, 1], texel[0, 2]
+            is_feature = min(max(TWO * texel[0, 3], ZERO), ONE)
+            luma = RED * red + GREEN * green + BLUE * blue
+            level = _pressed(luma, pressed)
+            if luma < ZERO:
+                level += is_feature * (luma - level)
+            level -= saturation * luma
+            known = ONE / max(slow[0, 3], LEAST)
+            painted[y, x, 0] = known * slow[0, 0] + level + saturation * red
+            painted[y, x, 1] = known * slow[0, 1] + level + saturation * green
+            painted[y, x, 2] = known * slow[0, 2] + level + saturation * blue
+            painted[y, x, 3] = is_feature
+
+
+@inlined
+def _pressed(luma: np.float32, pressed: Floats) -> np.float32:
+    place = (luma + MOST_LUMA) * F((len(pressed) - 1) / (2 * MOST_LUMA))
+    place = min(max(place, ZERO), F(len(pressed) - 1))
+    at = min(int(place), len(pressed) - 2)
+    return pressed[at] + (place - F(at)) * (pressed[at + 1] - pressed[at])
 
 
 @inlined
@@ -65,12 +152,12 @@ def _mix_finer(
     y: int,
     x: int,
     one: Floats,
-    texels: Floats,
+    texel: Floats,
 ) -> None:
     """The mean over those steps of a finer grid that lie on the face."""
     side, count = F(mip.shape[0]), ZERO
     for c in range(4):
-        texels[x, c] = ZERO
+        texel[0, c] = ZERO
     for fine_y in range(y * finer, (y + 1) * finer):
         for fine_x in range(x * finer, (x + 1) * finer):
             t = ids[fine_y, fine_x]
@@ -82,9 +169,9 @@ def _mix_finer(
             _mix(mip, u * side - HALF, v * side - HALF, one, 0)
             count += ONE
             for c in range(4):
-                texels[x, c] += one[0, c]
+                texel[0, c] += one[0, c]
     for c in range(4):
-        texels[x, c] /= count
+        texel[0, c] /= count
 
 
 @inlined
@@ -98,33 +185,53 @@ def _mix(grid: Floats, x: np.float32, y: np.float32, out: Floats, at: int) -> No
     put_mix4(grid, (top * width + left) * 4, 4, 4 * width, weights, out, 4 * at)
 
 
-@inlined
-def _calm(
-    texels: Floats, slow: Floats, more: Floats, is_face: Array, manner: Floats, out: Floats
-) -> None:
-    """A row: the detail's highlights and shadows pressed, under the light. See ``skin._calmed``."""
-    limit, dark_limit, saturation = manner[0], manner[1], manner[2]
-    per_limit, per_dark = ONE / limit, ONE / dark_limit
-    for x in range(len(is_face)):
-        red, green, blue = texels[x, 0], texels[x, 1], texels[x, 2]
-        is_feature = min(max(TWO * texels[x, 3], ZERO), ONE)
-        luma = RED * red + GREEN * green + BLUE * blue
-        shade = min(luma, ZERO)
-        bright = limit * _tanh(max(luma, ZERO) * per_limit)
-        dark = dark_limit * _tanh(shade * per_dark)
-        level = bright + dark + is_feature * (shade - dark) - saturation * luma
-        out[x, 0] = slow[x, 0] + more[x, 0] + level + saturation * red
-        out[x, 1] = slow[x, 1] + more[x, 1] + level + saturation * green
-        out[x, 2] = slow[x, 2] + more[x, 2] + level + saturation * blue
-        out[x, 3] = is_feature
+@compiled(
+    "void(float32[:,:,::1], float32[:,:,::1], float32[:,::1], float32[:,::1], int64, int64,"
+    "float32[::1], float32[:,:,::1])"
+)
+def compare_rim(
+    own: Floats, painted: Floats, depth: Floats, facing: Floats, step: int, small: int,
+    manner: Floats, coarse: Floats,
+) -> None:  # fmt: skip
+    """``coarse`` (gh, gw, 4): on cells of ``small`` pixels, how far the target's rim is off what
+    is painted there, weighted, and the weight.
+
+    ``own`` (h, w, 3) are the target's log colours at every ``step``-th pixel; ``painted``,
+    ``depth`` and ``facing`` belong to all. ``manner``: the depths, eye distances, between which
+    a rim ends, and how much brighter and darker is no matter of tone, log.
+    """
+    part = F(step * step) / F(small * small)
+    for k in range(own.shape[0]):
+        y = k * step
+        for j in range(own.shape[1]):
+            x = j * step
+            if not LEAST_DEPTH < depth[y, x] < manner[1]:
+                continue
+            red = own[k, j, 0] - painted[y, x, 0]
+            green = own[k, j, 1] - painted[y, x, 1]
+            blue = own[k, j, 2] - painted[y, x, 2]
+            most, least = max(max(red, green), blue), min(min(red, green), blue)
+            off = max(most / manner[2], -least / manner[3])
+            weight = ONE - _smooth((depth[y, x] - manner[0]) / (manner[1] - manner[0]))
+            weight *= _within(TWO - off) * _within(THREE * facing[y, x])
+            # A beard or a lip of the source is no skin that could be off in tone.
+            weight *= part * (ONE - painted[y, x, 3])
+            row, column = y // small, x // small
+            coarse[row, column, 0] += weight * red
+            coarse[row, column, 1] += weight * green
+            coarse[row, column, 2] += weight * blue
+            coarse[row, column, 3] += weight
 
 
 @inlined
-def _tanh(x: np.float32) -> np.float32:
-    x = min(max(x, -STEEPEST), STEEPEST)
-    s = x * x
-    over = P0 + s * (P1 + s * (P2 + s * (P3 + s * (P4 + s * (P5 + s * P6)))))
-    return x * over / (Q0 + s * (Q1 + s * (Q2 + s * Q3)))
+def _within(value: np.float32) -> np.float32:
+    return min(max(value, ZERO), ONE)
+
+
+@inlined
+def _smooth(value: np.float32) -> np.float32:
+    t = _within(value)
+    return t * t * (THREE - TWO * t)
 
 
 @compiled(
@@ -138,7 +245,7 @@ def tone_and_hold(
     """``out`` (h, w, 3): log colours on the face; elsewhere they are ``beyond`` (3,).
 
     ``tone`` (gh, gw, 4) log is added where no feature is, with ``grid`` as in ``paint``. Where a
-    channel then comes near ``white`` all of them go down, see ``skin._burnt``.
+    channel then comes within ``knee`` of ``white`` all of them go down, and the hue stays.
     """
     start = white - knee
     more = np.empty((1, 4), np.float32)
@@ -154,5 +261,5 @@ def tone_and_hold(
             green = painted[y, x, 1] + plain * more[0, 1]
             blue = painted[y, x, 2] + plain * more[0, 2]
             above = max(max(red, green), blue) - start
-            burnt = above - knee * _tanh(above / knee) if above > ZERO else ZERO
+            burnt = above - knee * F(np.tanh(above / knee)) if above > ZERO else ZERO
             out[y, x, 0], out[y, x, 1], out[y, x, 2] = red - burnt, green - burnt, blue - burnt

@@ -85,14 +85,14 @@ def hands_cover(hands: tuple[Hand, ...], target: Floats, origin: Floats, eye_px:
     return smoothstep(_guided(luma, drawn.astype(np.float32), radius), 0.25, 0.75)
 
 
-def hair_cover(own: Floats, slow: Floats, uv: Floats, eye_px: float, step: int = 1) -> Floats:
+def hair_cover(luma: Floats, uv: Floats, eye_px: float, step: int = 1) -> Floats:
     """(h, w) 0..1: fringe, curls, a scarf or a hat on forehead, temples and cheeks.
 
     There, and only there, a pixel far from the skin's light counts as covered: elsewhere it may
-    be a brow, a shadow or a beard. ``own`` and ``slow`` (h, w, 3) are log colours of the target
-    and of its light, at every ``step``-th pixel.
+    be a brow, a shadow or a beard. ``luma`` (h, w) is how far off its light the target is, log, at
+    every ``step``-th pixel, ``uv`` (h, w, 2) the texture places there.
     """
-    difference = averaged(luma_of(own - slow), _odd(0.04 * eye_px), step)
+    difference = averaged(luma, _odd(0.04 * eye_px), step)
     strange = np.maximum(
         smoothstep(-difference, *HAIR_DARKER), smoothstep(difference, *HAIR_BRIGHTER)
     )

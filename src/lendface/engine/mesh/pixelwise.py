@@ -52,14 +52,26 @@ def averaged(values: Floats, width_px: int, step: int = 1, softened: float = 0.0
     return cv2.sepFilter2D(values, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
 
 
+def fewer(sigma: float) -> int:
+    """How many pixels may be made one before a Gaussian blur this wide."""
+    return max(1, int(sigma / 2))
+
+
+def blurred_cells(cells: Floats, sigma_px: float, few: int) -> Floats:
+    """A Gaussian blur of means over ``few`` x ``few`` pixels, as wide as it takes in the end.
+
+    What taking means and going back to pixels softens by itself is left out.
+    """
+    variance = max(sigma_px**2 - (few**2 - 1) / 4, 0.25)
+    return cv2.GaussianBlur(cells, (0, 0), float(np.sqrt(variance)) / few)
+
+
 def blurred(values: Floats, sigma: float) -> Floats:
     """A Gaussian blur; a wide one is taken on fewer pixels, because it is smooth anyway."""
-    few = max(1, int(sigma / 2))
+    few = fewer(sigma)
     if few == 1:
         return cv2.GaussianBlur(values, (0, 0), sigma)
     size = values.shape[1::-1]
     cells = tuple(-(-side // few) for side in size)
     coarse = cv2.resize(values, cells, interpolation=cv2.INTER_AREA)
-    # What taking means and going back softens by itself is left out.
-    rest = np.sqrt(sigma**2 - (few**2 - 1) / 4) / few
-    return cv2.resize(cv2.GaussianBlur(coarse, (0, 0), rest), size)
+    return cv2.resize(blurred_cells(coarse, sigma, few), size)

@@ -91,10 +91,9 @@ class MeshSwapper:
         bent, changed = bend.apply(around, sheet)
         target = bent[bend.inner]
         depth = _depth_from_rim(sheet.is_face, face_box, picture.size_wh, eye_px)
-        glance = glance_at(target, face.light, sheet, depth, eye_px)
-        inner = glance.slow[glance.is_inner]
-        tone = tone_shift(look.texture.tone, inner, self.style.skin_tone)
-        skin = paint_skin(look.texture, face.light, sheet, glance, eye_px, look.skin, tone)
+        glance = glance_at(target, face.light, sheet, depth, look.skin, eye_px)
+        tone = tone_shift(look.texture.tone, glance.light, self.style.skin_tone)
+        skin = paint_skin(look.texture, sheet, glance, depth, eye_px, tone)
         skin = _as_soft_as(skin, around[bend.inner], sheet.is_inner)
         places = moved[:, :2] - corner
         skin = with_lip_line(skin, target, places, eye_px)
@@ -102,7 +101,7 @@ class MeshSwapper:
         lids = closed_lids(places, face.landmarks_xyz, look.openings, sheet, eye_px)
         if lids is not None:
             openings = np.maximum(openings, lids)
-        grain, limit = self._grain(target, glance, eye_px)
+        grain, limit = self._grain(target, sheet, glance, eye_px)
         if self.style.keep_mouth:
             skin = mixed(skin + np.clip(grain, -limit, limit)[..., None], target, openings)
             toned = from_log(to_log(target) + tone)
@@ -111,7 +110,7 @@ class MeshSwapper:
             skin = enhanced(mixed(skin, target, openings), eye_px)
         if self.style.keep_mouth or self.style.enhance:
             openings, limit = np.zeros_like(openings), 0.0
-        hair = hair_cover(glance.own, glance.slow, glance.uv, eye_px, glance.step)
+        hair = hair_cover(glance.luma, glance.uv, eye_px, glance.step)
         pixels, shown = np.empty_like(bent), np.empty_like(changed)
         top, left = (part.start for part in bend.inner)
         kernels.join.join(
@@ -121,7 +120,9 @@ class MeshSwapper:
         covered = look.occluders.cover(face, pose, around, np.float32(bend.box[:2]), eye_px)
         return Patch(bend.box, pixels, shown * (strength * (1 - covered)))
 
-    def _grain(self, target: Floats, glance: Glance, eye_px: float) -> tuple[Floats, float]:
+    def _grain(
+        self, target: Floats, sheet: Sheet, glance: Glance, eye_px: float
+    ) -> tuple[Floats, float]:
         """(h, w) the target's own noise: what is finest in it, and the most of it that is taken.
 
         It is the film's own, so it lives from frame to frame as the film does. What stands out
@@ -132,7 +133,8 @@ class MeshSwapper:
             return np.zeros(target.shape[:2], np.float32), 0.0
         luma = luma_of(target)
         fine = luma - cv2.GaussianBlur(luma, (0, 0), 1.0)
-        some = fine[:: glance.step, :: glance.step][glance.is_inner]
+        some = fine[:: glance.step, :: glance.step]
+        some = some[sheet.is_inner[:: glance.step, :: glance.step]]
         usual = float(np.median(np.abs(some))) if some.size else 0.0
         limit = min(GRAIN_REACH * usual, GRAIN_LIMIT) * float(smoothstep(eye_px, *GRAIN_FROM_PX))
         return fine, limit
