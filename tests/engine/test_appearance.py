@@ -47,7 +47,8 @@ def covered(appearance: Appearance, topology: Topology, landmarks: Floats, pixel
     occluders = Occluders(topology, appearance, None)
     pose = pose_of(topology, landmarks)
     eye_px = eye_distance_px(landmarks[:, :2])
-    return occluders.cover(face, pose, np.float32(pixels), origin, eye_px)
+    cover = occluders.cover(face, pose, np.float32(pixels), origin, eye_px)
+    return np.zeros(pixels.shape[:2], np.float32) if cover is None else cover
 
 
 def oval(landmarks: Floats, shape: tuple[int, ...]) -> Array:

@@ -120,22 +120,111 @@ def in_a_disc(size: int) -> Array:
 
 
 def test_skin_is_detail_under_light_as_the_formula_says(random: np.random.Generator) -> None:
-    size, few = 60, 15
+    size = 60
     mip = random.normal(0, 0.4, (32, 32, 4)).astype(np.float32)
-    light = random.normal(4, 0.2, (16, 16, 4)).astype(np.float32)
-    passing = random.normal(0, 0.1, (few, few, 4)).astype(np.float32)
+    light = random.normal(4, 0.2, (30, 30, 4)).astype(np.float32)
+    light[..., 3] = 1
     is_face, uv = in_a_disc(size), (places(size) + 0.5) / size
-    grid, manner = np.float32([0.25, -0.375] * 2), np.float32([0.3, 1.2, 0.8])
+    luma = np.linspace(-4, 4, 4097, dtype=np.float32)
+    pressed = np.where(luma > 0, 0.3 * np.tanh(luma / 0.3), 1.2 * np.tanh(luma / 1.2))
     ids, affines = np.zeros((size, size), np.int16), np.zeros((1, 5, 3), np.float32)
-    painted = np.empty((size, size, 4), np.float32)
-    kernels.skin.paint(ids, affines, is_face, uv, mip, light, passing, grid, manner, painted)
+    grid, painted = np.float32([0.5, 0, 0.5, 0]), np.empty((size, size, 4), np.float32)
+    kernels.skin.paint(
+        ids, affines, is_face, uv, mip, light, grid, pressed, np.float32(0.8), painted
+    )
     texels = bilinear(mip, uv * 32 - 0.5)
     is_feature = np.clip(2 * texels[..., 3:], 0, 1)
-    expected = bilinear(light, uv * 16 - 0.5) + bilinear(passing, 0.25 * places(size) - 0.375)
-    expected[..., :3] += calmed(np.ascontiguousarray(texels[..., :3]), manner, is_feature)
-    # OpenCV takes places in steps of 1/32.
-    np.testing.assert_allclose(painted[is_face][:, :3], expected[is_face][:, :3], atol=0.06)
-    assert np.abs(painted[is_face][:, :3] - expected[is_face][:, :3]).mean() < 0.01
+    detail = np.ascontiguousarray(texels[..., :3])
+    expected = bilinear(light, 0.5 * places(size))[..., :3]
+    expected += calmed(detail, np.float32([0.3, 1.2, 0.8]), is_feature)
+    off = np.abs(painted[is_face][:, :3] - expected[is_face])
+    assert off.max() < 0.08  # OpenCV takes places in steps of 1/32
+    assert off.mean() < 0.01
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1)])
+def test_a_patch_of_a_single_row_or_column_is_painted(shape: tuple[int, int]) -> None:
+    """At the picture's edge hardly anything of a face may be left."""
+    light, mip = np.full((*shape, 4), 4, np.float32), np.zeros((1, 1, 4), np.float32)
+    light[..., 3] = 1
+    uv, is_face = np.full((*shape, 2), 0.5, np.float32), np.ones(shape, bool)
+    ids, affines = np.zeros(shape, np.int16), np.zeros((1, 5, 3), np.float32)
+    grid, painted = np.float32([1, 0, 1, 0]), np.empty((*shape, 4), np.float32)
+    pressed = np.linspace(-4, 4, 4097, dtype=np.float32)
+    kernels.skin.paint(ids, affines, is_face, uv, mip, light, grid, pressed, np.float32(1), painted)
+    assert (painted[..., :3] == 4).all()
+
+
+def test_the_target_is_compared_with_its_light_as_the_formula_says(
+    random: np.random.Generator,
+) -> None:
+    size, step, few = 64, 2, 4
+    uv = (places(size) + 0.5) / size
+    is_face, depth = in_a_disc(size), random.uniform(0, 0.5, (size, size)).astype(np.float32)
+    eyes, mouth = np.zeros((2, size, size), np.float32)
+    eyes[20:30, 20:30] = 1
+    light = random.normal(4, 0.2, (16, 16, 4)).astype(np.float32)
+    usual = random.normal(0, 0.1, (32, 32, 4)).astype(np.float32)
+    own = random.normal(4, 0.3, (size // step, size // step, 3)).astype(np.float32)
+    slow, luma = np.empty((*own.shape[:2], 4), np.float32), np.empty(own.shape[:2], np.float32)
+    off, counts = np.zeros((8, 8, 3), np.float32), np.zeros((2, 1024), np.int32)
+    sums, ranges = np.zeros((2, 4)), np.float32([-4, 128, 0, 128])
+    kernels.skin.compare(
+        own, uv, is_face, eyes, mouth, depth, light, usual, step, few, ranges, slow, luma, off,
+        counts, sums,
+    )  # fmt: skip
+    some = np.s_[::step, ::step]
+    expected = bilinear(light, uv[some] * 16 - 0.5)[..., :3]
+    on_face, inner = is_face[some], (is_face & (eyes < 0.5))[some]
+    inside = inner & (depth[some] > 0.1)
+    np.testing.assert_allclose(slow[on_face][:, :3], expected[on_face], atol=0.03)
+    np.testing.assert_allclose(luma, luma_of(own - expected), atol=0.03)
+    look = bilinear(usual, uv[some] * 32 - 0.5)
+    plain = (own - expected - look[..., :3]) * (look[..., 3] * inner)[..., None]
+    cells = cv2.resize(plain, (8, 8), interpolation=cv2.INTER_AREA)
+    np.testing.assert_allclose(off, cells, atol=0.01)
+    assert counts.sum(1).tolist() == [inside.sum()] * 2
+    middle = np.cumsum(counts[0]).searchsorted(inside.sum() / 2) / 128 - 4
+    assert abs(middle - np.median(luma[inside])) < 0.02
+    np.testing.assert_allclose(sums[:, 3], [inner.sum(), inside.sum()])
+    np.testing.assert_allclose(sums[1, :3] / sums[1, 3], expected[inside].mean(0), atol=0.01)
+
+
+def test_the_rim_is_compared_as_the_formula_says(random: np.random.Generator) -> None:
+    size, step, small = 48, 2, 6
+    painted = random.normal(4, 0.2, (size, size, 4)).astype(np.float32)
+    painted[..., 3] = random.uniform(0, 1, (size, size))
+    own = random.normal(4, 0.2, (size // step, size // step, 3)).astype(np.float32)
+    depth, facing = random.uniform(0, 0.4, (2, size, size)).astype(np.float32)
+    coarse = np.zeros((size // small, size // small, 4), np.float32)
+    manner = np.float32([0.05, 0.2, 0.55, 0.45])
+    kernels.skin.compare_rim(own, painted, depth, facing, step, small, manner, coarse)
+    some = np.s_[::step, ::step]
+    difference = own - painted[some][..., :3]
+    off = np.maximum(difference / 0.55, -difference / 0.45).max(-1)
+    weight = (1 - smoothstep(depth[some], 0.05, 0.2)) * (depth[some] > 0.01)
+    weight *= np.clip(2 - off, 0, 1) * np.clip(3 * facing[some], 0, 1) * (1 - painted[some][..., 3])
+    weighted = np.dstack([difference * weight[..., None], weight]).astype(np.float32)
+    expected = cv2.resize(weighted, (8, 8), interpolation=cv2.INTER_AREA)
+    np.testing.assert_allclose(coarse, expected, atol=1e-5)
+
+
+def test_tone_is_added_and_white_held_as_the_formula_says(random: np.random.Generator) -> None:
+    size, white, knee = 40, np.float32(5.5), np.float32(0.15)
+    painted = random.normal(5.4, 0.2, (size, size, 4)).astype(np.float32)
+    painted[..., 3] = random.uniform(0, 1, (size, size))
+    tone, is_face = random.normal(0, 0.1, (10, 10, 4)).astype(np.float32), in_a_disc(size)
+    out, grid = np.empty((size, size, 3), np.float32), np.float32([0.25, -0.375] * 2)
+    beyond = np.float32([4, 4.1, 4.2])
+    kernels.skin.tone_and_hold(painted, tone, is_face, grid, white, knee, beyond, out)
+    toned = (
+        painted[..., :3]
+        + (1 - painted[..., 3:]) * bilinear(tone, 0.25 * places(size) - 0.375)[..., :3]
+    )
+    above = np.maximum(toned.max(-1, keepdims=True) - (white - knee), 0)
+    expected = toned - (above - knee * np.tanh(above / knee))
+    np.testing.assert_allclose(out[is_face], expected[is_face], atol=0.01)
+    assert (out[~is_face] == beyond).all()
 
 
 def test_the_face_joins_the_picture_as_the_formula_says(random: np.random.Generator) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
-from numpy.typing import NDArray
 
 from .compiled import inlined
 
@@ -23,28 +22,17 @@ QUAD = ir.VectorType(ir.FloatType(), 4)
 UNSET = ir.Constant(QUAD, ir.Undefined)
 FOUR = types.UniTuple(types.float32, 4)
 F = np.float32
-HALF, ONE = F(0.5), F(1)
-
-
-def _cubic_weights(steps: int) -> NDArray[np.float32]:
-    """(steps + 1, 4): of the pixels at -1, 0, 1 and 2 for places from 0 to 1; as OpenCV's."""
-    t, a = np.linspace(0, 1, steps + 1), -0.75
-    s, u = t + 1, 1 - t
-    before = ((a * s - 5 * a) * s + 8 * a) * s - 4 * a
-    here = ((a + 2) * t - (a + 3)) * t * t + 1
-    after = ((a + 2) * u - (a + 3)) * u * u + 1
-    return np.stack([before, here, after, 1 - before - here - after], 1).astype(np.float32)
-
-
-CUBIC_STEPS = 256
-CUBIC = _cubic_weights(CUBIC_STEPS)
+CUBIC, ONE, TWO, THREE, FOUR_, FIVE, EIGHT = F(-0.75), F(1), F(2), F(3), F(4), F(5), F(8)
 
 
 @inlined
 def cubic_weights(t: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32]:
-    """Of the pixels at -1, 0, 1 and 2 for a place ``t`` in 0..1."""
-    step = int(t * F(CUBIC_STEPS) + HALF)
-    return CUBIC[step, 0], CUBIC[step, 1], CUBIC[step, 2], CUBIC[step, 3]
+    """Of the pixels at -1, 0, 1 and 2 for a place ``t`` in 0..1; OpenCV's, with a = -0.75."""
+    s, u = t + ONE, ONE - t
+    before = ((CUBIC * s - FIVE * CUBIC) * s + EIGHT * CUBIC) * s - FOUR_ * CUBIC
+    here = ((CUBIC + TWO) * t - (CUBIC + THREE)) * t * t + ONE
+    after = ((CUBIC + TWO) * u - (CUBIC + THREE)) * u * u + ONE
+    return before, here, after, ONE - before - here - after
 
 
 @inlined

@@ -164,6 +164,17 @@ def face_camera(
         of_points[p] = -z / max(np.sqrt(x * x + y * y + z * z), np.float32(1e-9))
 
 
+@compiled("void(float32[:,::1], int32[:,::1], float32[:,::1], float32[:,::1])")
+def carry(values: Floats, corners: Array, shares: Floats, out: Floats) -> None:
+    """``out`` (m, k): the mean of the ``values`` (n, k) of three ``corners``, by their shares."""
+    for place in range(len(out)):
+        for v in range(out.shape[1]):
+            total = np.float32(0)
+            for corner in range(3):
+                total += shares[place, corner] * values[corners[place, corner], v]
+            out[place, v] = total
+
+
 @compiled("void(int16[:,::1], float32[:,:,::1], float32[:,:,::1])")
 def spread(ids: Array, affines: Floats, out: Floats) -> None:
     """``out`` (h, w, k): each pixel's values by the map of its triangle, 0 where there is none."""

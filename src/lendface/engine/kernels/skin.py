@@ -35,7 +35,8 @@ def compare(
     log off it; ``off``, on cells of ``few`` x ``few``, the mean difference from the usual look as
     far as it is trusted; how often each luma and each brightest channel occurs on the inner face,
     ``counts`` (2, n), with ``ranges`` (lowest luma, a log's bins, lowest channel, a log's bins);
-    and sums of the light with the number of pixels, ``sums`` (2, 4), over the inner face, rim included, and not.
+    and sums of the light with the number of pixels, ``sums`` (2, 4), over the inner face with its
+    rim and without.
     """
     height, width = luma.shape
     bins = counts.shape[1]
@@ -180,9 +181,10 @@ def _mix(grid: Floats, x: np.float32, y: np.float32, out: Floats, at: int) -> No
     height, width = grid.shape[0], grid.shape[1]
     x = min(max(x, ZERO), F(width - 1))
     y = min(max(y, ZERO), F(height - 1))
-    left, top = min(int(x), width - 2), min(int(y), height - 2)
+    left, top = max(min(int(x), width - 2), 0), max(min(int(y), height - 2), 0)
+    right, down = 4 if width > 1 else 0, 4 * width if height > 1 else 0
     weights = linear_weights(x - F(left), y - F(top))
-    put_mix4(grid, (top * width + left) * 4, 4, 4 * width, weights, out, 4 * at)
+    put_mix4(grid, (top * width + left) * 4, right, down, weights, out, 4 * at)
 
 
 @compiled(

@@ -15,11 +15,12 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from .. import kernels
 from ..geometry import crop_of, eye_distance_px, invert, move_landmarks, next_face_roi
 from ..types import Appearance, Array, Floats, Picture, Pixels
 from .light import to_log
 from .pixelwise import largest_channel, luma_of, smoothstep
-from .raster import point_normals
+from .raster import facing_of, point_normals
 from .surface import EYE_DISTANCE_UV, Surface
 from .topology import POINTS, Topology
 
@@ -102,6 +103,23 @@ def _laid(
     _, facing = point_normals(points_xyz, topology.triangles)
     values = np.concatenate([points_xyz[:, :2], facing[:, None]], 1)
     laid = np.einsum("nck,nc->nk", values[square.points], square.shares).astype(np.float32)
+    return _placed(laid, size_wh, square)
+
+
+def _laid_compiled(
+    points_xyz: Floats, size_wh: tuple[int, int], topology: Topology
+) -> tuple[Floats, Floats]:
+    """The same as ``_laid``, for rendering; who only scans need not compile anything."""
+    square = _square(topology)
+    _, facing = facing_of(points_xyz, topology.triangles)
+    values = np.concatenate([points_xyz[:, :2], facing[:, None]], 1, dtype=np.float32)
+    laid = np.empty((len(square.points), 3), np.float32)
+    kernels.raster.carry(values, square.points, square.shares, laid)
+    return _placed(laid, size_wh, square)
+
+
+def _placed(laid: Floats, size_wh: tuple[int, int], square: _Square) -> tuple[Floats, Floats]:
+    """``laid`` (n, 3), x, y and facing of the texels on the face, over the whole square."""
     x, y, cosine = laid.T
     inside = (x >= 0) & (y >= 0) & (x <= size_wh[0] - 1) & (y <= size_wh[1] - 1)
     places, seen = np.zeros((SIDE, SIDE, 2), np.float32), np.zeros((SIDE, SIDE), np.float32)
@@ -187,6 +205,29 @@ def _light(difference: Floats, seen: Floats, square: _Square) -> tuple[Floats, f
     return (square.plane @ slope).astype(np.float32), usual
 
 
+@dataclass(frozen=True, eq=False)
+class _UsualLook:
+    """What a frame is compared with, over the texture square."""
+
+    middle: Floats  # (SIDE, SIDE, 3) log
+    is_known: Array
+    spread: Floats  # (SIDE, SIDE) log
+    slack: Floats  # (SIDE, SIDE) log; where the look has an edge a point may lie beside it
+
+
+@lru_cache(maxsize=16)
+def _usual_look(appearance: Appearance, topology: Topology) -> _UsualLook:
+    square, middle = _square(topology), appearance.middle.astype(np.float32)
+    spread = appearance.spread.astype(np.float32)
+    even = 1.48 * cv2.blur(spread, (3, 3)) + FLOOR
+    return _UsualLook(
+        middle,
+        square.is_face & (spread < UNKNOWN / 2),
+        np.where(square.moving, np.float32(MOVING), np.float32(1)) * even,
+        MISPLACED * _slope(middle),
+    )
+
+
 def strange_places(
     appearance: Appearance, target: Floats, points_xyz: Floats, topology: Topology, hands: Floats
 ) -> Floats:
@@ -198,14 +239,12 @@ def strange_places(
     """
     square = _square(topology)
     height, width = target.shape[:2]
-    places, seen = _laid(points_xyz, (width, height), topology)
+    places, seen = _laid_compiled(points_xyz, (width, height), topology)
     eye_px = eye_distance_px(points_xyz[:, :2])
-    middle = appearance.middle.astype(np.float32)
-    difference = to_log(_sampled(target, places, eye_px)) - middle
-    spread = appearance.spread.astype(np.float32)
-    compared = square.is_face & (seen > KNOWN) & (spread < UNKNOWN / 2)
-    spread = np.where(square.moving, MOVING, 1) * (1.48 * cv2.blur(spread, (3, 3)) + FLOOR)
-    slack = MISPLACED * _slope(middle)
+    usual_look = _usual_look(appearance, topology)
+    difference = to_log(_sampled(target, places, eye_px)) - usual_look.middle
+    spread, slack = usual_look.spread, usual_look.slack
+    compared = usual_look.is_known & (seen > KNOWN)
     edge = _sampled(hands, places, eye_px) > 0.5 if hands.any() else np.zeros(seen.shape, bool)
     edge = cv2.dilate((edge | _beyond(compared)).astype(np.uint8), np.ones((5, 5))).astype(bool)
     found = np.zeros(seen.shape, np.float32)

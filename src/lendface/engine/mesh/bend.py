@@ -51,16 +51,16 @@ class Bend:
     def _settled(self, sheet: Sheet) -> Floats:
         """(h, w, 2) pixels by which the picture moves: what the face and its outline ask for,
         evened out over some pixels, because a fold would tear it."""
-        cell = min(self.step, 2)  # it is smooth then, so every other pixel is enough
+        cell = min(self.step, 2)  # evened out over more, it is known on every other pixel
         size = tuple(-(-side // cell) for side in (self.box.width, self.box.height))
         around, way = self._shift(size), np.empty((*size[::-1], 2), np.float32)
         top, left = (part.start for part in self.inner)
         kernels.warp.join_ways(around, sheet.is_face, sheet.way_xy, top, left, cell, way)
         # Taking means of cells and going back to pixels evens it out too.
-        way = averaged(way, 2 * self.step + 1, cell, softened=0.1875 * (cell - 1))
+        way = averaged(way, 2 * self.step + 1, cell, softened=(1 - 1 / cell**2) / 4)
         if cell == 1:
             return way
-        whole = cv2.resize(way, (2 * size[0], 2 * size[1]))
+        whole = cv2.resize(way, (cell * size[0], cell * size[1]))
         return np.ascontiguousarray(whole[: self.box.height, : self.box.width])
 
     def _shift(self, size: tuple[int, ...]) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -39,21 +40,22 @@ class Occluders:
 
     def cover(
         self, face: Face, pose: Pose, target: Floats, origin: Floats, eye_px: float
-    ) -> Floats:
-        """(h, w) 0..1: pixels of ``target`` (h, w, 3) RGB that stay as they are.
+    ) -> Floats | None:
+        """(h, w) 0..1: pixels of ``target`` (h, w, 3) RGB that stay as they are; None: not one.
 
         ``origin`` (2,) is the corner of ``target`` in the frame, ``pose`` the face's. Hair is
         another matter, see ``hair_cover``.
         """
         hands = hands_cover(face.hands, target, origin, eye_px)
-        free = 1 - hands
+        covers = [hands] if face.hands else []
         if self.appearance is not None and abs(pose.yaw_pitch_roll_deg[0]) < KNOWN_DEG:
             points = face.landmarks_xyz[:POINTS] - np.float32([*origin, 0])
             places = strange_places(self.appearance, target, points, self.topology, hands)
-            free *= 1 - things_cover(places, target, eye_px)
+            if len(places):
+                covers.append(things_cover(places, target, eye_px))
         if self.glasses is not None:
-            free *= 1 - glasses_cover(self.glasses, pose, target, origin)
-        return 1 - free
+            covers.append(glasses_cover(self.glasses, pose, target, origin))
+        return 1 - reduce(np.multiply, [1 - cover for cover in covers]) if covers else None
 
 
 def things_cover(places: Floats, target: Floats, eye_px: float) -> Floats:

@@ -142,9 +142,10 @@ def _limited(values: Floats, limit: float) -> Floats:
 
 
 def _quads(grid: Floats) -> Floats:
-    """(h, w, 3) as (h, w, 4), at least two cells each way, as kernels take it."""
-    high, wide = (max(0, 2 - side) for side in grid.shape[:2])
-    return np.pad(grid.astype(np.float32), ((0, high), (0, wide), (0, 1)), "edge")
+    """(h, w, 3) as (h, w, 4), as kernels take it."""
+    quads = np.empty((*grid.shape[:2], 4), np.float32)
+    quads[..., :3], quads[..., 3] = grid, 1
+    return quads
 
 
 def _usual(skin: OwnSkin | None) -> Floats:

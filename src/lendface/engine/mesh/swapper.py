@@ -118,7 +118,9 @@ class MeshSwapper:
             hair, glance.step, EDGE, top, left, pixels, shown,
         )  # fmt: skip
         covered = look.occluders.cover(face, pose, around, np.float32(bend.box[:2]), eye_px)
-        return Patch(bend.box, pixels, shown * (strength * (1 - covered)))
+        if covered is not None:
+            shown *= 1 - covered
+        return Patch(bend.box, pixels, shown * np.float32(strength))
 
     def _grain(
         self, target: Floats, sheet: Sheet, glance: Glance, eye_px: float
@@ -142,12 +144,13 @@ class MeshSwapper:
 
 def _as_soft_as(skin: Floats, target: Floats, where: Array) -> Floats:
     """The patch blurred until it is no sharper than the picture it goes into."""
-    wanted, luma = _sharpness(luma_of(target), where), luma_of(skin)
-    last, last_sharpness = 0.0, _sharpness(luma, where)
+    pairs = _neighbours(where)
+    wanted, luma = _sharpness(luma_of(target), pairs), luma_of(skin)
+    last, last_sharpness = 0.0, _sharpness(luma, pairs)
     if last_sharpness <= wanted:
         return skin
     for sigma in SOFTER:
-        sharpness = _sharpness(cv2.GaussianBlur(luma, (0, 0), sigma), where)
+        sharpness = _sharpness(cv2.GaussianBlur(luma, (0, 0), sigma), pairs)
         if sharpness <= wanted:
             # Between two steps, so that the softness does not jump from frame to frame.
             share = (last_sharpness - wanted) / max(last_sharpness - sharpness, 1e-6)
@@ -156,17 +159,23 @@ def _as_soft_as(skin: Floats, target: Floats, where: Array) -> Floats:
     return cv2.GaussianBlur(skin, (0, 0), SOFTER[-1])
 
 
-def _sharpness(luma: Floats, where: Array) -> float:
+def _neighbours(where: Array) -> tuple[Array, Array]:
+    """Where a pixel and the one above it are meant, and a pixel and the one left of it."""
+    mask = where.view(np.uint8)
+    return mask[1:] & mask[:-1], mask[:, 1:] & mask[:, :-1]
+
+
+def _sharpness(luma: Floats, pairs: tuple[Array, Array]) -> float:
     """0..1: the share of the squared steps between neighbours that a small blur takes away.
 
     As a share it does not ask how much there is to see: a beard or glasses in place of a smooth
     cheek are not sharper. Squares let the strongest edges tell and not the noise. The idea is
     the blur metric of Crete, Dolmiere, Ladret and Nicolas, 2007.
     """
-    soft, mask = cv2.blur(luma, STEPS_BLUR), where.astype(np.uint8)
+    soft = cv2.blur(luma, STEPS_BLUR)
     kept = every = 0.0
-    for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
-        both = mask[a] & mask[b]
+    sides = ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1]))
+    for (a, b), both in zip(sides, pairs, strict=True):
         every += cv2.norm(luma[a], luma[b], cv2.NORM_L2SQR, both)
         kept += cv2.norm(soft[a], soft[b], cv2.NORM_L2SQR, both)
     return 1 - kept / every if every > 0 else 0.0
