@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import cv2
 import numpy as np
@@ -245,3 +248,58 @@ def test_people_who_cross_keep_their_own_tracks(parts: Parts, step_px: int) -> N
         1: {"behind"},
         2: {"front"},
     }
+
+
+# How often it is looked
+
+
+def counted(parts: Parts) -> tuple[Parts, dict[str, int]]:
+    """The same parts, and how often each net was asked."""
+    calls: dict[str, int] = defaultdict(int)
+
+    class Counting:
+        def __init__(self, part: Any) -> None:
+            self._part = part
+
+        def __getattr__(self, name: str) -> Any:
+            value = getattr(self._part, name)
+            if not callable(value):
+                return value
+
+            def call(*values: Any) -> Any:
+                calls[name] += 1
+                return value(*values)
+
+            return call
+
+    old = parts.scanner
+    nets = ("detector", "landmarker", "recognizer", "hand_finder")
+    scanner = replace(old, **{name: Counting(getattr(old, name)) for name in nets})
+    return replace(parts, scanner=scanner), calls
+
+
+def test_a_film_without_faces_is_hardly_looked_at(parts: Parts) -> None:
+    counting, calls = counted(parts)
+    assert scan(counting, [GREY] * 60).people == ()
+    assert calls["detect"] <= 4
+    assert calls["detect"] + calls["glance"] <= 11
+    assert calls["landmarks"] == calls["describe"] == calls["find"] == 0
+
+
+def test_a_steady_face_is_followed_by_its_mesh_alone(parts: Parts) -> None:
+    counting, calls = counted(parts)
+    frames = swaying(read_person("P003", side_px=SMALL), 60, reach_px=4)
+    assert scan(counting, frames).people[0].face_count == 60
+    assert calls["landmarks"] <= 61
+    assert calls["detect"] + calls["glance"] <= 11
+    assert calls["find"] <= 13
+    assert calls["describe"] <= 6
+
+
+def test_a_turned_face_that_comes_into_view_is_found_before_long(parts: Parts) -> None:
+    """Turned faces are looked for less often; the next ones in a film that showed one are not."""
+    turned = [np.rot90(pixels, 2).copy() for pixels in shot("P003", 30)]
+    first = scan(parts, [GREY] * 8 + turned)
+    assert len(seen_in(first, 1)) >= 30 - tracker.THOROUGH_EVERY
+    later = scan(parts, turned[:12] + [GREY] * 11 + turned)
+    assert seen_in(later, 1) == [*range(12), *range(23, 53)]

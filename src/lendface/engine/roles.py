@@ -72,8 +72,13 @@ class HandFinder(Protocol):
 
     size_px: int  # side of the square that ``find`` looks at
 
-    def find(self, picture: Picture, crop_to_frame: Floats) -> list[Hand]:
-        """All hands in the square that ``crop_to_frame`` places, by a fresh detection."""
+    def find(
+        self, picture: Picture, crop_to_frame: Floats, min_score: float | None = None
+    ) -> list[Hand]:
+        """All hands in the square that ``crop_to_frame`` places, by a fresh detection.
+
+        ``min_score`` 0..1 asks for others than the finder would call hands.
+        """
         ...
 
     def follow(self, picture: Picture, hands: Sequence[Hand]) -> list[Hand]:

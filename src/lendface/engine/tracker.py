@@ -29,9 +29,11 @@ ROLLED_RAD = 0.7  # a film that shows one face turned this far may show more
 EMBED_EVERY = 10
 EMBED_ONCE_KNOWN = 20  # frames
 KNOWN_VIEWS = 4
-HANDS_EVERY = 3
+HANDS_EVERY = 5
+HANDS_EVERY_DOUBTFUL = 2  # once there may be one
 HANDS_EVERY_FOLLOWED = 2  # while one is before the face and is followed
 HANDS_ALERT = 10  # frames for which it is looked every time once a hand was there
+HANDS_DOUBTFUL, HANDS_LIKELY = 0.1, 0.5  # scores
 HANDS_SURE = 0.7  # score of a hand out of nowhere: a shirt's collar reaches 0.66
 HANDS_REACH = (1.8, 2.8)  # of the landmarker's crop, in turns: a large hand fits the wide one only
 HANDS_BACK = 6  # frames into which a new hand is followed back
@@ -89,6 +91,7 @@ class Tracklet:
     clarity: float = 0.0  # the most that any look at it had, as the recognizer says
     missed: int = 0  # detector runs in a row that did not see it
     hands: list[Hand] = field(default_factory=list)
+    may_have_hand: bool = False  # the last search found one that it was not sure of
     hands_age: int = -HANDS_ALERT  # when one was last there, in frames since the first
     book: LookBook = field(default_factory=LookBook)
 
@@ -103,6 +106,12 @@ class Tracklet:
             return None
         mean = sum(view.worth * view.embedding for view in self.views)
         return (mean / max(float(np.linalg.norm(mean)), 1e-9)).astype(np.float32)
+
+    def hands_due(self, is_alert: bool, is_followed: bool) -> int:
+        """Every how many frames it is searched for hands."""
+        if is_alert:
+            return HANDS_EVERY_FOLLOWED if is_followed else 1
+        return HANDS_EVERY_DOUBTFUL if self.may_have_hand else HANDS_EVERY
 
     def wants_embedding(self, age: int) -> bool:
         is_known = len(self.views) >= KNOWN_VIEWS
@@ -321,21 +330,34 @@ class Tracker:
         near, far = _told_apart(mesh, tracklet.hands)
         known = self._hand_finder.follow(picture, near) if near else []
         is_alert = age - tracklet.hands_age < HANDS_ALERT
-        every = HANDS_EVERY if not is_alert else HANDS_EVERY_FOLLOWED if known else 1
+        every = tracklet.hands_due(is_alert, bool(known))
         if age % every:
             known = [*known, *far]
         else:
             known = [*known, *(self._hand_finder.follow(picture, far) if far else [])]
-            turn = age // every
-            found = _hands_around(self._hand_finder, picture, mesh, HANDS_REACH[turn % 2])
-            least = 0 if is_alert else HANDS_SURE
-            fresh = [h for h in found if h.score >= least and not _is_known(h, known)]
+            found = self._search_hands(tracklet, picture, mesh, age // every, is_alert)
+            fresh = [hand for hand in found if not _is_known(hand, known)]
             self._follow_back(tracklet, fresh)
             known = [*known, *fresh]
         tracklet.hands = known
         hands = _before(mesh, known)
         tracklet.hands_age = age if hands else tracklet.hands_age
         return hands
+
+    def _search_hands(
+        self, tracklet: Tracklet, picture: Picture, mesh: Mesh, turn: int, is_alert: bool
+    ) -> list[Hand]:
+        """In the square whose turn it is; at the first doubtful hand, in the other one too."""
+        assert self._hand_finder is not None
+        was_calm = not is_alert and not tracklet.may_have_hand
+        sure: list[Hand] = []
+        for reach in (HANDS_REACH[turn % 2], HANDS_REACH[1 - turn % 2]):
+            found = _hands_around(self._hand_finder, picture, mesh, reach, HANDS_DOUBTFUL)
+            sure = [h for h in found if h.score >= (HANDS_LIKELY if is_alert else HANDS_SURE)]
+            tracklet.may_have_hand = bool(found)
+            if sure or not found or not was_calm:
+                break
+        return sure
 
     def _hands_then(
         self, picture: Picture, mesh: Mesh, later: tuple[Hand, ...]
@@ -344,8 +366,8 @@ class Tracker:
         if self._hand_finder is None or _height_px(mesh) < HANDS_FROM_PX:
             return ()
         known = self._hand_finder.follow(picture, later) if later else []
-        found = _hands_around(self._hand_finder, picture, mesh, HANDS_REACH[0])
-        fresh = [h for h in found if h.score >= HANDS_SURE and not _is_known(h, known)]
+        found = _hands_around(self._hand_finder, picture, mesh, HANDS_REACH[0], HANDS_SURE)
+        fresh = [hand for hand in found if not _is_known(hand, known)]
         return _before(mesh, [*known, *fresh])
 
     def _follow_back(self, tracklet: Tracklet, fresh: list[Hand]) -> None:
@@ -400,10 +422,13 @@ def _is_same_face(then: Mesh, now: Mesh) -> bool:
     return bool(is_as_large and height_now >= LEAST_FACE_PX and step < FARTHEST_STEP * height)
 
 
-def _hands_around(finder: HandFinder, picture: Picture, mesh: Mesh, reach: float) -> list[Hand]:
+def _hands_around(
+    finder: HandFinder, picture: Picture, mesh: Mesh, reach: float, min_score: float
+) -> list[Hand]:
     """Hands in a square of ``reach`` landmarker's crops around a face."""
     roi = next_face_roi(mesh.landmarks_xyz)
-    return finder.find(picture, crop_of(roi._replace(side=roi.side * reach), finder.size_px))
+    place = crop_of(roi._replace(side=roi.side * reach), finder.size_px)
+    return finder.find(picture, place, min_score)
 
 
 def _height_px(mesh: Mesh) -> float:

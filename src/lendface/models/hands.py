@@ -45,13 +45,16 @@ class Hands:
         specs = get_spec("palm_detection"), get_spec("hand_landmarks")
         return cls(*(open_session(spec, runtime) for spec in specs))
 
-    def find(self, picture: Picture, crop_to_frame: Floats) -> list[Hand]:
+    def find(
+        self, picture: Picture, crop_to_frame: Floats, min_score: float | None = None
+    ) -> list[Hand]:
         crop = picture.warped(crop_to_frame, PALM_PX)
         rois = [_roi_of_palm(move_points(palm, crop_to_frame)) for palm in self._palms(crop)]
-        return self._read(picture, rois)
+        return self._read(picture, rois, self.min_score if min_score is None else min_score)
 
     def follow(self, picture: Picture, hands: Sequence[Hand]) -> list[Hand]:
-        return self._read(picture, [_roi_of_hand(hand.points_xy) for hand in hands])
+        rois = [_roi_of_hand(hand.points_xy) for hand in hands]
+        return self._read(picture, rois, self.min_score)
 
     def _palms(self, crop: Floats) -> list[Floats]:
         """Box corners and palm points, (9, 2) in crop pixels, the most certain first."""
@@ -62,9 +65,9 @@ class Hands:
         kept = keep_best(boxes, scores[likely])
         return [np.concatenate([boxes[each].reshape(2, 2), points[each]]) for each in kept]
 
-    def _read(self, picture: Picture, rois: Iterable[Roi]) -> list[Hand]:
+    def _read(self, picture: Picture, rois: Iterable[Roi], min_score: float) -> list[Hand]:
         hands = [self._read_one(picture, crop_of(roi, HAND_PX)) for roi in rois]
-        return _without_twins([hand for hand in hands if hand.score >= self.min_score])
+        return _without_twins([hand for hand in hands if hand.score >= min_score])
 
     def _read_one(self, picture: Picture, crop_to_frame: Floats) -> Hand:
         crop = picture.warped(crop_to_frame, HAND_PX)
