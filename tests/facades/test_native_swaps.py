@@ -9,7 +9,7 @@ from facades.belongings import FILM, finish_scan, finish_swap, send_upload, subm
 from lendface.service import jobs, ledger
 from lendface.service.clients import find_client
 from lendface.service.office import Office
-from lendface.service.requests import SwapJob, load_request
+from lendface.service.requests import LabelRef, SwapJob, load_request
 from lendface.storage.tables import clients
 from service.offices import RecordingQueue
 
@@ -70,6 +70,45 @@ def test_a_swap_is_queued_with_all_that_was_asked(
     assert (request.start_s, request.end_s) == (1.5, 4)
     fetched = me.get(f"/v1/uploads/{second.photos[0].upload}").json()
     assert (fetched["state"], fetched["name"]) == ("waiting", "b.jpg")
+
+
+@pytest.mark.parametrize(
+    ("asked", "label"),
+    [
+        ({}, None),
+        ({"label": False}, None),  # asks for none; whether there is one is the operator's
+        ({"label": True}, LabelRef()),
+        ({"label": {"position": "top-left"}}, LabelRef("top-left")),
+        ({"label": {"size": 0.1}}, LabelRef(size=0.1)),
+    ],
+)
+def test_the_visible_label_may_be_asked_for(
+    me: TestClient,
+    office: Office,
+    film: str,
+    photo: str,
+    asked: dict[str, Any],
+    label: LabelRef | None,
+) -> None:
+    body = {"target": {"upload_id": film}, "pairs": [{"source": {"upload_ids": [photo]}}]}
+    assert request_of(me, office, body | asked).label == label
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"label": {"size": 0.001}},
+        {"label": {"position": "nowhere"}},
+        {"label": {"text": "a film"}},
+        {"provenance": "off"},
+        {"style": {"visible_label": False}},
+    ],
+)
+def test_no_word_of_a_request_takes_a_mark_away(
+    me: TestClient, film: str, photo: str, asked: dict[str, Any]
+) -> None:
+    body = {"target": {"upload_id": film}, "pairs": [{"source": {"upload_ids": [photo]}}]}
+    assert me.post("/v1/swaps", json=body | asked).status_code == 422
 
 
 def test_a_face_of_a_scan_is_a_source(me: TestClient, office: Office, film: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import c2pa
 import pytest
 
+from lendface.errors import SigningError
 from lendface.pipeline.parts import Parts
 from lendface.service.jobs import get_row, purge_files
 from lendface.service.office import Office
@@ -200,6 +201,20 @@ def test_a_manifest_beside_a_result_goes_with_it(
     assert result_files(office, job["id"]) == [key, f"{key}.c2pa"]
     assert job["result"]["manifest_key"] == f"{key}.c2pa"
     purge_files(office, job)
+    assert result_files(office, job["id"]) == []
+
+
+def test_what_cannot_be_signed_is_not_given_out(
+    office: Office, material: Material, parts: Parts, tmp_path: Path
+) -> None:
+    """With a certificate that has expired while the worker ran."""
+    old = machine_credentials(tmp_path / "old", datetime(2003, 1, 1, tzinfo=UTC))
+    with worker(office, tmp_path, parts, Provenance(old)) as work:
+        client = new_client(office).client_id
+        job = submit_swap(office, client, material.film, material.photo)
+        render_all(work, job["id"])
+        with pytest.raises(SigningError, match=r"^the result could not be signed"):
+            do_task(work, job["id"], "join")
     assert result_files(office, job["id"]) == []
 
 

@@ -72,6 +72,13 @@ def test_it_is_good_for_years(tmp_path: Path) -> None:
     leaf.verify_directly_issued_by(root)
 
 
+def test_a_server_takes_none_that_it_cannot_keep(tmp_path: Path) -> None:
+    (tmp_path / "c2pa").write_bytes(b"where a folder should be")
+    with pytest.raises(BadCredentialsError, match="neither read nor made"):
+        find_credentials("", "", tmp_path, NOW, must_last=True)
+    assert find_credentials("", "", tmp_path, NOW).notes
+
+
 def test_where_it_cannot_be_kept_it_is_made_for_once_with_a_warning(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"")

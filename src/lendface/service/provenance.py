@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..errors import SigningError
 from ..pipeline.finishing import Made
 from ..pipeline.steps import Rendition
 from ..trust.claims import type_of_container
@@ -29,7 +30,10 @@ def sign_result(
         parameters=parameters_of(rendition.style, rendition.trim, rendition.label),
         consents=consent_references(office, job),
     )
-    return signer.sign(path, Made("faces", len(rendition.pair_by_track)), origin)
+    try:
+        return signer.sign(path, Made("faces", len(rendition.pair_by_track)), origin)
+    except SigningError as fault:  # its client knows no name of the file
+        raise SigningError("the result") from fault
 
 
 def consent_references(office: Office, job: Row) -> list[str]:
