@@ -233,6 +233,12 @@ def test_a_certificate_that_cannot_sign_is_told_before_any_work(
         check_settings(make(**{**certificate_of(chain), **given}))
 
 
+def test_the_certificate_of_this_machine_must_be_in_date_too(make: Make, tmp_path: Path) -> None:
+    keep_chain(tmp_path / "data" / "c2pa", datetime(2003, 1, 1, tzinfo=UTC))
+    with pytest.raises(BadCredentialsError, match="has expired on 2012-12-28"):
+        check_settings(make())
+
+
 def test_a_certificate_that_c2pa_does_not_take_is_told(make: Make, tmp_path: Path) -> None:
     """One that signs itself, and is made to sign other certificates."""
     key = ec.generate_private_key(ec.SECP256R1())

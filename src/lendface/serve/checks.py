@@ -112,7 +112,7 @@ def wrong_models(settings: Settings) -> Iterator[str]:
 
 def wrong_certificate(settings: Settings) -> Iterator[str]:
     """Of whoever signs results."""
-    from ..trust.certificates import check_dates, find_credentials
+    from ..trust.certificates import check_dates, find_credentials, find_machine_chain
     from ..trust.provenance import Provenance
 
     if settings.provenance == "off":
@@ -128,6 +128,8 @@ def wrong_certificate(settings: Settings) -> Iterator[str]:
             "would sign with a certificate of its own; make one for all of them with: "
             "lendface certificate FOLDER"
         )
+    elif chain := find_machine_chain(settings.folder):
+        check_dates(chain, datetime.now(UTC))
     yield from ()
 
 

@@ -157,9 +157,12 @@ def check_dates(chain_pem: str, now: datetime) -> timedelta:
 
 def find_machine_root(folder: Path) -> str | None:
     """The root of this machine's certificate, PEM; None where nothing was signed here yet."""
-    with suppress(OSError):
-        return (folder / FOLDER / ROOT).read_text()
-    return None
+    return _find_text(folder / FOLDER / ROOT)
+
+
+def find_machine_chain(folder: Path) -> str | None:
+    """This machine's certificate and its root, PEM; None where nothing was signed here yet."""
+    return _find_text(folder / FOLDER / CHAIN)
 
 
 def make_chain(now: datetime) -> tuple[str, str, str]:
@@ -237,6 +240,12 @@ def _keep(place: Path, now: datetime) -> None:
                 raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _find_text(path: Path) -> str | None:
+    with suppress(OSError):
+        return path.read_text()
+    return None
 
 
 def _read(path: Path, variable: str) -> bytes:
