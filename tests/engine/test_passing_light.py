@@ -17,7 +17,7 @@ from lendface.models import load_topology
 from lendface.pipeline.parts import Parts
 from people import read_person
 
-COUNT, LIT = 14, 9  # frames, and the one over which a light wanders
+COUNT, LIT = 40, 9  # frames, enough to know the usual look; and the one over which a light wanders
 CHEEK = 117  # a landmark under the image-left eye
 
 

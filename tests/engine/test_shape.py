@@ -115,6 +115,15 @@ def test_an_eye_moves_as_one_body_so_that_the_gaze_stays(
         assert heights[1] == pytest.approx(heights[0], abs=0.25)
 
 
+def test_a_jaw_that_is_down_is_not_taken_for_a_long_chin(topology: Topology) -> None:
+    """In the median of a film in which somebody talks it is; a photo may show a laugh."""
+    longer, lower = topology.vertices.copy(), topology.vertices[:, 1] > 4
+    longer[lower, 1] += 0.5
+    shift = ShapeShift(topology).between(topology.vertices, longer)
+    assert 0 < shift[152, 1] < 0.25
+    assert np.ptp(shift[list(LIPS), 1]) < 1e-6
+
+
 def test_ones_own_shape_moves_nothing(topology: Topology, shapes: dict[str, Floats]) -> None:
     own = shapes["P003"]
     np.testing.assert_allclose(ShapeShift(topology).between(own, own), 0, atol=1e-6)

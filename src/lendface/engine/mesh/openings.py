@@ -12,7 +12,7 @@ from .sheet import Sheet
 from .topology import LIDS_IMAGE_LEFT, LIDS_IMAGE_RIGHT, LIPS_OUTER, LIPS_SEAM
 
 # Soft edges, sigmas in eye distances.
-EYE_EDGE = 0.018
+EYE_EDGE = 0.009
 MOUTH_EDGE = 0.02
 LID_EDGE = 0.035
 LIPS_EDGE = 0.05

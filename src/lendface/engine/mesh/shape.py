@@ -27,6 +27,8 @@ from .topology import (
 RISE_RINGS = 2  # full effect this many edges inside the outline
 JAW = (-0.05, 0.35)  # eye line 0, chin 1: from where to where the outline begins to move
 JAW_LIMIT = 0.12  # eye distances
+LOWER = (0.3, 0.7)  # eye line 0, chin 1: from where to where a difference in height counts less ...
+LOWER_KEEPS = 0.4  # ... and what is left of it: a longer chin is told no better from an open mouth
 FRONTAL = (0.77, 0.94)  # cosine of the turn, 40 to 20 degrees
 FACES_US = (0.10, 0.50)  # cosine to the camera of a part of a turned face
 JAW_ROUNDS = 6  # of smoothing along the outline
@@ -89,12 +91,15 @@ class ShapeShift:
 
         The lips move as one body whose width alone is scaled, each eye as one that is also
         tilted, so that no opening changes and the gaze stays; all else follows smoothly. Jaw and
-        cheeks take their shift along the outline, across the view alone and not far.
+        cheeks take their shift along the outline, across the view alone and not far. A film that
+        shows somebody talking, or a photo of a laugh, has its jaw down in the median, too, so of
+        a difference in height the lower face takes a part only.
         """
         wanted = source_shape - target_shape
         fixed = self._without_expression(wanted, target_shape, source_shape)
         shift = self._smoothed(fixed)
         shift[_RING] = self._outline(shift[_RING], target_shape)
+        shift[:, 1] *= self._upright
         return (shift * self._rise[:, None]).astype(np.float32)
 
     def _outline(self, shift: Floats, target: Floats) -> Floats:
@@ -158,6 +163,13 @@ class ShapeShift:
     def _rise(self) -> Floats:
         edge = smoothstep(self._heights, *JAW)
         return edge + (1 - edge) * smoothstep(self.topology.rings_from_oval, 0, RISE_RINGS)
+
+    @cached_property
+    def _upright(self) -> Floats:
+        """(468,) how much of a difference in height each point takes."""
+        share = 1 - (1 - LOWER_KEEPS) * smoothstep(self._heights, *LOWER)
+        share[list(LIPS)] = share[list(LIPS)].mean()  # they move as a body
+        return share
 
     @cached_property
     def _heights(self) -> Floats:
