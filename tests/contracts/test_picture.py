@@ -136,6 +136,8 @@ def test_a_gray_crop_is_as_bright_as_the_crop(picture: Picture, kind: Kind) -> N
     assert (gray.shape, gray.dtype) == ((40, 40), np.uint8)
     expected = cv2.cvtColor(picture.warped(crop_to_frame, 40), cv2.COLOR_RGB2GRAY).astype(int)
     assert np.abs(gray - expected).max() <= kind.close + 1
+    small = cv2.cvtColor(picture.reduced(48), cv2.COLOR_RGB2GRAY).astype(int)
+    assert np.abs(picture.reduced_gray(48) - small).max() <= kind.close + 1
 
 
 def test_a_crop_is_black_beyond_the_picture(picture: Picture) -> None:

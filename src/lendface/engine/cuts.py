@@ -23,7 +23,7 @@ class CutFinder:
 
     def is_cut(self, picture: Picture) -> bool:
         """Whether a new shot starts with this picture; the first one starts none."""
-        thumb = cv2.cvtColor(picture.reduced(THUMB_PX), cv2.COLOR_RGB2GRAY).astype(np.float32)
+        thumb = picture.reduced_gray(THUMB_PX).astype(np.float32)
         thumb = cv2.blur(thumb, (5, 5))
         last, self._last = self._last, thumb
         if last is None or last.shape != thumb.shape:

@@ -35,6 +35,9 @@ class ArrayPicture:
         size = tuple(max(1, round(side * scale)) for side in self.size_wh)
         return cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA)
 
+    def reduced_gray(self, long_side_px: int) -> Pixels:
+        return cv2.cvtColor(self.reduced(long_side_px), cv2.COLOR_RGB2GRAY)
+
     def warped(self, crop_to_frame: Floats, size_px: int) -> Pixels:
         return self._halves.warped(crop_to_frame.tolist(), size_px, (0, 0, 0))
 

@@ -24,7 +24,7 @@ from .smooth import smooth, steady_light
 from .types import Detection, Floats, Frame, Hand, Mesh, Picture
 
 DETECT_EVERY = 6
-THOROUGH_EVERY = 18  # frames; in between the detector passes over faces that are turned far
+THOROUGH_EVERY = 24  # frames; in between the detector passes over faces that are turned far
 ROLLED_RAD = 0.7  # a film that shows one face turned this far may show more
 EMBED_EVERY = 10
 EMBED_ONCE_KNOWN = 20  # frames

@@ -68,6 +68,10 @@ class Picture(Protocol):
         """All of it, RGB, shrunk so that the longer side is at most this; never enlarged."""
         ...
 
+    def reduced_gray(self, long_side_px: int) -> Pixels:
+        """(h, w): the brightness of ``reduced``, for less."""
+        ...
+
     def warped(self, crop_to_frame: Floats, size_px: int) -> Pixels:
         """A square RGB crop: pixel ``p`` of it shows ``crop_to_frame @ (p, 1)``; black outside.
 

@@ -69,11 +69,23 @@ class PlanesPicture:
         return self.layout.placement.display_wh
 
     def reduced(self, long_side_px: int) -> Pixels:
+        size = self._reduced_wh(long_side_px)
+        return self.layout.placement.upright(
+            self._pixels([plane.resized(size) for plane in self._halves])
+        )
+
+    def reduced_gray(self, long_side_px: int) -> Pixels:
+        colour = self.layout.colour
+        if not colour.has_luma:
+            return cv2.cvtColor(self.reduced(long_side_px), cv2.COLOR_RGB2GRAY)
+        luma = self._halves[0].resized(self._reduced_wh(long_side_px))
+        return self.layout.placement.upright(colour.to_gray_pixels(luma))
+
+    def _reduced_wh(self, long_side_px: int) -> tuple[int, ...]:
+        """In coded orientation."""
         scale = min(1.0, long_side_px / max(self.size_wh))
         size = tuple(max(1, round(side * scale)) for side in self.size_wh)
-        coded_size = size[::-1] if self.layout.placement.is_sideways else size
-        small = [plane.resized(coded_size) for plane in self._halves]
-        return self.layout.placement.upright(self._pixels(small))
+        return size[::-1] if self.layout.placement.is_sideways else size
 
     def warped(self, crop_to_frame: Floats, size_px: int) -> Pixels:
         black = self.layout.colour.black

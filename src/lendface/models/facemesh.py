@@ -13,7 +13,6 @@ from lendface.engine.types import Array, Floats, Mesh, Picture
 
 from .boxes import sigmoid
 from .catalog import get_spec
-from .crops import to_unit
 from .session import RuntimeOptions, Session, open_session
 
 POINTS = 478
@@ -38,9 +37,10 @@ class FaceMesh:
         """One mesh for each picture and ``crop_to_frame``, in one run of the net."""
         if not crops:
             return []
-        batch = np.concatenate(
-            [to_unit(picture.warped(place, self.size_px)) for picture, place in crops]
-        )
+        batch = np.empty((len(crops), self.size_px, self.size_px, 3), np.float32)
+        for place, (picture, crop_to_frame) in zip(batch, crops, strict=True):
+            crop = picture.warped(crop_to_frame, self.size_px)
+            np.multiply(crop, np.float32(1 / 255), out=place)
         points, presence, _ = self.session.run({"input_12": batch})
         places = [place for _, place in crops]
         return _meshes(points.reshape(-1, POINTS, 3) - HALF_PX, presence.reshape(-1), places)
