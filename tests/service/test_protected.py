@@ -27,8 +27,8 @@ def rows(*seeds: int) -> Floats:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with open_office(tmp_path) as office:
+def office(tmp_path: Path, database_url: str) -> Iterator[Office]:
+    with open_office(tmp_path, database_url=database_url) as office:
         yield office
 
 
