@@ -319,33 +319,43 @@ class JobWork:
         names: list[str] = []
         rests_on: list[str] = []
         if isinstance(request, SwapJob):
-            swap = request
-
-            def permit(found: Scan, made: JobPlan) -> None:
-                people = [found.tracks.get_person(track).embedding for track in made.pair_by_track]
-                consented = permission.match_faces(self.office, job, swap, made.sources, people)
-                rests_on.extend(consented)
-                target = open_target(files.path(swap.target), swapping.trim_of(swap)).as_target()
-                self.judge.check(place, target, found.tracks, made, follow.check)
-
-            with (
-                audit.telling_refusals(self.office, job["client_id"], job["id"]),
-                self._tracks(place) as tracks,
-            ):
-                facts |= swapping.plan(
-                    request,
-                    files.path,
-                    tracks,
-                    self.load_parts(),
-                    self.office.rules.chunk_s,
-                    permit,
-                )
+            planned, rests_on = self._plan(job, request, place, files, follow)
+            facts |= planned
             names = [f"chunk/{number}" for number in range(len(facts["chunks"]))]
         with self.office.database.writing() as connection:
             self._keep_facts(connection, job, facts, frames_total=cast["frames"])
             if rests_on:
                 permission.rest_on(connection, self.office, job, rests_on)
         return names
+
+    def _plan(
+        self, job: Row, request: SwapJob, place: str, files: Files, follow: Follow
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Who gets whose face, and on which consents that rests. Raises RefusedError."""
+        rests_on: list[str] = []
+
+        def permit(found: Scan, made: JobPlan) -> None:
+            people = [found.tracks.get_person(track).embedding for track in made.pair_by_track]
+            consented = permission.match_faces(self.office, job, request, made.sources, people)
+            rests_on.extend(consented)
+            with told_as(TARGET_NAME):
+                trim = swapping.trim_of(request)
+                target = open_target(files.path(request.target), trim).as_target()
+                self.judge.check(place, target, found.tracks, made, follow.check)
+
+        with (
+            audit.telling_refusals(self.office, job["client_id"], job["id"]),
+            self._tracks(place) as tracks,
+        ):
+            planned = swapping.plan(
+                request,
+                files.path,
+                tracks,
+                self.load_parts(),
+                self.office.rules.chunk_s,
+                permit,
+            )
+        return planned, rests_on
 
     def _scan_afresh(
         self, request: ScanJob | SwapJob, files: Files, place: str, follow: Follow
