@@ -19,6 +19,7 @@ from lendface.engine.mesh.raster import (
     painted_ids,
     point_normals,
 )
+from lendface.engine.mesh.texture import Texture
 from lendface.engine.mesh.topology import Topology
 from lendface.engine.types import Array, Floats
 from lendface.models import load_topology
@@ -84,7 +85,9 @@ def test_a_picture_moves_as_a_cubic_remap_moves_it(random: np.random.Generator) 
     is_face = np.zeros((40, 50), bool)
     is_face[5:-5, 5:-5] = True
     moved, changed = np.empty_like(picture), np.empty((height, width), np.float32)
-    kernels.warp.move(picture, way, is_face, 10, 2, np.float32(12), moved, changed)
+    edges = 2 * (kernels.warp.BEFORE, kernels.warp.BEHIND)
+    wider = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_REPLICATE)
+    kernels.warp.move(wider, way, is_face, 10, 2, np.float32(12), moved, changed)
     ys, xs = np.mgrid[:height, :width].astype(np.float32)
     places = np.dstack([xs - way[..., 0], ys - way[..., 1]])
     plain = cv2.remap(picture, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -119,6 +122,10 @@ def in_a_disc(size: int) -> Array:
     return np.linalg.norm(places(size) - size / 2, axis=-1) < 0.4 * size
 
 
+def packed(mip: Floats) -> Array:
+    return Texture((mip,), np.zeros(3, np.float32)).packed_mips[0]
+
+
 def test_skin_is_detail_under_light_as_the_formula_says(random: np.random.Generator) -> None:
     size = 60
     mip = random.normal(0, 0.4, (32, 32, 4)).astype(np.float32)
@@ -128,10 +135,9 @@ def test_skin_is_detail_under_light_as_the_formula_says(random: np.random.Genera
     luma = np.linspace(-4, 4, 4097, dtype=np.float32)
     pressed = np.where(luma > 0, 0.3 * np.tanh(luma / 0.3), 1.2 * np.tanh(luma / 1.2))
     ids, affines = np.zeros((size, size), np.int16), np.zeros((1, 5, 3), np.float32)
-    grid, painted = np.float32([0.5, 0, 0.5, 0]), np.empty((size, size, 4), np.float32)
-    kernels.skin.paint(
-        ids, affines, is_face, uv, mip, light, grid, pressed, np.float32(0.8), painted
-    )
+    painted = np.empty((size, size, 4), np.float32)
+    share, mip16 = np.float32(0.8), packed(mip)
+    kernels.skin.paint(ids, affines, is_face, uv, mip16, light, 2, pressed, share, painted)
     texels = bilinear(mip, uv * 32 - 0.5)
     is_feature = np.clip(2 * texels[..., 3:], 0, 1)
     detail = np.ascontiguousarray(texels[..., :3])
@@ -149,9 +155,11 @@ def test_a_patch_of_a_single_row_or_column_is_painted(shape: tuple[int, int]) ->
     light[..., 3] = 1
     uv, is_face = np.full((*shape, 2), 0.5, np.float32), np.ones(shape, bool)
     ids, affines = np.zeros(shape, np.int16), np.zeros((1, 5, 3), np.float32)
-    grid, painted = np.float32([1, 0, 1, 0]), np.empty((*shape, 4), np.float32)
+    painted = np.empty((*shape, 4), np.float32)
     pressed = np.linspace(-4, 4, 4097, dtype=np.float32)
-    kernels.skin.paint(ids, affines, is_face, uv, mip, light, grid, pressed, np.float32(1), painted)
+    kernels.skin.paint(
+        ids, affines, is_face, uv, packed(mip), light, 1, pressed, np.float32(1), painted
+    )
     assert (painted[..., :3] == 4).all()
 
 

@@ -86,7 +86,7 @@ def user_caches() -> Iterator[Path]:
     if named := os.environ.get("XDG_CACHE_HOME"):
         yield Path(named)
     home = os.path.expanduser("~")
-    if os.path.isabs(home):
+    if os.path.isdir(home):
         yield Path(home) / ".cache"
 
 

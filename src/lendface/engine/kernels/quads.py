@@ -19,6 +19,7 @@ from .compiled import inlined
 
 WORD, PLACE = ir.IntType(32), ir.IntType(64)
 QUAD = ir.VectorType(ir.FloatType(), 4)
+SHORTS = ir.VectorType(ir.IntType(16), 4)
 UNSET = ir.Constant(QUAD, ir.Undefined)
 FOUR = types.UniTuple(types.float32, 4)
 F = np.float32
@@ -96,6 +97,29 @@ def put_mix4(
         corners = (at, code.add(at, right), code.add(at, down), code.add(code.add(at, down), right))
         for corner, weight in zip(corners, _splats(code, weights), strict=True):
             total = _add(code, total, _times(code, _load(code, start, corner), weight))
+        target = code.gep(_data(context, code, signature.args[5], out), [to])
+        code.store(total, code.bitcast(target, QUAD.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+@intrinsic
+def put_packed4(
+    context: Any, source: Any, at: Any, right: Any, down: Any, weights: Any, out: Any, to: Any
+) -> Any:
+    """The same from int16 ``source``: half the memory to read, which is what takes the time."""
+    place = types.intp
+    signature = types.void(source, place, place, place, FOUR, out, place)
+
+    def build(context: Any, code: Any, signature: Any, values: Any) -> Any:
+        source, at, right, down, weights, out, to = values
+        start, total = _data(context, code, signature.args[0], source), None
+        corners = (at, code.add(at, right), code.add(at, down), code.add(code.add(at, down), right))
+        for corner, weight in zip(corners, _splats(code, weights), strict=True):
+            where = code.bitcast(code.gep(start, [corner]), SHORTS.as_pointer())
+            values = code.sitofp(code.load(where, align=2), QUAD)
+            total = _add(code, total, _times(code, values, weight))
         target = code.gep(_data(context, code, signature.args[5], out), [to])
         code.store(total, code.bitcast(target, QUAD.as_pointer()), align=4)
         return context.get_dummy_value()

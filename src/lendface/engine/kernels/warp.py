@@ -8,6 +8,7 @@ from ..types import Array, Floats
 from .compiled import compiled, inlined
 from .quads import cubic_weights, put_mix16
 
+BEFORE, BEHIND = 2, 4  # the last one is read and not used
 ZERO, ONE, HALF = np.float32(0), np.float32(1), np.float32(0.5)
 
 
@@ -47,10 +48,12 @@ def move(
     picture: Floats, way: Floats, is_face: Array, top: int, left: int, fade_in: np.float32,
     moved: Floats, changed: Floats,
 ) -> None:  # fmt: skip
-    """``moved`` (h, w, 3): each pixel shows what lay one ``way`` back; cubic, edges repeated.
+    """``moved`` (h, w, 3): each pixel shows what lay one ``way`` back; cubic.
 
-    ``changed`` (h, w) 0..1 grows with the way's length, ``fade_in`` a pixel. Where it is 0 and
-    no face is, the picture stays as it was. The face lies at ``top`` and ``left``.
+    ``picture`` is the one before with its edges repeated: ``BEFORE`` pixels above and to the left,
+    ``BEHIND`` below and to the right. ``changed`` (h, w) 0..1 grows with the way's length,
+    ``fade_in`` a pixel. Where it is 0 and no face is, the picture stays as it was. The face lies
+    at ``top`` and ``left``.
     """
     height, width = changed.shape
     for y in range(height):
@@ -64,26 +67,19 @@ def move(
                 _sample(picture, np.float32(x) - across, np.float32(y) - down, moved, y, x)
             else:
                 for c in range(3):
-                    moved[y, x, c] = picture[y, x, c]
+                    moved[y, x, c] = picture[y + BEFORE, x + BEFORE, c]
 
 
 @inlined
 def _sample(
     picture: Floats, at_x: np.float32, at_y: np.float32, out: Floats, y: int, x: int
 ) -> None:
-    height, width = picture.shape[0], picture.shape[1]
-    floor_x, floor_y = np.floor(at_x), np.floor(at_y)
-    left, top = int(floor_x) - 1, int(floor_y) - 1
-    across, along = cubic_weights(at_x - floor_x), cubic_weights(at_y - floor_y)
-    if left >= 0 and top >= 0 and left + 4 < width and top + 4 <= height:
-        at = (top * width + left) * 3
-        put_mix16(picture, at, 3, 3 * width, across, along, out, (y * out.shape[1] + x) * 3)
-        return
-    for c in range(3):
-        total = ZERO
-        for row in range(4):
-            for column in range(4):
-                source_y = min(max(top + row, 0), height - 1)
-                source_x = min(max(left + column, 0), width - 1)
-                total += along[row] * across[column] * picture[source_y, source_x, c]
-        out[y, x, c] = total
+    # Farther out than a pixel all is the repeated edge.
+    at_x = min(max(at_x, -ONE), np.float32(out.shape[1]))
+    at_y = min(max(at_y, -ONE), np.float32(out.shape[0]))
+    left, top = int(at_x + ONE), int(at_y + ONE)  # of the four by four pixels, counted with edges
+    across = cubic_weights(at_x + ONE - np.float32(left))
+    along = cubic_weights(at_y + ONE - np.float32(top))
+    down = 3 * picture.shape[1]
+    at, to = top * down + 3 * left, (y * out.shape[1] + x) * 3
+    put_mix16(picture, at, 3, down, across, along, out, to)

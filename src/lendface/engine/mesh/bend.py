@@ -45,7 +45,10 @@ class Bend:
         way = self._settled(sheet)
         moved, changed = np.empty_like(picture), np.empty(picture.shape[:2], np.float32)
         top, left = (part.start for part in self.inner)
-        kernels.warp.move(picture, way, sheet.is_face, top, left, FADE_IN, moved, changed)
+        before, behind = kernels.warp.BEFORE, kernels.warp.BEHIND
+        edges = (before, behind, before, behind)
+        wider = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_REPLICATE)
+        kernels.warp.move(wider, way, sheet.is_face, top, left, FADE_IN, moved, changed)
         return moved, changed
 
     def _settled(self, sheet: Sheet) -> Floats:

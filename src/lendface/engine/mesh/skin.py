@@ -120,11 +120,10 @@ def paint_skin(
     pressed = np.where(LUMAS > 0, _limited(LUMAS, limit), _limited(LUMAS, DARK_LIMIT * limit))
     light = glance.slow.copy()
     light[..., :3] += light[..., 3:] * (glance.passing + tone)
-    grid = np.float32([1 / glance.step, 0, 1 / glance.step, 0])
     painted = np.zeros((*sheet.is_face.shape, 4), np.float32)
     mip = _mip_for(texture, sheet, eye_px)
     kernels.skin.paint(
-        sheet.ids, sheet.affines, sheet.is_face, sheet.uv, mip, light, grid, pressed,
+        sheet.ids, sheet.affines, sheet.is_face, sheet.uv, mip, light, glance.step, pressed,
         np.float32(saturation), painted,
     )  # fmt: skip
     rim, grid = _rim_tone(painted, sheet, glance, depth, eye_px)
@@ -178,11 +177,11 @@ def _percentile(counts: Array, share: float, scale: Floats) -> float:
     return float(scale[0]) + (at + inside) / float(scale[1])
 
 
-def _mip_for(texture: Texture, sheet: Sheet, eye_px: float) -> Floats:
+def _mip_for(texture: Texture, sheet: Sheet, eye_px: float) -> Array:
     """The texture at the size that fits the picture."""
     texels_a_step = texture.side * EYE_DISTANCE_UV / max(eye_px * sheet.finer, 1.0)
     level = int(np.floor(np.log2(max(texels_a_step, 1.0)) + 0.3))
-    return texture.mips[min(level, len(texture.mips) - 1)]
+    return texture.packed_mips[min(level, len(texture.mips) - 1)]
 
 
 def _saturation(light: Floats, tone: Floats) -> float:

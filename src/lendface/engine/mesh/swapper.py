@@ -7,6 +7,7 @@ so are the pixels of its eyes and of the inside of its mouth. The way of one fac
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 import cv2
@@ -146,17 +147,21 @@ def _as_soft_as(skin: Floats, target: Floats, where: Array) -> Floats:
     """The patch blurred until it is no sharper than the picture it goes into."""
     pairs = _neighbours(where)
     wanted, luma = _sharpness(luma_of(target), pairs), luma_of(skin)
-    last, last_sharpness = 0.0, _sharpness(luma, pairs)
-    if last_sharpness <= wanted:
+    sharpness = {0.0: _sharpness(luma, pairs)}
+    if sharpness[0.0] <= wanted:
         return skin
-    for sigma in SOFTER:
-        sharpness = _sharpness(cv2.GaussianBlur(luma, (0, 0), sigma), pairs)
-        if sharpness <= wanted:
-            # Between two steps, so that the softness does not jump from frame to frame.
-            share = (last_sharpness - wanted) / max(last_sharpness - sharpness, 1e-6)
-            return cv2.GaussianBlur(skin, (0, 0), max(last + share * (sigma - last), 0.2))
-        last, last_sharpness = sigma, sharpness
-    return cv2.GaussianBlur(skin, (0, 0), SOFTER[-1])
+
+    def is_soft_enough(sigma: float) -> bool:
+        sharpness[sigma] = _sharpness(cv2.GaussianBlur(luma, (0, 0), sigma), pairs)
+        return sharpness[sigma] <= wanted
+
+    first = bisect_left(SOFTER, True, key=is_soft_enough)
+    if first == len(SOFTER):
+        return cv2.GaussianBlur(skin, (0, 0), SOFTER[-1])
+    before, after = SOFTER[first - 1] if first else 0.0, SOFTER[first]
+    # Between two steps, so that the softness does not jump from frame to frame.
+    share = (sharpness[before] - wanted) / max(sharpness[before] - sharpness[after], 1e-6)
+    return cv2.GaussianBlur(skin, (0, 0), max(before + share * (after - before), 0.2))
 
 
 def _neighbours(where: Array) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -63,6 +63,13 @@ class Texture:
     @property
     def side(self) -> int:
         return self.mips[0].shape[0]
+
+    @cached_property
+    def packed_mips(self) -> tuple[Array, ...]:
+        """``mips`` as int16 in 1/8192, for painting: half as much to read for each pixel."""
+        return tuple(
+            np.rint(np.clip(8192 * mip, -32767, 32767)).astype(np.int16) for mip in self.mips
+        )
 
 
 @dataclass(frozen=True, eq=False)
