@@ -50,6 +50,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: rich alone takes as long to load as everything else
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-DEPTH = 4  # frames; what evens out a slow one, and 12 MiB of full HD
+DEPTH = 3  # frames; what evens out a slow one, and 9 MiB of full HD
 
 
 def prefetch(items: Iterable[T], depth: int = DEPTH) -> Generator[T, None, None]:

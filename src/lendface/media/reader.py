@@ -22,7 +22,8 @@ from .images import is_image
 from .planes import Carrier, Layout, PlanesPicture, planes_of
 from .probe import MediaInfo, describe, get_video_stream, open_container
 
-THREADS = min(count_cores(), 8)  # every thread keeps frames in memory
+# Decoding takes a tenth of what encoding takes, and every thread keeps frames in memory.
+THREADS = max(1, min(count_cores() // 2, 8))
 BACK_S = (0, 1, 4, 16)  # how far before a wanted start to look for a keyframe
 KNOWS_DURATION = frozenset({"mov", "mp4", "matroska", "webm", "avi", "flv", "asf"})
 CENTRED_CHROMA = frozenset({"mjpeg", "mpeg1video", "webp"})

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Generic
 
 import cv2
 
@@ -18,8 +19,8 @@ from ..engine.label import Label
 from ..engine.picture import ArrayPicture
 from ..engine.plan import SwapPlan
 from ..engine.render import render
-from ..engine.roles import Swapper
-from ..engine.types import Frame
+from ..engine.roles import LookT, Swapper
+from ..engine.types import Face, Frame, Patch, Picture, SourceFace, Track
 from ..errors import TargetChangedError
 from ..media import (
     Chunk,
@@ -36,7 +37,7 @@ from ..media import (
 from ..media.reader import THREADS
 from ..media.thinning import ends_of_kept
 from .parts import Watch
-from .room import LONG_FRAMES, return_freed_memory
+from .room import return_freed_memory
 from .scans import Scan
 from .targets import ImageTarget, VideoTarget
 
@@ -67,7 +68,7 @@ class Rendering:
         with (
             target.reader() as reader,
             closing(prefetch(reader.frames())) as decoded,
-            closing(prefetch(self._swapped(decoded, ends := self._ends()))) as ahead,
+            closing(prefetch(self._swapped(decoded, ends := self._ends()), 2)) as ahead,
             open_writer(output, reader, self.encode) as writer,
         ):
             self._write_all(ahead, ends, writer)
@@ -87,7 +88,7 @@ class Rendering:
         with (
             open_chunk_reader(path, chunk, threads=self.encode.threads or THREADS) as reader,
             closing(prefetch(self._scanned(reader, chunk))) as decoded,
-            closing(prefetch(self._swapped(decoded, ends))) as ahead,
+            closing(prefetch(self._swapped(decoded, ends), 2)) as ahead,
             open_chunk_writer(output, reader.info, self.encode, like) as writer,
         ):
             self._write_all(ahead, ends, writer)
@@ -118,10 +119,7 @@ class Rendering:
 
     def _swapped(self, frames: Iterable[Frame], ends: Ends | None) -> Iterator[Frame]:
         kept = frames if ends is None else (frame for frame in frames if frame.index in ends)
-        done = render(kept, self.scan.tracks, self.plan, self.swapper)
-        for count, frame in enumerate(done):
-            if count == 0 and self.scan.tracks.frame_count >= LONG_FRAMES:
-                return_freed_memory()  # of what was prepared for the first frame
+        for frame in render(kept, self.scan.tracks, self.plan, Tidied(self.swapper)):
             yield self._labelled(frame)
 
     def _write_all(self, frames: Iterable[Frame], ends: Ends | None, writer: VideoWriter) -> None:
@@ -150,6 +148,21 @@ class Rendering:
     def _first_frame(self, path: Path) -> Frame:
         with open_video(path, start_s=self.scan.times[0]) as reader:
             return next(reader.frames())
+
+
+@dataclass(frozen=True, eq=False)
+class Tidied(Generic[LookT]):
+    """A Swapper that gives back what preparing a person took and no longer needs."""
+
+    swapper: Swapper[LookT]
+
+    def prepare(self, source: SourceFace, track: Track) -> LookT:
+        look = self.swapper.prepare(source, track)
+        return_freed_memory()
+        return look
+
+    def swap(self, picture: Picture, face: Face, look: LookT) -> Patch | None:
+        return self.swapper.swap(picture, face, look)
 
 
 def until_of(frame: Frame, ends: Ends | None) -> Fraction | None:

@@ -11,7 +11,12 @@ from ..models.session import let_nets_go
 from .scans import Scan
 from .trackfile import StoredPlaces, StoredTimes, frames_table, places_table
 
-LONG_FRAMES = 300  # so many take longer to render than nets take to load again
+LONG_PIXELS = 100e6  # of all frames: to render them takes far longer than to load nets again
+
+
+def is_long(scan: Scan, size_wh: tuple[int, int]) -> bool:
+    """Whether it is worth while: 48 frames of full HD are long, and 17 seconds of 360p."""
+    return scan.tracks.frame_count * size_wh[0] * size_wh[1] >= LONG_PIXELS
 
 
 def make_room(scan: Scan) -> Scan:

@@ -15,7 +15,7 @@ from ..engine.types import Array
 from ..errors import DiskFullError
 from ..media.failures import FULL
 
-IN_MEMORY_BYTES = 48 << 20  # about ten thousand faces; more goes to a file without a name
+IN_MEMORY_BYTES = 8 << 20  # about 1600 faces; more goes to a file without a name
 
 
 class SpooledLog:

@@ -24,7 +24,7 @@ from .finishing import Finish, Made, finished_output, leave
 from .guarding import Guard, LetPass
 from .parts import Parts, Watch
 from .rendering import Rendering
-from .room import LONG_FRAMES, make_room
+from .room import is_long, make_room
 from .scans import Scan, scan_target
 from .side_by_side import render_side_by_side
 from .targets import Trim, VideoTarget, open_target
@@ -159,7 +159,7 @@ def swap_files(
     scan = scan_target(target, parts, watch, guard.see)
     plan = make_plan(request.pairs, sources, scan.tracks, target.name, references)
     guard.check_plan(target, scan, plan)
-    if scan.tracks.frame_count >= LONG_FRAMES:
+    if isinstance(opened, VideoTarget) and is_long(scan, opened.info.size_wh):
         scan = make_room(scan)
     scanned = clock()
     warnings += told_choices(request.pairs, scan, plan, references)
