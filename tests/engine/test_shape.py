@@ -120,7 +120,7 @@ def test_a_jaw_that_is_down_is_not_taken_for_a_long_chin(topology: Topology) -> 
     longer, lower = topology.vertices.copy(), topology.vertices[:, 1] > 4
     longer[lower, 1] += 0.5
     shift = ShapeShift(topology).between(topology.vertices, longer)
-    assert 0 < shift[152, 1] < 0.25
+    assert 0 < shift[152, 1] < 0.35
     assert np.ptp(shift[list(LIPS), 1]) < 1e-6
 
 

@@ -30,11 +30,11 @@ TONE_LIMIT = 0.7  # log
 SKIN_HUE = np.float32([0.22, -0.055, -0.28])  # log, off its own luma: median of many portraits
 HUE_LIMIT = 0.15
 PASSING_SIGMA = 0.05  # eye distances
-PASSING_SHARE, PASSING_LIMIT = 0.75, 0.5  # the limit in log
+PASSING_SHARE, PASSING_LIMIT = 0.6, 0.5  # the limit in log
 RIM_DEPTH = (0.05, 0.20)  # eye distances from the rim that are compared with the target
 RIM_SIGMA = 0.10
 RIM_BRIGHTER, RIM_DARKER = 0.55, 0.45  # log; a difference like this is hair or a beard, not tone
-RIM_PRIOR = 0.4  # weight of no change: a wide one would take the tone far into the face
+RIM_PRIOR = 0.6  # weight of no change: a wide one would take the tone far into the face
 WHITE = float(np.log(252 + LOG_OFFSET))
 KNEE = 0.15  # log below white from which channels are held back
 

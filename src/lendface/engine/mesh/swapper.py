@@ -30,8 +30,8 @@ from .skin import Glance, glance_at, paint_skin, tone_shift
 from .texture import Texture, build_texture
 from .topology import POINTS, Topology
 
-FEATHER = 0.09  # eye distances; of the outer edge
-ERODED = 0.025
+FEATHER = 0.075  # eye distances; of the outer edge
+ERODED = 0.015
 SOFTER = (0.4, 0.55, 0.7, 0.9, 1.1, 1.4, 1.8, 2.3)  # sigmas, pixels
 STEPS_BLUR = (5, 5)  # pixels
 GRAIN_REACH = 1.5  # times the usual fine detail
