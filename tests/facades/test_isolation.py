@@ -50,6 +50,7 @@ NOT_FOUND: dict[tuple[str, str], list[Body | None]] = {
     ("GET", "/v1/jobs/{running}/events"): [None],
     ("GET", "/v1/jobs/{swap}/result"): [None],
     ("HEAD", "/v1/jobs/{swap}/result"): [None],
+    ("GET", "/v1/jobs/{swap}/result/manifest"): [None],
     ("GET", "/v1/webhooks/endpoints/{endpoint}"): [None],
     ("DELETE", "/v1/webhooks/endpoints/{endpoint}"): [None],
     ("POST", "/v1/webhooks/endpoints/{endpoint}/test"): [None],
