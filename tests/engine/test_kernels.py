@@ -242,10 +242,10 @@ def test_the_face_joins_the_picture_as_the_formula_says(random: np.random.Genera
     skin = random.uniform(0, 255, (size, size, 3)).astype(np.float32)
     grain, depth, facing, openings, hair = random.uniform(0, 1, (5, size, size)).astype(np.float32)
     edge = np.float32([(0.1, 0.5), (0.2, 0.6), (0.4, 0.9)])
-    pixels, shown = np.empty_like(bent), np.empty_like(changed)
+    pixels, shown = bent.copy(), changed.copy()
     kernels.join.join(
-        bent, changed, skin, grain, np.float32(0.7), openings, depth, facing, hair, 1, edge,
-        top, left, pixels, shown,
+        pixels, shown, skin, grain, np.float32(0.7), openings, depth, facing, hair, 1, edge,
+        top, left,
     )  # fmt: skip
     alpha = smoothstep(depth, *edge[0]) * (1 - hair)
     alpha *= np.maximum(smoothstep(facing, *edge[1]), smoothstep(depth, *edge[2]))

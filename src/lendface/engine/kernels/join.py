@@ -15,16 +15,16 @@ LEAST, WHITE = F(1e-3), F(255)
 @compiled(
     "void(float32[:,:,::1], float32[:,::1], float32[:,:,::1], float32[:,::1], float32,"
     "float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], int64, float32[:,::1],"
-    "int64, int64, float32[:,:,::1], float32[:,::1])"
+    "int64, int64)"
 )
 def join(
-    bent: Floats, changed: Floats, skin: Floats, grain: Floats, grain_limit: np.float32,
+    pixels: Floats, shown: Floats, skin: Floats, grain: Floats, grain_limit: np.float32,
     openings: Floats, depth: Floats, facing: Floats, hair: Floats, hair_step: int,
-    edge: Floats, top: int, left: int, pixels: Floats, shown: Floats,
+    edge: Floats, top: int, left: int,
 ) -> None:  # fmt: skip
-    """``pixels`` (h, w, 3) 0..255 and ``shown`` (h, w) 0..1 of a box with a face in it.
+    """The moved picture, ``pixels`` (h, w, 3), gets the face, and stays within 0..255.
 
-    ``bent`` (h, w, 3) and ``changed`` (h, w) are the moved picture and how far it is another one.
+    ``shown`` (h, w) 0..1, how far the picture is another one, becomes how much of all that shows.
     The face lies at ``top`` and ``left``: ``skin`` gets ``grain`` within its limit, shows the
     picture as far as ``openings`` say, and ends where ``depth`` from the rim, ``facing`` the
     camera and ``hair``, known at every ``hair_step``-th pixel, say. ``edge`` (3, 2): from where
@@ -32,9 +32,9 @@ def join(
     """
     for y in range(shown.shape[0]):
         for x in range(shown.shape[1]):
-            shown[y, x] = changed[y, x]
-            for c in range(3):
-                pixels[y, x, c] = min(max(bent[y, x, c], ZERO), WHITE)
+            if shown[y, x] > ZERO:
+                for c in range(3):
+                    pixels[y, x, c] = min(max(pixels[y, x, c], ZERO), WHITE)
     for y in range(depth.shape[0]):
         row = y + top
         for x in range(depth.shape[1]):
@@ -45,12 +45,12 @@ def join(
             alpha *= max(turned, _step(depth[y, x], edge[2, 0], edge[2, 1]))
             alpha *= ONE - _between(hair, y, x, hair_step)
             column = x + left
-            much = max(changed[row, column], alpha)
+            much = max(shown[row, column], alpha)
             share = alpha / max(much, LEAST)
             shown[row, column] = much
             noise = min(max(grain[y, x], -grain_limit), grain_limit)
             for c in range(3):
-                below, own = skin[y, x, c] + noise, bent[row, column, c]
+                below, own = skin[y, x, c] + noise, pixels[row, column, c]
                 painted = below + openings[y, x] * (own - below)
                 pixels[row, column, c] = min(max(own + share * (painted - own), ZERO), WHITE)
 

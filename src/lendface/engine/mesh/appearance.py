@@ -196,11 +196,12 @@ def _light(difference: Floats, seen: Floats, square: _Square) -> tuple[Floats, f
     slope = np.zeros((3, 3), np.float32)
     slope[0] = np.median(values, axis=0)
     usual = 1.0
+    stiff = np.diag(np.float32([1e-3, 2, 2]))
     for _ in range(ROUNDS):
         off = largest_channel(np.abs(values - basis @ slope))
         usual = float(np.median(off))
-        weighted = basis * (trust / (1 + (off / (DOUBT * max(usual, 0.02))) ** 4))[:, None]
-        stiff = np.diag(np.float32([1e-3, 2, 2]))
+        near = np.square(off / np.float32(DOUBT * max(usual, 0.02)))
+        weighted = basis * (trust / (1 + near * near))[:, None]
         slope = np.linalg.solve(weighted.T @ basis + stiff, weighted.T @ values)
     return (square.plane @ slope).astype(np.float32), usual
 

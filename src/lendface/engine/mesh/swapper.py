@@ -89,8 +89,8 @@ class MeshSwapper:
         bend = bend_around(points[:, :2], moved[:, :2], face_box, picture.size_wh, eye_px)
         around, corner = picture.region(bend.box), np.float32(face_box[:2])
         sheet = lay(self.topology, points[:, :2] - corner, moved - [*corner, 0], face_box)
-        bent, changed = bend.apply(around, sheet)
-        target = bent[bend.inner]
+        pixels, shown = bend.apply(around, sheet)
+        target = pixels[bend.inner]
         depth = _depth_from_rim(sheet.is_face, face_box, picture.size_wh, eye_px)
         glance = glance_at(target, face.light, sheet, depth, look.skin, eye_px)
         tone = tone_shift(look.texture.tone, glance.light, self.style.skin_tone)
@@ -112,11 +112,10 @@ class MeshSwapper:
         if self.style.keep_mouth or self.style.enhance:
             openings, limit = np.zeros_like(openings), 0.0
         hair = hair_cover(glance.luma, glance.uv, eye_px, glance.step)
-        pixels, shown = np.empty_like(bent), np.empty_like(changed)
         top, left = (part.start for part in bend.inner)
         kernels.join.join(
-            bent, changed, skin, grain, np.float32(limit), openings, depth, _facing_around(sheet),
-            hair, glance.step, EDGE, top, left, pixels, shown,
+            pixels, shown, skin, grain, np.float32(limit), openings, depth, _facing_around(sheet),
+            hair, glance.step, EDGE, top, left,
         )  # fmt: skip
         covered = look.occluders.cover(face, pose, around, np.float32(bend.box[:2]), eye_px)
         if covered is not None:
