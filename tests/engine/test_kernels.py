@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -40,6 +42,50 @@ def random() -> np.random.Generator:
 def test_numba_is_imported_only_when_a_kernel_is_needed() -> None:
     code = "import sys, lendface.app, lendface.cli; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+COMPILE_ONE = """
+import numpy as np
+from lendface.engine import kernels
+from lendface.engine.kernels.compiled import cache_folder
+values, shares = np.float32([[1], [2], [4]]), np.float32([[0.5, 0.25, 0.25]])
+out = np.empty((1, 1), np.float32)
+kernels.raster.carry(values, np.int32([[0, 1, 2]]), shares, out)
+assert out[0, 0] == 2
+folder = cache_folder()
+print(folder if folder and any(folder.rglob("*.nbi")) else None)
+"""
+
+
+def where_a_kernel_is_kept(temporary: Path) -> str:
+    """For a user without a home, in a process of its own."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR")}
+    homeless = kept | {"HOME": "/nonexistent", "TMPDIR": str(temporary)}
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILE_ONE],
+        env=homeless,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_who_has_no_home_keeps_kernels_in_a_private_temporary_folder(tmp_path: Path) -> None:
+    folder = Path(where_a_kernel_is_kept(tmp_path))
+    own = tmp_path / f"lendface-cache-{os.getuid()}"
+    assert own in folder.parents
+    assert own.stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_others_may_write_to_is_not_trusted_and_kernels_compile_without(
+    tmp_path: Path,
+) -> None:
+    own = tmp_path / f"lendface-cache-{os.getuid()}"
+    own.mkdir()
+    own.chmod(0o777)
+    assert where_a_kernel_is_kept(tmp_path) == "None"
+    assert not any(own.iterdir())
 
 
 def test_triangles_cover_the_pixels_that_opencv_gives_them(
