@@ -359,7 +359,7 @@ def test_people_are_followed_over_frames(me: TestClient, detector: Detector) -> 
 def test_in_one_frame_every_face_is_a_person(me: TestClient, detector: Detector) -> None:
     def answer(job: Any) -> dict[str, Any]:
         crop = (f"results/{job['id']}/face-0-0-0.jpg", [0, 0, 9, 9])
-        faces = [face((x, 0, 50, 50), who=1, crop=crop) for x in (0, 100)]
+        faces = [face((100 * who, 0, 50, 50), who=who, crop=crop) for who in (0, 1)]
         return {"targets": [found((0, None, faces))]}
 
     detector.answer = answer
