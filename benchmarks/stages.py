@@ -68,7 +68,7 @@ def timed_parts(parts: Parts, watch: Stopwatch) -> Parts:
     old: Any = parts.scanner
     scanner = replace(
         old,
-        detector=Timed(old.detector, watch, "detect", "detect"),
+        detector=Timed(old.detector, watch, "detect", "detect", "glance"),
         landmarker=Timed(old.landmarker, watch, "landmark", "landmarks"),
         recognizer=Timed(old.recognizer, watch, "embed", "describe"),
         hand_finder=Timed(old.hand_finder, watch, "hands", "find", "follow"),

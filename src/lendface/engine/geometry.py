@@ -121,11 +121,14 @@ def roi_from_points(points_xy: Floats, angle: float, scale: float = 1.0) -> Roi:
     Roi(x=2.0, y=1.0, side=6.0, angle=0.0)
     """
     c, s = math.cos(angle), math.sin(angle)
-    frame_to_own = np.array([[c, s], [-s, c]], np.float64)
-    own = points_xy @ frame_to_own.T
-    low, high = own.min(axis=0), own.max(axis=0)
-    x, y = frame_to_own.T @ ((low + high) / 2)
-    return Roi(float(x), float(y), float((high - low).max()) * scale, angle)
+    x, y = points_xy.T.astype(np.float64)
+    along, down = x * c + y * s, y * c - x * s  # in the square's own directions
+    left, right, top, bottom = (
+        float(v) for v in (along.min(), along.max(), down.min(), down.max())
+    )
+    u, v = (left + right) / 2, (top + bottom) / 2
+    side = max(right - left, bottom - top) * scale
+    return Roi(u * c - v * s, u * s + v * c, side, angle)
 
 
 def angle_between(from_xy: Floats, to_xy: Floats) -> float:
