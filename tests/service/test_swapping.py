@@ -36,11 +36,11 @@ def test_who_is_seen_most_is_the_default() -> None:
 
 
 def target(kind: Literal["image", "video"], container: str) -> TargetFacts:
-    return TargetFacts(kind, container, "h264", 64, 48, 1000, 1.0, 25, 25.0)
+    return TargetFacts(kind, container, "h264", 64, 48, 1000, 1.0, 25, 25.0, ending=".mkv")
 
 
 def test_a_result_is_of_the_targets_kind_or_refused_before_any_work() -> None:
-    film, picture = target("video", "matroska"), target("image", "jpeg")
+    film, picture = target("video", "matroska,webm"), target("image", "jpeg")
     assert [suffix_of(OutputRef(), of) for of in (film, picture)] == [".mkv", ".jpg"]
     assert suffix_of(OutputRef("webm"), film) == ".webm"
     assert suffix_of(OutputRef("webp"), picture) == ".webp"

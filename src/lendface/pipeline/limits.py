@@ -25,6 +25,7 @@ from ..errors import (
     UnreadableMediaError,
 )
 from ..media import MediaInfo, is_image, probe, read_image
+from ..media.containers import ending_of
 from ..media.failures import check_readable
 from ..media.inspection import Bounds, InspectedVideo, Inspection, inspect_film
 from ..media.picture_size import read_picture_size
@@ -71,6 +72,7 @@ class TargetFacts:
     has_audio: bool = False
     audio_codecs: tuple[str, ...] = ()
     cut_off: str | None = None  # why the file ends before it should
+    ending: str = ".mp4"  # of a film's name, for the container that it is
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -200,6 +202,7 @@ def facts_of(path: Path, info: MediaInfo, found: Inspection, video: InspectedVid
         has_audio=bool(codecs),
         audio_codecs=codecs,
         cut_off=found.cut_off,
+        ending=ending_of(path, info.container),
     )
 
 

@@ -37,7 +37,6 @@ Facts = Mapping[str, Any]  # what a job's earlier tasks found
 Trimmed = TypeVar("Trimmed", SwapJob, ScanJob, SwapJob | ScanJob)
 
 IMAGE_SUFFIX = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
-KEPT_CONTAINERS = {"matroska": ".mkv", "webm": ".webm", "mov": ".mov"}
 
 
 def limits_for(limits: LimitsRef, server: Limits) -> Limits:
@@ -92,7 +91,7 @@ def suffix_of(output: OutputRef, facts: TargetFacts) -> str:
         return suffix
     if facts.kind == "image":
         return IMAGE_SUFFIX.get(facts.container, ".png")
-    return next((s for name, s in KEPT_CONTAINERS.items() if name == facts.container), ".mp4")
+    return facts.ending
 
 
 def encode_options(output: OutputRef) -> EncodeOptions:
