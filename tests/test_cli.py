@@ -514,6 +514,8 @@ def test_a_stop_in_the_middle_leaves_nothing(
     with subprocess.Popen(
         command("swap", material.photo, film, "-o", "out.mp4"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        # Tests that a shell started in the background inherit that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         assert process.stderr is not None
         seen = []

@@ -33,7 +33,7 @@ def largest_channel(values: Floats) -> Floats:
 def box_kernel(variance: float) -> Floats:
     """A box whose ends count in part, so that it has just this variance, cells squared.
 
-    >>> box_kernel((5**2 - 1) / 12).round(2).tolist()
+    >>> [round(float(share), 2) for share in box_kernel((5**2 - 1) / 12)]
     [0.2, 0.2, 0.2, 0.2, 0.2]
     """
     reach = int((np.sqrt(12 * max(variance, 0) + 1) - 1) / 2 + 1e-6)
