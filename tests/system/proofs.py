@@ -84,7 +84,11 @@ def _parts_of(packet: Any) -> Iterator[tuple[object, ...]]:
         yield packet.stream.index, packet.pts, bytes(packet)
         return
     for frame in packet.decode():
-        yield packet.stream.index, frame.pts, hashlib.sha256(frame.to_ndarray()).hexdigest()
+        yield (
+            packet.stream.index,
+            frame.pts,
+            hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest(),
+        )
 
 
 def saved(data: bytes, path: Path) -> Path:
