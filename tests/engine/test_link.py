@@ -6,9 +6,10 @@ import numpy as np
 
 from lendface.engine.link import Person, link
 from lendface.engine.tracker import Tracklet, View
-from lendface.engine.types import Floats
+from lendface.engine.types import Floats, Mesh
 
 HERE, THERE = np.float32([100, 100, 200, 220]), np.float32([500, 100, 600, 220])
+UNSEEN = Mesh(np.zeros((478, 3), np.float32), 0.0)
 Ends = dict[int, tuple[Floats, Floats]]
 
 
@@ -31,7 +32,7 @@ def tracklet(
     ends_shot: bool = False,
 ) -> Tracklet:
     views = [] if who is None else [View(first, 1.0, who)]
-    found = Tracklet(number, starts_shot, first_frame=first, last_frame=last, views=views)
+    found = Tracklet(number, UNSEEN, starts_shot, first_frame=first, last_frame=last, views=views)
     found.ends_shot = ends_shot
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -66,19 +67,22 @@ class Scanner:
         """
         log = MemoryLog() if log is None else log
         cuts = CutFinder()
-        tracker = Tracker(
-            self.detector, self.landmarker, self.recognizer, self.hand_finder, self.topology
-        )
         marks: dict[int, list[Mark]] = defaultdict(list)
         count = 0
-        for frame in frames:
-            for face in tracker.feed(frame, cuts.is_cut(frame.picture)):
+        with closing(self._tracker()) as tracker:
+            for frame in frames:
+                for face in tracker.feed(frame, cuts.is_cut(frame.picture)):
+                    self._keep(face, log, marks)
+                count += 1
+                on_frame(frame)
+            for face in tracker.end_shot():
                 self._keep(face, log, marks)
-            count += 1
-            on_frame(frame)
-        for face in tracker.end_shot():
-            self._keep(face, log, marks)
         return self._sum_up(tracker.tracklets, marks, log, count)
+
+    def _tracker(self) -> Tracker:
+        return Tracker(
+            self.detector, self.landmarker, self.recognizer, self.hand_finder, self.topology
+        )
 
     def _keep(self, face: Steadied, log: RowLog, marks: dict[int, list[Mark]]) -> None:
         yaw, _, _ = pose_of(self.topology, face.landmarks_xyz).yaw_pitch_roll_deg

@@ -3,6 +3,9 @@
 A *tracklet* is one face followed without a break; ``link`` later joins the tracklets of one
 person. The landmarks of the last frame say where to look in the next one; the detector looks at
 the whole frame every few frames, after a cut, and when a face was lost.
+
+Only the landmarks, and now and then the embedding, decide what happens to a face in the next frame.
+All else that a sighting needs is found on a second thread a little later (``_complete``).
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import numpy as np
 
 from .flow import FaceFlow
 from .geometry import crop_of, face_roi, five_points, next_face_roi
+from .later import Later
 from .looks import LookBook, limit, take_look
 from .mesh.light import LightMeter
 from .mesh.shape import pose_of
@@ -53,6 +57,7 @@ CLEAR_SCORE = 0.8
 BEST_KEPT = 8
 GHOST_AFTER = 4  # detector runs that saw nothing where the mesh still sees a face
 GHOST_SCORE = 0.9
+BEHIND = 2  # frames that the second thread may lag behind; each holds a whole picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,12 +83,17 @@ class View:
 
 @dataclass(slots=True, eq=False)
 class Tracklet:
-    """One face followed without a break."""
+    """One face followed without a break.
+
+    ``sightings``, ``book`` and what concerns hands belong to the second thread.
+    """
 
     id: int
+    mesh: Mesh  # the last one
     starts_shot: bool = False  # it was there when the shot began
     sightings: list[Sighting] = field(default_factory=list)  # not yet handed out
     handed_out: int = 0  # of the first of them, how many have been
+    waiting: int = 0  # sightings not yet handed out, with those that are still under way
     first_frame: int = -1
     last_frame: int = -1
     ends_shot: bool = False  # it was there until the shot's end
@@ -96,8 +106,9 @@ class Tracklet:
     book: LookBook = field(default_factory=LookBook)
 
     @property
-    def last(self) -> Sighting:
-        return self.sightings[-1]
+    def has_block(self) -> bool:
+        """Enough sightings to be steadied together."""
+        return self.waiting >= BLOCK + OVERLAP
 
     @property
     def embedding(self) -> Floats | None:
@@ -134,7 +145,11 @@ class Steadied:
 
 
 class Tracker:
-    """Feed it frames in order; it hands out steadied faces and keeps the tracklets' summaries."""
+    """Feed it frames in order; it hands out steadied faces and keeps the tracklets' summaries.
+
+    What it finds does not depend on which of its threads is faster. ``close`` ends the second one;
+    what fails there is raised by ``feed`` or ``end_shot``.
+    """
 
     def __init__(
         self,
@@ -149,6 +164,7 @@ class Tracker:
         self._topology = topology
         self._meter = LightMeter(topology)
         self._flow = FaceFlow()
+        self._later = Later()
         self._recent: deque[Frame] = deque(maxlen=DETECT_EVERY)  # of this shot
         self._boxes: dict[int, list[Floats]] = {}  # of all faces in the recent frames
         self._shot_began = 0
@@ -163,6 +179,7 @@ class Tracker:
         if is_cut:
             yield from self.end_shot()
             self._shot_began = frame.index
+        self._later.catch_up(frame.index - BEHIND)
         lost = self._follow(frame)
         for tracklet in lost:
             yield from self._finish(tracklet)
@@ -171,7 +188,9 @@ class Tracker:
         if is_cut or lost or self._since_detection >= DETECT_EVERY:
             self._detect(frame, is_new=is_cut or bool(lost))
         for tracklet in self._alive:
-            yield from _hand_out(tracklet, at_end=False)
+            if tracklet.has_block:
+                self._later.catch_up()
+                yield from _hand_out(tracklet, at_end=False)
         self._recent.append(frame)
         self._boxes = {f.index: self._boxes.get(f.index, []) for f in self._recent}
 
@@ -183,7 +202,12 @@ class Tracker:
         self._recent.clear()
         self._boxes.clear()
 
+    def close(self) -> None:
+        """Let go of the second thread, whatever it was doing."""
+        self._later.close()
+
     def _finish(self, tracklet: Tracklet) -> Iterator[Steadied]:
+        self._later.catch_up()
         if tracklet in self._alive:
             self._alive.remove(tracklet)
             limit([each.book for each in self.tracklets if each not in self._alive])
@@ -193,7 +217,7 @@ class Tracker:
         """Find every known face again; returns those that were lost."""
         lost = []
         for tracklet in self._alive:
-            then = tracklet.last.mesh
+            then = tracklet.mesh
             mesh = self._look(frame.picture, crop_of(next_face_roi(then.landmarks_xyz), self._side))
             is_ghost = tracklet.missed >= GHOST_AFTER and mesh.score < GHOST_SCORE
             if (
@@ -210,14 +234,14 @@ class Tracker:
         """Whether another tracklet already stands on this face."""
         box = box_of(mesh.landmarks_xyz)
         return any(
-            overlap(box, box_of(other.last.mesh.landmarks_xyz)) > 2 * SAME_FACE
+            overlap(box, box_of(other.mesh.landmarks_xyz)) > 2 * SAME_FACE
             for other in self._alive
             if other is not tracklet and other.last_frame == frame
         )
 
     def _detect(self, frame: Frame, is_new: bool) -> None:
         """``is_new``: the picture may show a face that has been missed until now."""
-        boxes = [box_of(tracklet.last.mesh.landmarks_xyz) for tracklet in self._alive]
+        boxes = [box_of(tracklet.mesh.landmarks_xyz) for tracklet in self._alive]
         found = self._found(frame.picture, boxes, is_new)
         for tracklet, box in zip(self._alive, boxes, strict=True):
             is_seen = any(overlap(box, face.box_xyxy) > SAME_FACE for face in found)
@@ -237,7 +261,7 @@ class Tracker:
     def _begin(self, frame: Frame, face: Detection) -> None:
         if face.box_xyxy[3] - face.box_xyxy[1] < LEAST_FACE_PX:
             return
-        known = [box_of(t.last.mesh.landmarks_xyz) for t in self._alive]
+        known = [box_of(t.mesh.landmarks_xyz) for t in self._alive]
         if any(overlap(box, face.box_xyxy) > SAME_FACE for box in known):
             return
         rough = self._look(
@@ -247,7 +271,7 @@ class Tracker:
         box = box_of(mesh.landmarks_xyz)
         if mesh.score < LEAST_SCORE or any(overlap(box, other) > SAME_FACE for other in known):
             return
-        tracklet = Tracklet(len(self.tracklets), first_frame=frame.index)
+        tracklet = Tracklet(len(self.tracklets), mesh, first_frame=frame.index)
         if self._add(tracklet, frame, mesh):
             self._look_back(tracklet, frame)
             self._has_rolled |= abs(next_face_roi(mesh.landmarks_xyz).angle) > ROLLED_RAD
@@ -260,6 +284,7 @@ class Tracker:
 
         Else a face that comes into view would show itself for some frames before it is swapped.
         """
+        self._later.catch_up()
         later = frame
         for earlier in reversed(self._recent):
             known = tracklet.sightings[0]
@@ -280,24 +305,35 @@ class Tracker:
             tracklet.sightings.insert(0, Sighting(earlier.index, mesh, still, still, light, hands))
             self._boxes[earlier.index].append(box)
             tracklet.first_frame, later = earlier.index, earlier
+            tracklet.waiting += 1
 
     def _add(self, tracklet: Tracklet, frame: Frame, mesh: Mesh) -> bool:
         """Keep one more sighting; False where the face turned out to be somebody else's."""
         age = frame.index - tracklet.first_frame
         if tracklet.wants_embedding(age) and not self._is_still(tracklet, frame, mesh):
             return False
+        self._later.do(frame.index, self._complete, tracklet, frame, mesh, age, tuple(self._recent))
+        tracklet.mesh, tracklet.last_frame = mesh, frame.index
+        tracklet.waiting += 1
+        self._boxes.setdefault(frame.index, []).append(box_of(mesh.landmarks_xyz))
+        return True
+
+    def _complete(
+        self, tracklet: Tracklet, frame: Frame, mesh: Mesh, age: int, recent: Sequence[Frame]
+    ) -> None:
+        """On the second thread: all of a sighting that does not decide where to look next.
+
+        ``recent`` are the frames of this shot before this one.
+        """
         forth = back = np.zeros((len(mesh.landmarks_xyz), 2), np.float32)
         if tracklet.sightings:
-            then, before = tracklet.last.mesh.landmarks_xyz, self._recent[-1].picture
+            then, before = tracklet.sightings[-1].mesh.landmarks_xyz, recent[-1].picture
             forth, back = self._flow.between(before, frame.picture, then, mesh.landmarks_xyz)
         light = self._meter.measure_in(frame.picture, mesh.landmarks_xyz, LIGHT_PX)
-        hands = self._find_hands(tracklet, frame.picture, mesh, age)
+        hands = self._find_hands(tracklet, frame.picture, mesh, age, recent)
         if tracklet.book.wants(age):
             self._take_look(tracklet, frame.picture, mesh, is_free=not hands)
         tracklet.sightings.append(Sighting(frame.index, mesh, forth, back, light, hands))
-        tracklet.last_frame = frame.index
-        self._boxes.setdefault(frame.index, []).append(box_of(mesh.landmarks_xyz))
-        return True
 
     def _take_look(self, tracklet: Tracklet, picture: Picture, mesh: Mesh, is_free: bool) -> None:
         """``is_free``: no hand is before the face."""
@@ -323,7 +359,7 @@ class Tracker:
         return True
 
     def _find_hands(
-        self, tracklet: Tracklet, picture: Picture, mesh: Mesh, age: int
+        self, tracklet: Tracklet, picture: Picture, mesh: Mesh, age: int, recent: Sequence[Frame]
     ) -> tuple[Hand, ...]:
         if self._hand_finder is None or _height_px(mesh) < HANDS_FROM_PX:
             return ()
@@ -337,7 +373,7 @@ class Tracker:
             known = [*known, *(self._hand_finder.follow(picture, far) if far else [])]
             found = self._search_hands(tracklet, picture, mesh, age // every, is_alert)
             fresh = [hand for hand in found if not _is_known(hand, known)]
-            self._follow_back(tracklet, fresh)
+            self._follow_back(tracklet, fresh, recent)
             known = [*known, *fresh]
         tracklet.hands = known
         hands = _before(mesh, known)
@@ -370,11 +406,11 @@ class Tracker:
         fresh = [hand for hand in found if not _is_known(hand, known)]
         return _before(mesh, [*known, *fresh])
 
-    def _follow_back(self, tracklet: Tracklet, fresh: list[Hand]) -> None:
+    def _follow_back(self, tracklet: Tracklet, fresh: list[Hand], recent: Sequence[Frame]) -> None:
         """Hands come into view blurred: what is found now was there some frames ago."""
         if self._hand_finder is None or not tracklet.sightings:
             return
-        for place, earlier in _shared(tracklet, self._recent, HANDS_BACK):
+        for place, earlier in _shared(tracklet, recent, HANDS_BACK):
             if not fresh:
                 return
             fresh = self._hand_finder.follow(earlier.picture, fresh)
@@ -501,7 +537,7 @@ def _is_same_hand(a: Hand, b: Hand) -> bool:
 def _hand_out(tracklet: Tracklet, at_end: bool) -> Iterator[Steadied]:
     """Steady and hand out all that is far enough from the newest sighting; at the end, all."""
     waiting = tracklet.sightings
-    if not waiting or (not at_end and len(waiting) - tracklet.handed_out < BLOCK + OVERLAP):
+    if not waiting:
         return
     steady = smooth(*(np.stack(part) for part in _columns(waiting)))
     lights = steady_light(np.stack([sighting.light for sighting in waiting]))
@@ -521,6 +557,7 @@ def _hand_out(tracklet: Tracklet, at_end: bool) -> Iterator[Steadied]:
     kept = max(0, stop - OVERLAP)
     tracklet.sightings = waiting[kept:] if not at_end else []
     tracklet.handed_out = stop - kept
+    tracklet.waiting = len(tracklet.sightings) - tracklet.handed_out
 
 
 def _columns(
