@@ -57,7 +57,7 @@ CLEAR_SCORE = 0.8
 BEST_KEPT = 8
 GHOST_AFTER = 4  # detector runs that saw nothing where the mesh still sees a face
 GHOST_SCORE = 0.9
-BEHIND = 2  # frames that the second thread may lag behind; each holds a whole picture
+BEHIND = 3  # frames that the second thread may lag behind; each holds a whole picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -428,8 +428,8 @@ class Tracker:
 
 def box_of(points: Floats) -> Floats:
     """(4,) x0, y0, x1, y1 around the points of a face or a hand."""
-    xy = points[:POINTS, :2]
-    return np.concatenate([xy.min(0), xy.max(0)])
+    columns = points[:POINTS, :2].T.copy()  # numpy takes seven times as long over rows of two
+    return np.concatenate([columns.min(1), columns.max(1)])
 
 
 def overlap(a: Floats, b: Floats) -> float:
