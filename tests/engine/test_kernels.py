@@ -133,7 +133,7 @@ def test_a_picture_moves_as_a_cubic_remap_moves_it(random: np.random.Generator) 
     moved, changed = np.empty_like(picture), np.empty((height, width), np.float32)
     edges = 2 * (kernels.warp.BEFORE, kernels.warp.BEHIND)
     wider = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_REPLICATE)
-    kernels.warp.move(wider, way, is_face, 10, 2, np.float32(12), moved, changed)
+    kernels.warp.move(wider, way, 1, is_face, 10, 2, np.float32(12), moved, changed)
     ys, xs = np.mgrid[:height, :width].astype(np.float32)
     places = np.dstack([xs - way[..., 0], ys - way[..., 1]])
     plain = cv2.remap(picture, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -178,35 +178,67 @@ def test_skin_is_detail_under_light_as_the_formula_says(random: np.random.Genera
     light = random.normal(4, 0.2, (30, 30, 4)).astype(np.float32)
     light[..., 3] = 1
     is_face, uv = in_a_disc(size), (places(size) + 0.5) / size
-    luma = np.linspace(-4, 4, 4097, dtype=np.float32)
-    pressed = np.where(luma > 0, 0.3 * np.tanh(luma / 0.3), 1.2 * np.tanh(luma / 1.2))
-    ids, affines = np.zeros((size, size), np.int16), np.zeros((1, 5, 3), np.float32)
-    painted = np.empty((size, size, 4), np.float32)
-    share, mip16 = np.float32(0.8), packed(mip)
-    kernels.skin.paint(ids, affines, is_face, uv, mip16, light, 2, pressed, share, painted)
+    manner, every = np.float32([0.3, 1.2, 0.8]), np.zeros((size, size), np.float32)
+    given, painted = np.empty((2, size, size, 4), np.float32)
+    kernels.skin.sample(is_face, uv, packed(mip), given)
+    lit = np.ascontiguousarray(np.moveaxis(light, -1, 0).repeat(2, 1).repeat(2, 2))
+    kernels.skin.sketch(is_face, given, lit, 1, manner, every, np.float32(1), painted)
     texels = bilinear(mip, uv * 32 - 0.5)
     is_feature = np.clip(2 * texels[..., 3:], 0, 1)
     detail = np.ascontiguousarray(texels[..., :3])
-    expected = bilinear(light, 0.5 * places(size))[..., :3]
-    expected += calmed(detail, np.float32([0.3, 1.2, 0.8]), is_feature)
+    expected = np.moveaxis(lit, 0, -1)[..., :3] + calmed(detail, manner, is_feature)
     off = np.abs(painted[is_face][:, :3] - expected[is_face])
     assert off.max() < 0.08  # OpenCV takes places in steps of 1/32
     assert off.mean() < 0.01
 
 
+def test_the_target_is_lit_by_its_slow_and_passing_light_and_the_tone(
+    random: np.random.Generator,
+) -> None:
+    slow = random.normal(4, 1, (9, 7, 4)).astype(np.float32)
+    slow[..., 3] = random.uniform(0, 1, (9, 7)) > 0.5
+    passing, tone = random.normal(0, 1, (9, 7, 3)).astype(np.float32), np.float32([1, 2, 3])
+    light = np.empty((4, 10, 12), np.float32)
+    kernels.skin.light_up(slow, passing, tone, light)
+    expected = slow.copy()
+    expected[..., :3] += slow[..., 3:] * (passing + tone)
+    wider = np.pad(expected, ((0, 1), (0, 5), (0, 0)), mode="edge")
+    np.testing.assert_allclose(light, np.moveaxis(wider, -1, 0), rtol=1e-5)
+
+
+def test_a_sheet_with_finer_steps_gives_the_mean_of_those_on_the_face() -> None:
+    mip = np.zeros((8, 8, 4), np.float32)
+    mip[..., 0] = np.arange(8) / 8
+    ids, is_face = np.zeros((4, 4), np.int16), np.ones((2, 2), bool)
+    ids[:, 1] = -1
+    affines = np.zeros((1, 5, 3), np.float32)
+    affines[0, 0] = [1 / 8, 0, 0.5 / 8]
+    texels = np.empty((2, 2, 4), np.float32)
+    kernels.skin.sample_finer(ids, affines, is_face, packed(mip), texels)
+    np.testing.assert_allclose(texels[..., 0], [[0, 2.5 / 8]] * 2, atol=1e-3)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1)])
 def test_a_patch_of_a_single_row_or_column_is_painted(shape: tuple[int, int]) -> None:
     """At the picture's edge hardly anything of a face may be left."""
-    light, mip = np.full((*shape, 4), 4, np.float32), np.zeros((1, 1, 4), np.float32)
-    light[..., 3] = 1
-    uv, is_face = np.full((*shape, 2), 0.5, np.float32), np.ones(shape, bool)
-    ids, affines = np.zeros(shape, np.int16), np.zeros((1, 5, 3), np.float32)
-    painted = np.empty((*shape, 4), np.float32)
-    pressed = np.linspace(-4, 4, 4097, dtype=np.float32)
-    kernels.skin.paint(
-        ids, affines, is_face, uv, packed(mip), light, 1, pressed, np.float32(1), painted
-    )
-    assert (painted[..., :3] == 4).all()
+    is_face, mip = np.ones(shape, bool), np.zeros((1, 1, 4), np.float32)
+    texels = np.empty((*shape, 4), np.float32)
+    kernels.skin.sample(is_face, np.full((*shape, 2), 0.5, np.float32), packed(mip), texels)
+    out = painted_flat(is_face, texels, 1)
+    np.testing.assert_allclose(out, np.exp(4) - 8, rtol=1e-4)
+
+
+def painted_flat(is_face: Array, texels: Floats, step: int) -> Floats:
+    """RGB under a light of 4, log, that is known everywhere."""
+    height, width = (-(-side // step) for side in is_face.shape)
+    light = np.full((4, height + 1, width + kernels.skin.TILE), 4, np.float32)
+    light[3] = 1
+    manner, tone = np.float32([0.3, 1.2, 0.8]), np.zeros((2, 2, 4), np.float32)
+    grid, out = np.float32([0.25, -0.375] * 2), np.empty((*is_face.shape, 3), np.float32)
+    one = np.float32(1)
+    beyond = np.zeros(3, np.float32)
+    kernels.skin.paint(is_face, texels, light, step, manner, tone, grid, 9 * one, one, beyond, out)
+    return out
 
 
 def test_the_target_is_compared_with_its_light_as_the_formula_says(
@@ -220,19 +252,24 @@ def test_the_target_is_compared_with_its_light_as_the_formula_says(
     light = random.normal(4, 0.2, (16, 16, 4)).astype(np.float32)
     usual = random.normal(0, 0.1, (32, 32, 4)).astype(np.float32)
     own = random.normal(4, 0.3, (size // step, size // step, 3)).astype(np.float32)
-    slow, luma = np.empty((*own.shape[:2], 4), np.float32), np.empty(own.shape[:2], np.float32)
+    picture = np.zeros((size + 3, size + 5, 3), np.float32)
+    picture[2 : size + 2 : step, 4 : size + 4 : step] = np.exp(own) - 8
+    found, slow = np.empty_like(own), np.empty((*own.shape[:2], 4), np.float32)
+    luma = np.empty(own.shape[:2], np.float32)
     off, counts = np.zeros((8, 8, 3), np.float32), np.zeros((2, 1024), np.int32)
     sums, ranges = np.zeros((2, 4)), np.float32([-4, 128, 0, 128])
     kernels.skin.compare(
-        own, uv, is_face, eyes, mouth, depth, light, usual, step, few, ranges, slow, luma, off,
-        counts, sums,
+        picture, 2, 4, uv, is_face, eyes, mouth, depth, light, usual, step, few, ranges, found,
+        slow, luma, off, counts, sums,
     )  # fmt: skip
+    np.testing.assert_allclose(found, own, atol=1e-4)
     some = np.s_[::step, ::step]
     expected = bilinear(light, uv[some] * 16 - 0.5)[..., :3]
     on_face, inner = is_face[some], (is_face & (eyes < 0.5))[some]
     inside = inner & (depth[some] > 0.1)
     np.testing.assert_allclose(slow[on_face][:, :3], expected[on_face], atol=0.03)
-    np.testing.assert_allclose(luma, luma_of(own - expected), atol=0.03)
+    np.testing.assert_allclose(luma[on_face], luma_of(own - expected)[on_face], atol=0.03)
+    np.testing.assert_allclose(luma[~on_face], luma_of(own - light[0, 0, :3])[~on_face], atol=0.03)
     look = bilinear(usual, uv[some] * 32 - 0.5)
     plain = (own - expected - look[..., :3]) * (look[..., 3] * inner)[..., None]
     cells = cv2.resize(plain, (8, 8), interpolation=cv2.INTER_AREA)
@@ -252,8 +289,9 @@ def test_the_rim_is_compared_as_the_formula_says(random: np.random.Generator) ->
     depth, facing = random.uniform(0, 0.4, (2, size, size)).astype(np.float32)
     coarse = np.zeros((size // small, size // small, 4), np.float32)
     manner = np.float32([0.05, 0.2, 0.55, 0.45])
-    kernels.skin.compare_rim(own, painted, depth, facing, step, small, manner, coarse)
     some = np.s_[::step, ::step]
+    sketch = np.ascontiguousarray(painted[some])
+    kernels.skin.compare_rim(own, sketch, depth, facing, step, small, manner, coarse)
     difference = own - painted[some][..., :3]
     off = np.maximum(difference / 0.55, -difference / 0.45).max(-1)
     weight = (1 - smoothstep(depth[some], 0.05, 0.2)) * (depth[some] > 0.01)
@@ -263,21 +301,28 @@ def test_the_rim_is_compared_as_the_formula_says(random: np.random.Generator) ->
     np.testing.assert_allclose(coarse, expected, atol=1e-5)
 
 
-def test_tone_is_added_and_white_held_as_the_formula_says(random: np.random.Generator) -> None:
-    size, white, knee = 40, np.float32(5.5), np.float32(0.15)
-    painted = random.normal(5.4, 0.2, (size, size, 4)).astype(np.float32)
-    painted[..., 3] = random.uniform(0, 1, (size, size))
-    tone, is_face = random.normal(0, 0.1, (10, 10, 4)).astype(np.float32), in_a_disc(size)
-    out, grid = np.empty((size, size, 3), np.float32), np.float32([0.25, -0.375] * 2)
-    beyond = np.float32([4, 4.1, 4.2])
-    kernels.skin.tone_and_hold(painted, tone, is_face, grid, white, knee, beyond, out)
-    toned = (
-        painted[..., :3]
-        + (1 - painted[..., 3:]) * bilinear(tone, 0.25 * places(size) - 0.375)[..., :3]
-    )
+@pytest.mark.parametrize("step", [1, 2])
+def test_tone_is_added_and_white_held_as_the_formula_says(
+    step: int, random: np.random.Generator
+) -> None:
+    height, width, white, knee = 40, 150, np.float32(5.5), np.float32(0.15)
+    texels = random.normal(0, 0.2, (height, width, 4)).astype(np.float32)
+    coarse = random.normal(5.3, 0.1, (-(-height // step) + 1, -(-width // step), 4))
+    tone, is_face = random.normal(0, 0.1, (10, 38, 4)).astype(np.float32), in_a_disc(width)[:height]
+    light = np.ones((4, coarse.shape[0], coarse.shape[1] + kernels.skin.TILE), np.float32)
+    light[:3, :, : coarse.shape[1]] = np.moveaxis(coarse, -1, 0)[:3]
+    light[:3, :, coarse.shape[1] :] = light[:3, :, coarse.shape[1] - 1, None]
+    out, grid = np.empty((height, width, 3), np.float32), np.float32([0.25, -0.375] * 2)
+    beyond, manner = np.float32([4, 4.1, 4.2]), np.float32([0.3, 1.2, 0.8])
+    kernels.skin.paint(is_face, texels, light, step, manner, tone, grid, white, knee, beyond, out)
+    at = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float32)
+    is_feature = np.clip(2 * texels[..., 3:], 0, 1)
+    lit = np.ascontiguousarray(np.moveaxis(light, 0, -1)[..., :3])
+    painted = bilinear(lit, at / step) + calmed(texels[..., :3], manner, is_feature)
+    toned = painted + (1 - is_feature) * bilinear(tone, 0.25 * at - 0.375)[..., :3]
     above = np.maximum(toned.max(-1, keepdims=True) - (white - knee), 0)
-    expected = toned - (above - knee * np.tanh(above / knee))
-    np.testing.assert_allclose(out[is_face], expected[is_face], atol=0.01)
+    expected = np.exp(toned - (above - knee * np.tanh(above / knee))) - 8
+    np.testing.assert_allclose(out[is_face], expected[is_face], rtol=0.01)
     assert (out[~is_face] == beyond).all()
 
 
@@ -294,7 +339,8 @@ def test_the_face_joins_the_picture_as_the_formula_says(random: np.random.Genera
         top, left,
     )  # fmt: skip
     alpha = smoothstep(depth, *edge[0]) * (1 - hair)
-    alpha *= np.maximum(smoothstep(facing, *edge[1]), smoothstep(depth, *edge[2]))
+    around = cv2.dilate(facing, np.ones((3, 3), np.uint8))
+    alpha *= np.maximum(smoothstep(around, *edge[1]), smoothstep(depth, *edge[2]))
     inner = np.s_[top : top + size, left : left + size]
     much = changed.copy()
     much[inner] = np.maximum(changed[inner], alpha)
@@ -313,3 +359,49 @@ def test_means_on_fewer_pixels_are_those_on_all(random: np.random.Generator) -> 
     rough = random.normal(0, 10, (120, 160)).astype(np.float32)
     exact = cv2.GaussianBlur(rough, (0, 0), 9.0)
     assert np.abs(blurred(rough, 9.0) - exact)[30:-30, 30:-30].max() < 0.4 * exact.std()
+
+
+def test_what_is_finest_is_what_a_small_gaussian_takes(random: np.random.Generator) -> None:
+    luma = random.uniform(0, 255, (31, 45)).astype(np.float32)
+    where, out = in_a_disc(45)[:31], np.empty((31, 45), np.float32)
+    counts = np.zeros(64, np.int32)
+    kernels.noise.fine(luma, where, 2, np.float32(1), out, counts)
+    np.testing.assert_allclose(out, luma - cv2.GaussianBlur(luma, (0, 0), 1.0), atol=1e-2)
+    sizes = np.minimum(np.abs(out[::2, ::2][where[::2, ::2]]).astype(int), 63)
+    assert counts.tolist() == np.bincount(sizes, minlength=64).tolist()
+
+
+@pytest.mark.parametrize("shape", [(31, 45), (1, 3), (3, 1), (2, 2)])
+def test_steps_between_neighbours_are_summed_as_the_formula_says(
+    shape: tuple[int, int], random: np.random.Generator
+) -> None:
+    luma = random.uniform(0, 255, shape).astype(np.float32)
+    mask, steps = (random.uniform(0, 1, shape) > 0.3).astype(np.float32), np.zeros(2)
+    kernels.noise.sharpness(luma, mask, steps)
+    expected = []
+    for values in (luma, cv2.blur(luma, (5, 5))):
+        down, across = np.diff(values, axis=0), np.diff(values, axis=1)
+        vertical, horizontal = mask[1:] * mask[:-1], mask[:, 1:] * mask[:, :-1]
+        expected.append((vertical * down**2).sum() + (horizontal * across**2).sum())
+    np.testing.assert_allclose(steps, expected, rtol=1e-3)
+
+
+def test_luma_of_a_part_of_a_picture(random: np.random.Generator) -> None:
+    picture, out = random.uniform(0, 255, (9, 11, 3)).astype(np.float32), np.empty((5, 6), "f4")
+    kernels.noise.luma(picture, 2, 3, out)
+    np.testing.assert_allclose(out, luma_of(picture[2:7, 3:9]), rtol=1e-5)
+
+
+def test_a_way_known_on_every_other_pixel_is_linear_between(random: np.random.Generator) -> None:
+    picture = cv2.GaussianBlur(random.uniform(0, 255, (40, 51, 3)), (0, 0), 2).astype(np.float32)
+    way = random.normal(0, 2, (20, 26, 2)).astype(np.float32)
+    edges = 2 * (kernels.warp.BEFORE, kernels.warp.BEHIND)
+    wider = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_REPLICATE)
+    fine = np.ascontiguousarray(cv2.resize(way, (52, 40))[:, :51])
+    is_face, results = np.ones((40, 51), bool), []
+    for cell, given in ((1, fine), (2, way)):
+        moved, changed = np.empty_like(picture), np.empty((40, 51), np.float32)
+        kernels.warp.move(wider, given, cell, is_face, 0, 0, np.float32(12), moved, changed)
+        results.append((moved, changed))
+    np.testing.assert_allclose(results[1][0], results[0][0], atol=0.05)
+    np.testing.assert_allclose(results[1][1], results[0][1], atol=1e-3)

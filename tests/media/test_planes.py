@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from lendface.engine.types import Box, Patch
 from lendface.media import PlanesPicture, open_video, open_writer
 from lendface.media.colour import BT709, HLG, PQ, SMPTE170M, Colour, get_curve
 from lendface.media.placement import Placement
-from lendface.media.planes import Carrier, Layout, whole
+from lendface.media.planes import Carrier, Layout, common_rgb, enlarged, whole
 from make_media import make_video, picture
 
 QUIET = settings(
@@ -98,6 +99,19 @@ def test_a_region_is_what_the_standard_says_of_each_sample(
         [[rgb_at(shown, x, y) for x in range(box.x0, box.x1)] for y in range(box.y0, box.y1)]
     )
     np.testing.assert_allclose(region, np.clip(expected, 0, 255), atol=0.02)
+
+
+@pytest.mark.parametrize("has_left_chroma", [True, False])
+@pytest.mark.parametrize("box", [Box(0, 0, 39, 29), Box(5, 3, 6, 4), Box(4, 8, 39, 29)])
+def test_the_common_kind_of_picture_is_seen_alike_in_one_pass(
+    box: Box, has_left_chroma: bool
+) -> None:
+    shown = make_picture("yuv420p", (39, 29))
+    layout = replace(shown.layout, has_left_chroma=has_left_chroma)
+    codes = [shown.planes[0][box.y0 : box.y1, box.x0 : box.x1].astype(np.float32)]
+    codes += [enlarged(plane, box, layout) for plane in shown.planes[1:]]
+    expected = layout.colour.to_rgb(np.dstack(codes))
+    np.testing.assert_allclose(common_rgb(shown.planes, box, layout), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("turn", TURNS)

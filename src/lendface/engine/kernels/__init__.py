@@ -9,18 +9,29 @@ the same frame gives the same pixels everywhere.
 from __future__ import annotations
 
 import importlib
+import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import join, raster, skin, warp
+    from . import join, noise, planes, raster, skin, warp
 
-MODULES = ("join", "raster", "skin", "warp")
+MODULES = ("join", "noise", "planes", "raster", "skin", "warp")
 
-__all__ = ["join", "raster", "skin", "warp"]
+__all__ = ["join", "noise", "planes", "raster", "skin", "warp"]
 
 
 def __getattr__(name: str) -> ModuleType:
     if name not in MODULES:
         raise AttributeError(f"there are no kernels {name!r}")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def load() -> None:
+    """Import Numba, if that has not been done."""
+    importlib.import_module(f"{__name__}.compiled")
+
+
+def are_loaded() -> bool:
+    """Whether that has been done: then a kernel is worth its while for something small, too."""
+    return f"{__name__}.compiled" in sys.modules

@@ -59,7 +59,7 @@ def compile_for(signature: str, work: Callable[..., Any]) -> Callable[..., Any]:
 
 def inlined(work: WorkT) -> WorkT:
     """A part of kernels, compiled into each that calls it."""
-    return numba.njit(fastmath=FASTMATH, error_model="numpy")(work)
+    return numba.njit(fastmath=FASTMATH, error_model="numpy", forceinline=True)(work)
 
 
 @cache

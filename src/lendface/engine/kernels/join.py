@@ -7,7 +7,8 @@ import numpy as np
 from ..types import Floats
 from .compiled import compiled, inlined
 
-F = np.float32
+F, U = np.float32, np.uintp
+START = U(0)
 ZERO, ONE, TWO, THREE = F(0), F(1), F(2), F(3)
 LEAST, WHITE = F(1e-3), F(255)
 
@@ -27,31 +28,46 @@ def join(
     ``shown`` (h, w) 0..1, how far the picture is another one, becomes how much of all that shows.
     The face lies at ``top`` and ``left``: ``skin`` gets ``grain`` within its limit, shows the
     picture as far as ``openings`` say, and ends where ``depth`` from the rim, ``facing`` the
-    camera and ``hair``, known at every ``hair_step``-th pixel, say. ``edge`` (3, 2): from where
-    to where the rim becomes full, what turns away does, and what is deep inside does anyway.
+    camera and ``hair``, known at every ``hair_step``-th pixel, say. A pixel faces the camera as
+    much as one beside it does: a line of steep ones, as where the nose hides the far cheek, would
+    let the target through. ``edge`` (3, 2): from where to where the rim becomes full, what turns
+    away does, and what is deep inside does anyway.
     """
+    height, width = depth.shape
+    alphas, size = np.empty(width, F), U(width)
     for y in range(shown.shape[0]):
-        for x in range(shown.shape[1]):
-            if shown[y, x] > ZERO:
-                for c in range(3):
-                    pixels[y, x, c] = min(max(pixels[y, x, c], ZERO), WHITE)
-    for y in range(depth.shape[0]):
+        # Where nothing was moved the picture is within its range anyway.
+        line = pixels[y].reshape(3 * shown.shape[1])
+        for place in range(len(line)):
+            line[place] = min(max(line[place], ZERO), WHITE)
+    for y in range(height):
         row = y + top
-        for x in range(depth.shape[1]):
-            alpha = _step(depth[y, x], edge[0, 0], edge[0, 1])
-            if alpha <= ZERO:
+        near, upper, lower = depth[y], facing[max(y - 1, 0)], facing[min(y + 1, height - 1)]
+        middle = facing[y]
+        for x in range(START, size):
+            alphas[x] = max(max(upper[x], lower[x]), middle[x])
+        before = alphas[0]
+        for x in range(width):
+            here = alphas[x]
+            alphas[x] = max(max(before, here), alphas[min(x + 1, width - 1)])
+            before = here
+        for x in range(START, size):
+            alpha = _step(near[x], edge[0, 0], edge[0, 1])
+            turned = _step(alphas[x], edge[1, 0], edge[1, 1])
+            alphas[x] = alpha * max(turned, _step(near[x], edge[2, 0], edge[2, 1]))
+        for x in range(width):
+            if alphas[x] <= ZERO:
                 continue
-            turned = _step(facing[y, x], edge[1, 0], edge[1, 1])
-            alpha *= max(turned, _step(depth[y, x], edge[2, 0], edge[2, 1]))
-            alpha *= ONE - _between(hair, y, x, hair_step)
+            alpha = alphas[x] * (ONE - _between(hair, y, x, hair_step))
             column = x + left
             much = max(shown[row, column], alpha)
             share = alpha / max(much, LEAST)
             shown[row, column] = much
             noise = min(max(grain[y, x], -grain_limit), grain_limit)
+            opening = openings[y, x]
             for c in range(3):
                 below, own = skin[y, x, c] + noise, pixels[row, column, c]
-                painted = below + openings[y, x] * (own - below)
+                painted = below + opening * (own - below)
                 pixels[row, column, c] = min(max(own + share * (painted - own), ZERO), WHITE)
 
 

@@ -20,6 +20,8 @@ from .compiled import inlined
 WORD, PLACE = ir.IntType(32), ir.IntType(64)
 QUAD = ir.VectorType(ir.FloatType(), 4)
 SHORTS = ir.VectorType(ir.IntType(16), 4)
+ROW = ir.VectorType(ir.FloatType(), 16)
+EVERYWHERE4, EVERYWHERE16 = ir.VectorType(WORD, 4), ir.VectorType(WORD, 16)
 UNSET = ir.Constant(QUAD, ir.Undefined)
 FOUR = types.UniTuple(types.float32, 4)
 F = np.float32
@@ -50,34 +52,41 @@ def put_mix16(
     context: Any,
     source: Any,
     at: Any,
-    right: Any,
     down: Any,
     across: Any,
     along: Any,
+    weights_at: Any,
     out: Any,
     to: Any,
 ) -> Any:
     """``out[to:to + 3]`` becomes the mean of 4 x 4 pixels of ``source``, the first at ``at``.
 
-    ``right`` and ``down`` lead to the next pixel and row; ``across`` and ``along`` are the four
-    weights each of columns and rows.
+    Pixels have three channels, ``down`` leads to the next row; from ``weights_at`` on ``across``
+    and ``along`` have the four weights each of columns and rows. A row's twelve floats are taken
+    as one vector with four more, which have to exist.
     """
     place = types.intp
-    signature = types.void(source, place, place, place, FOUR, FOUR, out, place)
+    signature = types.void(source, place, place, across, along, place, out, place)
 
     def build(context: Any, code: Any, signature: Any, values: Any) -> Any:
-        source, at, right, down, across, along, out, to = values
+        source, at, down, across, along, weights_at, out, to = values
         start = _data(context, code, signature.args[0], source)
-        columns, rows = _splats(code, across), _splats(code, along)
+        columns = _load(code, _data(context, code, signature.args[3], across), weights_at)
+        rows = _load(code, _data(context, code, signature.args[4], along), weights_at)
         total = None
-        for row in rows:
-            line, here = None, at
-            for column in columns:
-                line = _add(code, line, _times(code, _load(code, start, here), column))
-                here = code.add(here, right)
-            total = _add(code, total, _times(code, line, row))
+        for row in range(4):
+            share = code.shuffle_vector(rows, rows, ir.Constant(EVERYWHERE16, [row] * 16))
+            pixels = code.bitcast(code.gep(start, [at]), ROW.as_pointer())
+            total = _add(code, total, _times(code, code.load(pixels, align=4), share))
             at = code.add(at, down)
-        _store_three(code, total, _data(context, code, signature.args[6], out), to)
+        lanes = [column for column in range(4) for _ in range(3)] + [3] * 4
+        spread = code.shuffle_vector(columns, columns, ir.Constant(EVERYWHERE16, lanes))
+        weighted, colour = _times(code, total, spread), None
+        for column in range(4):
+            lanes = [3 * column, 3 * column + 1, 3 * column + 2, 3 * column + 3]
+            part = code.shuffle_vector(weighted, weighted, ir.Constant(EVERYWHERE4, lanes))
+            colour = _add(code, colour, part)
+        _store_three(code, colour, _data(context, code, signature.args[6], out), to)
         return context.get_dummy_value()
 
     return signature, build

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..types import Array, Floats
 from .compiled import compiled, inlined
+from .curves import exp, log, tanh
 from .quads import linear_weights, put_mix4, put_packed4
 
 F = np.float32
@@ -15,29 +16,40 @@ LEAST_DEPTH = F(0.01)  # eye distances
 RED, GREEN, BLUE = F(0.299), F(0.587), F(0.114)  # of luma
 INSIDE = F(0.1)  # eye distances from the rim
 PER_STEP = F(1 / 8192)  # of a packed texture
-MOST_LUMA = F(4)  # log; no detail is stronger
+LOG_OFFSET = F(8)
+# Rows are taken in tiles whose places in one buffer are known when it is compiled: so the compiler
+# sees that they do not overlap, and takes eight pixels at once.
+TILE = 64
+AT_LIGHT, AT_TONE, AT_OUT, TILES = 4 * TILE, 8 * TILE, 11 * TILE, 14 * TILE
+# Unsigned, so that no index has to be looked at for being counted from the end.
+U = np.uintp
+LIGHT_RED, LIGHT_GREEN, LIGHT_BLUE, LIGHT_KNOWN = (U(AT_LIGHT + c * TILE) for c in range(4))
+TONE_RED, TONE_GREEN, TONE_BLUE = (U(AT_TONE + c * TILE) for c in range(3))
+OUT_RED, OUT_GREEN, OUT_BLUE = (U(AT_OUT + c * TILE) for c in range(3))
+START, END, HALF_END, NEXT, PAIR, LAST, QUAD = U(0), U(TILE), U(TILE // 2), U(1), U(2), U(3), U(4)
 
 
 @compiled(
-    "void(float32[:,:,::1], float32[:,:,::1], boolean[:,::1], float32[:,::1], float32[:,::1],"
-    "float32[:,::1], float32[:,:,::1], float32[:,:,::1], int64, int64, float32[::1],"
-    "float32[:,:,::1], float32[:,::1], float32[:,:,::1], int32[:,::1], float64[:,::1])"
+    "void(float32[:,:,::1], int64, int64, float32[:,:,::1], boolean[:,::1], float32[:,::1],"
+    "float32[:,::1], float32[:,::1], float32[:,:,::1], float32[:,:,::1], int64, int64,"
+    "float32[::1], float32[:,:,::1], float32[:,:,::1], float32[:,::1], float32[:,:,::1],"
+    "int32[:,::1], float64[:,::1])"
 )
 def compare(
-    own: Floats, uv: Floats, is_face: Array, eyes: Floats, mouth: Floats, depth: Floats,
-    light: Floats, usual: Floats, step: int, few: int, ranges: Floats, slow: Floats, luma: Floats,
-    off: Floats, counts: Array, sums: Array,
+    picture: Floats, top: int, left: int, uv: Floats, is_face: Array, eyes: Floats, mouth: Floats,
+    depth: Floats, light: Floats, usual: Floats, step: int, few: int, ranges: Floats, own: Floats,
+    slow: Floats, luma: Floats, off: Floats, counts: Array, sums: Array,
 ) -> None:  # fmt: skip
     """The target's pixels against its light and its usual look, at every ``step``-th pixel.
 
-    ``own`` (h, w, 3) are log colours of those pixels; the next five belong to the whole patch.
-    ``light`` (g, g, 4) and ``usual`` (s, s, 4), whose fourth is 0..1 trust, lie over the texture
-    square. Out come ``slow`` (h, w, 4), the light there and 1, all 0 off the face; ``luma`` (h, w)
-    log off it; ``off``, on cells of ``few`` x ``few``, the mean difference from the usual look as
-    far as it is trusted; how often each luma and each brightest channel occurs on the inner face,
-    ``counts`` (2, n), with ``ranges`` (lowest luma, a log's bins, lowest channel, a log's bins);
-    and sums of the light with the number of pixels, ``sums`` (2, 4), over the inner face with its
-    rim and without.
+    ``picture`` (.., .., 3) RGB shows the patch at ``top`` and ``left``; the next five belong to the
+    whole patch. ``light`` (g, g, 4) and ``usual`` (s, s, 4), whose fourth is 0..1 trust, lie over
+    the texture square. Out come ``own`` (h, w, 3), log colours of those pixels; ``slow``
+    (h, w, 4), the light there and 1, all 0 off the face; ``luma`` (h, w) log off it; ``off``, on
+    cells of ``few`` x ``few``, the mean difference from the usual look as far as it is trusted;
+    how often each luma and each brightest channel occurs on the inner face, ``counts`` (2, n),
+    with ``ranges`` (lowest luma, a log's bins, lowest channel, a log's bins); and sums of the
+    light with the number of pixels, ``sums`` (2, 4), over the inner face with its rim and without.
     """
     height, width = luma.shape
     bins = counts.shape[1]
@@ -45,20 +57,30 @@ def compare(
     for k in range(height):
         y = k * step
         for j in range(width):
+            for c in range(3):
+                own[k, j, c] = max(picture[y + top, j * step + left, c], ZERO) + LOG_OFFSET
+        line = own[k].reshape(3 * width)
+        for place in range(3 * width):
+            line[place] = log(line[place])
+        for j in range(width):
             x = j * step
+            if not is_face[y, x]:
+                red = own[k, j, 0] - light[0, 0, 0]
+                green = own[k, j, 1] - light[0, 0, 1]
+                blue = own[k, j, 2] - light[0, 0, 2]
+                luma[k, j] = RED * red + GREEN * green + BLUE * blue
+                slow[k, j, 0] = slow[k, j, 1] = slow[k, j, 2] = slow[k, j, 3] = ZERO
+                continue
             u, v = uv[y, x, 0], uv[y, x, 1]
             side = F(light.shape[0])
             _mix(light, u * side - HALF, v * side - HALF, slow, k * width + j)
+            slow[k, j, 3] = ONE
             red = own[k, j, 0] - slow[k, j, 0]
             green = own[k, j, 1] - slow[k, j, 1]
             blue = own[k, j, 2] - slow[k, j, 2]
             here = RED * red + GREEN * green + BLUE * blue
             luma[k, j] = here
-            is_known = is_face[y, x]
-            for c in range(3):
-                slow[k, j, c] = slow[k, j, c] if is_known else ZERO
-            slow[k, j, 3] = ONE if is_known else ZERO
-            if not is_known or eyes[y, x] + mouth[y, x] >= HALF:
+            if eyes[y, x] + mouth[y, x] >= HALF:
                 continue
             side = F(usual.shape[0])
             _mix(usual, u * side - HALF, v * side - HALF, more, 0)
@@ -91,104 +113,242 @@ def _count(counts: Array, which: int, place: np.float32, bins: int) -> None:
     counts[which, min(max(int(place), 0), bins - 1)] += 1
 
 
+@compiled("void(boolean[:,::1], float32[:,:,::1], int16[:,:,::1], float32[:,:,::1])")
+def sample(is_face: Array, uv: Floats, mip: Array, texels: Floats) -> None:
+    """``texels`` (h, w, 4): a texture (side, side, 4), in 1/8192, at the face's places ``uv``.
+
+    Off the face they are 0.
+    """
+    side, width = F(mip.shape[0]), is_face.shape[1]
+    for y in range(is_face.shape[0]):
+        for x in range(width):
+            if is_face[y, x]:
+                at_x, at_y = uv[y, x, 0] * side - HALF, uv[y, x, 1] * side - HALF
+                _mix_packed(mip, at_x, at_y, texels, y * width + x)
+            else:
+                for c in range(4):
+                    texels[y, x, c] = ZERO
+
+
+@compiled("void(int16[:,::1], float32[:,:,::1], boolean[:,::1], int16[:,:,::1], float32[:,:,::1])")
+def sample_finer(ids: Array, affines: Floats, is_face: Array, mip: Array, texels: Floats) -> None:
+    """``texels`` (h, w, 4): the mean of a texture, in 1/8192, over those steps of each pixel of the
+    face that lie on it. ``ids`` and ``affines`` tell of steps a whole number of times finer."""
+    finer = ids.shape[0] // is_face.shape[0]
+    side, one = F(mip.shape[0]), np.zeros((1, 4), np.float32)
+    for y in range(is_face.shape[0]):
+        for x in range(is_face.shape[1]):
+            count, texels[y, x] = ZERO, ZERO
+            if not is_face[y, x]:
+                continue
+            for fine_y in range(y * finer, (y + 1) * finer):
+                for fine_x in range(x * finer, (x + 1) * finer):
+                    t = ids[fine_y, fine_x]
+                    if t < 0:
+                        continue
+                    at_x, at_y = F(fine_x), F(fine_y)
+                    u = affines[t, 0, 0] * at_x + affines[t, 0, 1] * at_y + affines[t, 0, 2]
+                    v = affines[t, 1, 0] * at_x + affines[t, 1, 1] * at_y + affines[t, 1, 2]
+                    _mix_packed(mip, u * side - HALF, v * side - HALF, one, 0)
+                    count += ONE
+                    for c in range(4):
+                        texels[y, x, c] += one[0, c]
+            for c in range(4):
+                texels[y, x, c] /= count
+
+
+@compiled("void(float32[:,:,::1], float32[:,:,::1], float32[::1], float32[:,:,::1])")
+def light_up(slow: Floats, passing: Floats, tone: Floats, light: Floats) -> None:
+    """``light`` (4, h, w): what the painted face is lit by, and how far it is known.
+
+    ``slow`` (h, w, 4) and ``passing`` (h, w, 3) are the target's light, ``tone`` (3,) is added.
+    ``light`` may have more rows and columns: the last ones are repeated.
+    """
+    height, width = slow.shape[0], slow.shape[1]
+    for k in range(light.shape[1]):
+        row = min(k, height - 1)
+        for c in range(3):
+            for j in range(width):
+                more = passing[row, j, c] + tone[c]
+                light[c, k, j] = slow[row, j, c] + slow[row, j, 3] * more
+        for j in range(width):
+            light[3, k, j] = slow[row, j, 3]
+        for c in range(4):
+            for j in range(width, light.shape[2]):
+                light[c, k, j] = light[c, k, width - 1]
+
+
 @compiled(
-    "void(int16[:,::1], float32[:,:,::1], boolean[:,::1], float32[:,:,::1], int16[:,:,::1],"
-    "float32[:,:,::1], int64, float32[::1], float32, float32[:,:,::1])"
+    "void(boolean[:,::1], float32[:,:,::1], float32[:,:,::1], int64, float32[::1],"
+    "float32[:,::1], float32, float32[:,:,::1])"
+)
+def sketch(
+    is_face: Array, texels: Floats, light: Floats, step: int, manner: Floats, depth: Floats,
+    deepest: np.float32, painted: Floats,
+) -> None:  # fmt: skip
+    """``painted`` (h, w, 4), at every ``step``-th pixel of the face's rim: log colours, and 0..1
+    how far a pixel is a feature.
+
+    The rim ends at ``deepest``, elsewhere nothing is written; the rest is as in ``paint``.
+    """
+    for k in range(painted.shape[0]):
+        y = k * step
+        for j in range(painted.shape[1]):
+            x = j * step
+            if not (is_face[y, x] and depth[y, x] < deepest):
+                continue
+            red, green, blue = texels[y, x, 0], texels[y, x, 1], texels[y, x, 2]
+            is_feature = min(max(TWO * texels[y, x, 3], ZERO), ONE)
+            level = _level(RED * red + GREEN * green + BLUE * blue, is_feature, manner)
+            known = ONE / max(light[3, k, j], LEAST)
+            painted[k, j, 0] = known * light[0, k, j] + level + manner[2] * red
+            painted[k, j, 1] = known * light[1, k, j] + level + manner[2] * green
+            painted[k, j, 2] = known * light[2, k, j] + level + manner[2] * blue
+            painted[k, j, 3] = is_feature
+
+
+@compiled(
+    "void(boolean[:,::1], float32[:,:,::1], float32[:,:,::1], int64, float32[::1],"
+    "float32[:,:,::1], float32[::1], float32, float32, float32[::1], float32[:,:,::1])"
 )
 def paint(
-    ids: Array, affines: Floats, is_face: Array, uv: Floats, mip: Floats, light: Floats,
-    step: int, pressed: Floats, saturation: np.float32, painted: Floats,
+    is_face: Array, texels: Floats, light: Floats, step: int, manner: Floats, tone: Floats,
+    grid: Floats, white: np.float32, knee: np.float32, beyond: Floats, out: Floats,
 ) -> None:  # fmt: skip
-    """``painted`` (h, w, 4): log colours of the face, and 0..1 how far a pixel is a feature.
+    """``out`` (h, w, 3): RGB of the painted face; off the face ``beyond`` (3,).
 
-    ``mip`` (side, side, 4) is the texture, in 1/8192; ``light`` the target's at every
-    ``step``-th pixel, its fourth how far it is known. ``pressed`` (n,) is what becomes of the
-    detail's luma from -4 to 4, log: features stay as dark as they are, a highlight is pressed
-    everywhere. ``saturation`` of the detail's colour stays. Off the face nothing is written.
+    ``texels`` (h, w, 4) are the texture at each pixel; ``light`` (4, .., ..) the target's at every
+    ``step``-th pixel, its fourth how far it is known, with a row and ``TILE`` columns to spare.
+    ``manner`` (3,): the most luma of a highlight and of a shadow, log, to which the detail's is
+    pressed, and how much of its colour stays; features stay as dark as they are. ``tone``
+    (gh, gw, 4) log is added where no feature is: a pixel x lies at column ``grid[0] * x +
+    grid[1]``, and so on down. Where a channel then comes within ``knee`` of ``white``, log, all of
+    them go down, and the hue stays.
     """
-    finer = ids.shape[0] // is_face.shape[0]
-    # Row by row and one thing after the other: in a single loop it took half as long again.
-    for y in range(is_face.shape[0]):
-        if finer == 1:
-            _sample_row(mip, is_face, uv, y, painted)
-        else:
-            _sample_finer_row(mip, is_face, ids, affines, finer, y, painted)
-        _light_row(light, is_face, step, pressed, saturation, y, painted)
-
-
-@inlined
-def _sample_row(mip: Array, is_face: Array, uv: Floats, y: int, out: Floats) -> None:
-    side, width = F(mip.shape[0]), is_face.shape[1]
-    for x in range(width):
-        if is_face[y, x]:
-            at_x, at_y = uv[y, x, 0] * side - HALF, uv[y, x, 1] * side - HALF
-            _mix_packed(mip, at_x, at_y, out, y * width + x)
-
-
-@inlined
-def _sample_finer_row(
-    mip: Array, is_face: Array, ids: Array, affines: Floats, finer: int, y: int, out: Floats
-) -> None:
-    """The mean over those steps of a finer grid that lie on the face."""
-    side, one = F(mip.shape[0]), np.zeros((1, 4), np.float32)
-    for x in range(is_face.shape[1]):
-        if not is_face[y, x]:
-            continue
-        count, out[y, x, 0], out[y, x, 1], out[y, x, 2], out[y, x, 3] = ZERO, ZERO, ZERO, ZERO, ZERO
-        for fine_y in range(y * finer, (y + 1) * finer):
-            for fine_x in range(x * finer, (x + 1) * finer):
-                t = ids[fine_y, fine_x]
-                if t < 0:
-                    continue
-                at_x, at_y = F(fine_x), F(fine_y)
-                u = affines[t, 0, 0] * at_x + affines[t, 0, 1] * at_y + affines[t, 0, 2]
-                v = affines[t, 1, 0] * at_x + affines[t, 1, 1] * at_y + affines[t, 1, 2]
-                _mix_packed(mip, u * side - HALF, v * side - HALF, one, 0)
-                count += ONE
+    height, width = is_face.shape
+    across = np.zeros((3, tone.shape[0], width + TILE), np.float32)
+    _stretch(tone, grid, width, across)
+    tile = np.zeros(TILES, np.float32)
+    for y in range(height):
+        start, end = _span(is_face, y)
+        for x in range(start):
+            out[y, x, 0], out[y, x, 1], out[y, x, 2] = beyond[0], beyond[1], beyond[2]
+        for x in range(end, width):
+            out[y, x, 0], out[y, x, 1], out[y, x, 2] = beyond[0], beyond[1], beyond[2]
+        for x in range(start - start % step, end, TILE):
+            for i in range(min(TILE, end - x)):
                 for c in range(4):
-                    out[y, x, c] += one[0, c]
-        for c in range(4):
-            out[y, x, c] /= count
+                    tile[4 * i + c] = texels[y, x + i, c]
+            _light_tile(light, y, x, step, tile)
+            _tone_tile(across, grid[2] * F(y) + grid[3], x, tile)
+            _paint_tile(manner, white, knee, tile)
+            for i in range(min(TILE, end - x)):
+                if is_face[y, x + i]:
+                    for c in range(3):
+                        out[y, x + i, c] = tile[AT_OUT + c * TILE + i]
+                else:
+                    for c in range(3):
+                        out[y, x + i, c] = beyond[c]
 
 
 @inlined
-def _light_row(
-    light: Floats, is_face: Array, step: int, pressed: Floats, saturation: np.float32, y: int,
-    out: Floats,
-) -> None:  # fmt: skip
-    slow = np.zeros((1, 4), np.float32)
-    for x in range(is_face.shape[1]):
-        if not is_face[y, x]:
+def _span(is_face: Array, y: int) -> tuple[int, int]:
+    """From where to where a row may show the face."""
+    start, end = 0, is_face.shape[1]
+    while start < end and not is_face[y, start]:
+        start += 1
+    while end > start and not is_face[y, end - 1]:
+        end -= 1
+    return start, end
+
+
+@inlined
+def _stretch(tone: Floats, grid: Floats, width: int, across: Floats) -> None:
+    """``across`` (3, gh, at least width): the cells' tone at each column of pixels."""
+    last = tone.shape[1] - 1
+    for x in range(width):
+        at = min(max(grid[0] * F(x) + grid[1], ZERO), F(last))
+        left = min(int(at), last - 1)
+        share = at - F(left)
+        for k in range(tone.shape[0]):
+            for c in range(3):
+                here = tone[k, left, c]
+                across[c, k, x] = here + share * (tone[k, left + 1, c] - here)
+
+
+@inlined
+def _light_tile(light: Floats, y: int, x: int, step: int, tile: Floats) -> None:
+    """The light of ``TILE`` pixels, one channel after the other."""
+    for c in range(4):
+        out = _part(tile, AT_LIGHT + c * TILE)
+        if step == 1:
+            out[:] = light[c, y, x : x + TILE]
             continue
-        _between(light, y, x, step, slow)
-        red, green, blue = out[y, x, 0], out[y, x, 1], out[y, x, 2]
-        is_feature = min(max(TWO * out[y, x, 3], ZERO), ONE)
+        upper, lower, left, size = y >> 1, (y + 1) >> 1, x >> 1, TILE // 2
+        a, b = light[c, upper, left : left + size], light[c, lower, left : left + size]
+        d = light[c, upper, left + 1 : left + 1 + size]
+        e = light[c, lower, left + 1 : left + 1 + size]
+        for i in range(START, HALF_END):
+            here = a[i] + b[i]
+            out[PAIR * i] = HALF * here
+            out[PAIR * i + NEXT] = QUARTER * (here + d[i] + e[i])
+
+
+@inlined
+def _tone_tile(across: Floats, row: np.float32, x: int, tile: Floats) -> None:
+    last = across.shape[1] - 1
+    at = min(max(row, ZERO), F(last))
+    upper = min(int(at), last - 1)
+    share = at - F(upper)
+    for c in range(3):
+        a, b = across[c, upper, x : x + TILE], across[c, upper + 1, x : x + TILE]
+        out = _part(tile, AT_TONE + c * TILE)
+        for i in range(TILE):
+            out[i] = a[i] + share * (b[i] - a[i])
+
+
+@inlined
+def _part(tile: Floats, start: int) -> Floats:
+    return tile[start : start + TILE]
+
+
+@inlined
+def _paint_tile(manner: Floats, white: np.float32, knee: np.float32, tile: Floats) -> None:
+    """The texture's detail under light and tone, as RGB."""
+    bright, dark, saturation = manner[0], manner[1], manner[2]
+    start, per_knee, per_bright, per_dark = white - knee, ONE / knee, ONE / bright, ONE / dark
+    for i in range(START, END):
+        red, green, blue = tile[QUAD * i], tile[QUAD * i + NEXT], tile[QUAD * i + PAIR]
+        is_feature = min(max(TWO * tile[QUAD * i + LAST], ZERO), ONE)
         luma = RED * red + GREEN * green + BLUE * blue
-        level = _pressed(luma, pressed)
-        level += (is_feature if luma < ZERO else ZERO) * (luma - level) - saturation * luma
-        known = ONE / max(slow[0, 3], LEAST)
-        out[y, x, 0] = known * slow[0, 0] + level + saturation * red
-        out[y, x, 1] = known * slow[0, 1] + level + saturation * green
-        out[y, x, 2] = known * slow[0, 2] + level + saturation * blue
-        out[y, x, 3] = is_feature
+        is_dark = luma < ZERO
+        limit = dark if is_dark else bright
+        level = limit * tanh(luma * (per_dark if is_dark else per_bright))
+        level += (is_feature if is_dark else ZERO) * (luma - level) - saturation * luma
+        known, plain = ONE / max(tile[LIGHT_KNOWN + i], LEAST), ONE - is_feature
+        red = known * tile[LIGHT_RED + i] + level + saturation * red + plain * tile[TONE_RED + i]
+        green = (
+            known * tile[LIGHT_GREEN + i]
+            + level
+            + saturation * green
+            + plain * tile[TONE_GREEN + i]
+        )
+        blue = (
+            known * tile[LIGHT_BLUE + i] + level + saturation * blue + plain * tile[TONE_BLUE + i]
+        )
+        above = max(max(max(red, green), blue) - start, ZERO)
+        burnt = above - knee * tanh(above * per_knee)
+        tile[OUT_RED + i] = exp(red - burnt) - LOG_OFFSET
+        tile[OUT_GREEN + i] = exp(green - burnt) - LOG_OFFSET
+        tile[OUT_BLUE + i] = exp(blue - burnt) - LOG_OFFSET
 
 
 @inlined
-def _pressed(luma: np.float32, pressed: Floats) -> np.float32:
-    place = (luma + MOST_LUMA) * F((len(pressed) - 1) / (2 * MOST_LUMA))
-    place = min(max(place, ZERO), F(len(pressed) - 1))
-    at = min(int(place), len(pressed) - 2)
-    return pressed[at] + (place - F(at)) * (pressed[at + 1] - pressed[at])
-
-
-@inlined
-def _between(grid: Floats, y: int, x: int, step: int, out: Floats) -> None:
-    """``out[0]`` (4,): of values at every first or second pixel, those at one pixel."""
-    shift = step - 1
-    down, right, top, left = y & shift, x & shift, y >> shift, x >> shift
-    down, right = min(down, grid.shape[0] - 1 - top), min(right, grid.shape[1] - 1 - left)
-    at, row = (top * grid.shape[1] + left) * 4, 4 * grid.shape[1]
-    put_mix4(grid, at, 4 * right, row * down, (QUARTER, QUARTER, QUARTER, QUARTER), out, 0)
+def _level(luma: np.float32, is_feature: np.float32, manner: Floats) -> np.float32:
+    """What luma of the detail becomes, less the part of it that its colour brings again."""
+    limit = manner[1] if luma < ZERO else manner[0]
+    level = limit * tanh(luma / limit)
+    return level + (is_feature if luma < ZERO else ZERO) * (luma - level) - manner[2] * luma
 
 
 @inlined
@@ -228,9 +388,10 @@ def compare_rim(
     """``coarse`` (gh, gw, 4): on cells of ``small`` pixels, how far the target's rim is off what
     is painted there, weighted, and the weight.
 
-    ``own`` (h, w, 3) are the target's log colours at every ``step``-th pixel; ``painted``,
-    ``depth`` and ``facing`` belong to all. ``manner``: the depths, eye distances, between which
-    a rim ends, and how much brighter and darker is no matter of tone, log.
+    ``own`` (h, w, 3) are the target's log colours at every ``step``-th pixel, ``painted``
+    (h, w, 4) what is painted there; ``depth`` and ``facing`` belong to all. ``manner``: the
+    depths, eye distances, between which a rim ends, and how much brighter and darker is no matter
+    of tone, log.
     """
     part = F(step * step) / F(small * small)
     for k in range(own.shape[0]):
@@ -239,15 +400,15 @@ def compare_rim(
             x = j * step
             if not LEAST_DEPTH < depth[y, x] < manner[1]:
                 continue
-            red = own[k, j, 0] - painted[y, x, 0]
-            green = own[k, j, 1] - painted[y, x, 1]
-            blue = own[k, j, 2] - painted[y, x, 2]
+            red = own[k, j, 0] - painted[k, j, 0]
+            green = own[k, j, 1] - painted[k, j, 1]
+            blue = own[k, j, 2] - painted[k, j, 2]
             most, least = max(max(red, green), blue), min(min(red, green), blue)
             off = max(most / manner[2], -least / manner[3])
             weight = ONE - _smooth((depth[y, x] - manner[0]) / (manner[1] - manner[0]))
             weight *= _within(TWO - off) * _within(THREE * facing[y, x])
             # A beard or a lip of the source is no skin that could be off in tone.
-            weight *= part * (ONE - painted[y, x, 3])
+            weight *= part * (ONE - painted[k, j, 3])
             row, column = y // small, x // small
             coarse[row, column, 0] += weight * red
             coarse[row, column, 1] += weight * green
@@ -264,34 +425,3 @@ def _within(value: np.float32) -> np.float32:
 def _smooth(value: np.float32) -> np.float32:
     t = _within(value)
     return t * t * (THREE - TWO * t)
-
-
-@compiled(
-    "void(float32[:,:,::1], float32[:,:,::1], boolean[:,::1], float32[::1], float32, float32,"
-    "float32[::1], float32[:,:,::1])"
-)
-def tone_and_hold(
-    painted: Floats, tone: Floats, is_face: Array, grid: Floats, white: np.float32,
-    knee: np.float32, beyond: Floats, out: Floats,
-) -> None:  # fmt: skip
-    """``out`` (h, w, 3): log colours on the face; elsewhere they are ``beyond`` (3,).
-
-    ``tone`` (gh, gw, 4) log is added where no feature is, with ``grid`` as in ``paint``. Where a
-    channel then comes within ``knee`` of ``white`` all of them go down, and the hue stays.
-    """
-    start = white - knee
-    more = np.empty((1, 4), np.float32)
-    for y in range(is_face.shape[0]):
-        row = grid[2] * F(y) + grid[3]
-        for x in range(is_face.shape[1]):
-            if not is_face[y, x]:
-                out[y, x, 0], out[y, x, 1], out[y, x, 2] = beyond[0], beyond[1], beyond[2]
-                continue
-            _mix(tone, grid[0] * F(x) + grid[1], row, more, 0)
-            plain = ONE - painted[y, x, 3]
-            red = painted[y, x, 0] + plain * more[0, 0]
-            green = painted[y, x, 1] + plain * more[0, 1]
-            blue = painted[y, x, 2] + plain * more[0, 2]
-            above = max(max(red, green), blue) - start
-            burnt = above - knee * F(np.tanh(above / knee)) if above > ZERO else ZERO
-            out[y, x, 0], out[y, x, 1], out[y, x, 2] = red - burnt, green - burnt, blue - burnt

@@ -8,8 +8,10 @@ from ..types import Array, Floats
 from .compiled import compiled, inlined
 from .quads import cubic_weights, put_mix16
 
-BEFORE, BEHIND = 2, 4  # the last one is read and not used
-ZERO, ONE, HALF = np.float32(0), np.float32(1), np.float32(0.5)
+F, U = np.float32, np.uintp
+BEFORE, BEHIND = 2, 4  # the last two are read and not used
+ZERO, QUARTER, HALF, THREE_QUARTERS, ONE = F(0), F(0.25), F(0.5), F(0.75), F(1)
+START, NEXT, PAIR, LAST, QUAD = U(0), U(1), U(2), U(3), U(4)
 
 
 @compiled(
@@ -26,7 +28,12 @@ def join_ways(
     height, width = is_face.shape
     part = ONE / np.float32(cell * cell)
     for y in range(joined.shape[0]):
+        row = cell * y - top
         for x in range(joined.shape[1]):
+            column = cell * x - left
+            if not (-cell < row < height and -cell < column < width):
+                joined[y, x, 0], joined[y, x, 1] = around[y, x, 0], around[y, x, 1]
+                continue
             sum_x = sum_y = ZERO
             for row in range(cell * y - top, cell * (y + 1) - top):
                 for column in range(cell * x - left, cell * (x + 1) - left):
@@ -41,45 +48,81 @@ def join_ways(
 
 
 @compiled(
-    "void(float32[:,:,::1], float32[:,:,::1], boolean[:,::1], int64, int64, float32,"
+    "void(float32[:,:,::1], float32[:,:,::1], int64, boolean[:,::1], int64, int64, float32,"
     "float32[:,:,::1], float32[:,::1])"
 )
 def move(
-    picture: Floats, way: Floats, is_face: Array, top: int, left: int, fade_in: np.float32,
-    moved: Floats, changed: Floats,
+    picture: Floats, way: Floats, cell: int, is_face: Array, top: int, left: int,
+    fade_in: np.float32, moved: Floats, changed: Floats,
 ) -> None:  # fmt: skip
     """``moved`` (h, w, 3): each pixel shows what lay one ``way`` back; cubic.
 
+    ``way`` is known in cells of ``cell``, one or two, pixels, and is linear between their middles.
     ``picture`` is the one before with its edges repeated: ``BEFORE`` pixels above and to the left,
     ``BEHIND`` below and to the right. ``changed`` (h, w) 0..1 grows with the way's length,
     ``fade_in`` a pixel. Where it is 0 and no face is, the picture stays as it was. The face lies
     at ``top`` and ``left``.
     """
     height, width = changed.shape
+    cells, down, size = way.shape[1], 3 * picture.shape[1], U(width)
+    wide = np.empty(2 * cells + 4, F)
+    ways = np.empty((2, cell * cells), F)
+    starts, tops = np.empty(width, np.int32), np.empty(width, np.int32)
+    across, along = np.empty(4 * width, F), np.empty(4 * width, F)
+    last_x, last_y = F(width), F(height)
     for y in range(height):
+        _ways_of_row(way, cell, y, wide, ways)
+        way_x, way_y, change = ways[0, :width], ways[1, :width], changed[y]
+        for x in range(START, size):
+            length = np.sqrt(way_x[x] * way_x[x] + way_y[x] * way_y[x])
+            change[x] = min(max(length * fade_in - HALF, ZERO), ONE)
+        # Farther out than a pixel all is the repeated edge. Of the four by four pixels, counted
+        # with edges, ``starts`` and ``tops`` are the first.
+        for x in range(START, size):
+            at = min(max(F(np.int32(x)) - way_x[x], -ONE), last_x) + ONE
+            first = np.int32(at)
+            starts[x] = first
+            w0, w1, w2, w3 = cubic_weights(at - F(first))
+            across[QUAD * x], across[QUAD * x + NEXT] = w0, w1
+            across[QUAD * x + PAIR], across[QUAD * x + LAST] = w2, w3
+        for x in range(START, size):
+            at = min(max(F(y) - way_y[x], -ONE), last_y) + ONE
+            first = np.int32(at)
+            tops[x] = first
+            w0, w1, w2, w3 = cubic_weights(at - F(first))
+            along[QUAD * x], along[QUAD * x + NEXT] = w0, w1
+            along[QUAD * x + PAIR], along[QUAD * x + LAST] = w2, w3
         has_face = 0 <= y - top < is_face.shape[0]
         for x in range(width):
-            across, down = way[y, x, 0], way[y, x, 1]
-            share = np.sqrt(across * across + down * down) * fade_in - HALF
-            changed[y, x] = min(max(share, ZERO), ONE)
             on_face = has_face and 0 <= x - left < is_face.shape[1] and is_face[y - top, x - left]
-            if share > ZERO or on_face:
-                _sample(picture, np.float32(x) - across, np.float32(y) - down, moved, y, x)
+            if on_face or change[x] > ZERO:
+                at_pixel = np.int64(tops[x]) * down + 3 * np.int64(starts[x])
+                put_mix16(picture, at_pixel, down, across, along, 4 * x, moved, 3 * (y * width + x))
             else:
                 for c in range(3):
                     moved[y, x, c] = picture[y + BEFORE, x + BEFORE, c]
 
 
 @inlined
-def _sample(
-    picture: Floats, at_x: np.float32, at_y: np.float32, out: Floats, y: int, x: int
-) -> None:
-    # Farther out than a pixel all is the repeated edge.
-    at_x = min(max(at_x, -ONE), np.float32(out.shape[1]))
-    at_y = min(max(at_y, -ONE), np.float32(out.shape[0]))
-    left, top = int(at_x + ONE), int(at_y + ONE)  # of the four by four pixels, counted with edges
-    across = cubic_weights(at_x + ONE - np.float32(left))
-    along = cubic_weights(at_y + ONE - np.float32(top))
-    down = 3 * picture.shape[1]
-    at, to = top * down + 3 * left, (y * out.shape[1] + x) * 3
-    put_mix16(picture, at, 3, down, across, along, out, to)
+def _ways_of_row(way: Floats, cell: int, y: int, wide: Floats, ways: Floats) -> None:
+    """``ways`` (2, w): across and down, at each pixel of a row."""
+    rows, cells = way.shape[0], way.shape[1]
+    if cell == 1:
+        for x in range(cells):
+            ways[0, x], ways[1, x] = way[y, x, 0], way[y, x, 1]
+        return
+    above = (y - 1) >> 1
+    share = QUARTER if y & 1 else THREE_QUARTERS
+    upper = way[max(above, 0)].reshape(2 * cells)
+    lower = way[min(above + 1, rows - 1)].reshape(2 * cells)
+    inside = wide[2 : 2 + 2 * cells]
+    for x in range(2 * cells):
+        inside[x] = upper[x] + share * (lower[x] - upper[x])
+    for c in range(2):
+        wide[c], wide[2 * cells + 2 + c] = wide[2 + c], wide[2 * cells + c]
+    for c in range(2):
+        line, part = ways[c], wide[c : c + 2 * cells + 3]
+        for x in range(START, U(cells)):
+            before, here, after = part[PAIR * x], part[PAIR * x + PAIR], part[PAIR * x + QUAD]
+            line[PAIR * x] = here + QUARTER * (before - here)
+            line[PAIR * x + NEXT] = here + QUARTER * (after - here)

@@ -42,29 +42,26 @@ class Bend:
 
         ``picture`` (h, w, 3) is what ``box`` shows, ``sheet`` the face on ``face_box``.
         """
-        way = self._settled(sheet)
+        way, cell = self._settled(sheet)
         moved, changed = np.empty_like(picture), np.empty(picture.shape[:2], np.float32)
         top, left = (part.start for part in self.inner)
         before, behind = kernels.warp.BEFORE, kernels.warp.BEHIND
         edges = (before, behind, before, behind)
         wider = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_REPLICATE)
-        kernels.warp.move(wider, way, sheet.is_face, top, left, FADE_IN, moved, changed)
+        kernels.warp.move(wider, way, cell, sheet.is_face, top, left, FADE_IN, moved, changed)
         return moved, changed
 
-    def _settled(self, sheet: Sheet) -> Floats:
-        """(h, w, 2) pixels by which the picture moves: what the face and its outline ask for,
-        evened out over some pixels, because a fold would tear it."""
+    def _settled(self, sheet: Sheet) -> tuple[Floats, int]:
+        """(gh, gw, 2) pixels by which the picture moves: what the face and its outline ask for,
+        evened out over some pixels, because a fold would tear it; and how many pixels wide the
+        cells are that it is known in."""
         cell = min(self.step, 2)  # evened out over more, it is known on every other pixel
         size = tuple(-(-side // cell) for side in (self.box.width, self.box.height))
         around, way = self._shift(size), np.empty((*size[::-1], 2), np.float32)
         top, left = (part.start for part in self.inner)
         kernels.warp.join_ways(around, sheet.is_face, sheet.way_xy, top, left, cell, way)
         # Taking means of cells and going back to pixels evens it out too.
-        way = averaged(way, 2 * self.step + 1, cell, softened=(1 - 1 / cell**2) / 4)
-        if cell == 1:
-            return way
-        whole = cv2.resize(way, (cell * size[0], cell * size[1]))
-        return np.ascontiguousarray(whole[: self.box.height, : self.box.width])
+        return averaged(way, 2 * self.step + 1, cell, softened=(1 - 1 / cell**2) / 4), cell
 
     def _shift(self, size: tuple[int, ...]) -> Floats:
         """(h, w, 2) pixels by which the picture moved, outside of the face and on its rim; on a

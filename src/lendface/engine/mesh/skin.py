@@ -11,7 +11,7 @@ from .. import kernels
 from ..style import SkinTone
 from ..types import Array, Floats
 from .adapt import OwnSkin
-from .light import LOG_OFFSET, from_log, to_log
+from .light import LOG_OFFSET
 from .pixelwise import LUMA, blurred_cells, fewer
 from .sheet import Sheet
 from .surface import EYE_DISTANCE_UV
@@ -19,7 +19,6 @@ from .texture import Texture
 
 GLANCE_FROM_PX = 50.0  # eye distance; in a smaller face every pixel counts
 BINS = 3072
-LUMAS = np.linspace(-4, 4, 4097, dtype=np.float32)  # log, of the detail
 RANGES = np.float32([-3, 512, 1.5, 640])  # of luma detail and of channels, log: from, bins a 1
 PALEST = 0.2  # of the colour of what is told against skin that stays under the palest light
 BRIGHT_LIMIT = (2.0, 0.25)  # times the target's own bright detail; never less than, log
@@ -76,22 +75,24 @@ class Glance:
 
 
 def glance_at(
-    target: Floats, light: Floats, sheet: Sheet, depth: Floats, skin: OwnSkin | None, eye_px: float
-) -> Glance:
-    """``target`` (h, w, 3) RGB with the face laid straight, ``light`` (g, g, 3) log over the
-    texture square, ``depth`` (h, w) eye distances from the rim."""
+    picture: Floats, corner: tuple[int, int], light: Floats, sheet: Sheet, depth: Floats,
+    skin: OwnSkin | None, eye_px: float,
+) -> Glance:  # fmt: skip
+    """``picture`` (.., .., 3) RGB has the face laid straight, the patch's first row and column
+    are at ``corner``; ``light`` (g, g, 3) log over the texture square, ``depth`` (h, w) eye
+    distances from the rim."""
     step = 2 if eye_px > GLANCE_FROM_PX else 1
     some = (slice(None, None, step),) * 2
-    own = to_log(target[some])
-    height, width = own.shape[:2]
+    height, width = (-(-side // step) for side in depth.shape)
+    own = np.empty((height, width, 3), np.float32)
     sigma = max(PASSING_SIGMA * eye_px, 0.8) / step
     few = fewer(sigma)
     slow, luma = np.empty((height, width, 4), np.float32), np.empty((height, width), np.float32)
     off = np.zeros((-(-height // few), -(-width // few), 3), np.float32)
     counts, sums = np.zeros((2, BINS), np.int32), np.zeros((2, 4))
     kernels.skin.compare(
-        own, sheet.uv, sheet.is_face, sheet.eyes, sheet.mouth, depth, _quads(light), _usual(skin),
-        step, few, RANGES, slow, luma, off, counts, sums,
+        picture, *corner, sheet.uv, sheet.is_face, sheet.eyes, sheet.mouth, depth, _quads(light),
+        _usual(skin), step, few, RANGES, own, slow, luma, off, counts, sums,
     )  # fmt: skip
     return Glance(
         step=step,
@@ -99,7 +100,7 @@ def glance_at(
         own=own,
         slow=slow,
         luma=luma,
-        passing=_passing(off, sigma, few)[:height, :width],
+        passing=np.ascontiguousarray(_passing(off, sigma, few)[:height, :width]),
         light=(sums[0, :3] / max(sums[0, 3], 1)).astype(np.float32),
         light_inside=(sums[1, :3] / max(sums[1, 3], 1)).astype(np.float32),
         bright_detail=_percentile(counts[0], 96, RANGES[:2]),
@@ -117,23 +118,31 @@ def paint_skin(
     """
     limit = max(BRIGHT_LIMIT[0] * glance.bright_detail, BRIGHT_LIMIT[1])
     saturation = _saturation(glance.light_inside, texture.tone)
-    pressed = np.where(LUMAS > 0, _limited(LUMAS, limit), _limited(LUMAS, DARK_LIMIT * limit))
-    light = glance.slow.copy()
-    light[..., :3] += light[..., 3:] * (glance.passing + tone)
-    painted = np.zeros((*sheet.is_face.shape, 4), np.float32)
+    manner = np.float32([limit, DARK_LIMIT * limit, saturation])
+    height, width = glance.luma.shape
+    light = np.empty((4, height + 1, width + kernels.skin.TILE), np.float32)
+    kernels.skin.light_up(glance.slow, glance.passing, tone, light)
     mip = _mip_for(texture, sheet, eye_px)
-    kernels.skin.paint(
-        sheet.ids, sheet.affines, sheet.is_face, sheet.uv, mip, light, glance.step, pressed,
-        np.float32(saturation), painted,
-    )  # fmt: skip
-    rim, grid = _rim_tone(painted, sheet, glance, depth, eye_px)
+    laid = (sheet.is_face, _texels(mip, sheet), light, glance.step, manner)
+    sketch = np.empty((height, width, 4), np.float32)
+    kernels.skin.sketch(*laid, depth, np.float32(RIM_DEPTH[1]), sketch)
+    rim, grid = _rim_tone(sketch, sheet, glance, depth, eye_px)
     # In an HDR film the view of what is brighter than white is steep: a highlight would leap.
     white = np.float32(min(glance.brightest + 0.03, WHITE))
-    logs = np.empty((*sheet.is_face.shape, 3), np.float32)
-    kernels.skin.tone_and_hold(
-        painted, rim, sheet.is_face, grid, white, np.float32(KNEE), glance.light + tone, logs
-    )
-    return from_log(logs)
+    beyond = np.exp(glance.light + tone) - np.float32(LOG_OFFSET)
+    painted = np.empty((*sheet.is_face.shape, 3), np.float32)
+    kernels.skin.paint(*laid, rim, grid, white, np.float32(KNEE), beyond, painted)
+    return painted
+
+
+def _texels(mip: Array, sheet: Sheet) -> Floats:
+    """(h, w, 4): the texture under each pixel."""
+    texels = np.empty((*sheet.is_face.shape, 4), np.float32)
+    if sheet.finer == 1:
+        kernels.skin.sample(sheet.is_face, sheet.uv, mip, texels)
+    else:
+        kernels.skin.sample_finer(sheet.ids, sheet.affines, sheet.is_face, mip, texels)
+    return texels
 
 
 def _limited(values: Floats, limit: float) -> Floats:

@@ -23,20 +23,20 @@ from .enhance import enhanced
 from .light import from_log, to_log
 from .occlusion import Occluders, hair_cover
 from .openings import closed_lids, lips_region, mixed, openings_of, with_lip_line
-from .pixelwise import luma_of, smoothstep
+from .pixelwise import smoothstep
 from .shape import ShapeShift, bearable_share, eye_openings, neutral_shape, pose_of
-from .sheet import Sheet, lay
-from .skin import Glance, glance_at, paint_skin, tone_shift
+from .sheet import lay
+from .skin import glance_at, paint_skin, tone_shift
 from .texture import Texture, build_texture
 from .topology import POINTS, Topology
 
 FEATHER = 0.075  # eye distances; of the outer edge
 ERODED = 0.015
 SOFTER = (0.4, 0.55, 0.7, 0.9, 1.1, 1.4, 1.8, 2.3)  # sigmas, pixels
-STEPS_BLUR = (5, 5)  # pixels
 GRAIN_REACH = 1.5  # times the usual fine detail
 GRAIN_FROM_PX = (30.0, 60.0)  # eye distance
 GRAIN_LIMIT = 2.5  # of 255
+GRAIN_BINS = np.float32(512)  # for each 1 of 255
 FACING_FADE = (0.08, 0.35)  # cosine between which a part turned away disappears
 DEEP = (0.2, 0.35)  # eye distances; well inside the outline a steep part is the side of the nose
 EDGE = np.float32([(ERODED, ERODED + FEATHER), FACING_FADE, DEEP])
@@ -77,6 +77,7 @@ class MeshSwapper:
 
     def swap(self, picture: Picture, face: Face, look: Look) -> Patch | None:
         """The patch for one face, or None where nothing of it lies inside the picture."""
+        kernels.load()
         points, strength = face.landmarks_xyz[:POINTS], face.strength * self.style.strength
         # A face that fades out goes back to its own shape, or its mouth would be seen twice.
         pose = pose_of(self.topology, face.landmarks_xyz)
@@ -92,17 +93,19 @@ class MeshSwapper:
         pixels, shown = bend.apply(around, sheet)
         target = pixels[bend.inner]
         depth = _depth_from_rim(sheet.is_face, face_box, picture.size_wh, eye_px)
-        glance = glance_at(target, face.light, sheet, depth, look.skin, eye_px)
+        top, left = (part.start for part in bend.inner)
+        glance = glance_at(pixels, (top, left), face.light, sheet, depth, look.skin, eye_px)
         tone = tone_shift(look.texture.tone, glance.light, self.style.skin_tone)
         skin = paint_skin(look.texture, sheet, glance, depth, eye_px, tone)
-        skin = _as_soft_as(skin, around[bend.inner], sheet.is_inner)
+        is_inner = sheet.is_inner
+        skin = _as_soft_as(skin, around, (top, left), is_inner)
         places = moved[:, :2] - corner
         skin = with_lip_line(skin, target, places, eye_px)
         openings = openings_of(sheet, eye_px)
         lids = closed_lids(places, face.landmarks_xyz, look.openings, sheet, eye_px)
         if lids is not None:
             openings = np.maximum(openings, lids)
-        grain, limit = self._grain(target, sheet, glance, eye_px)
+        grain, limit = self._grain(pixels, (top, left), is_inner, glance.step, eye_px)
         if self.style.keep_mouth:
             skin = mixed(skin + np.clip(grain, -limit, limit)[..., None], target, openings)
             toned = from_log(to_log(target) + tone)
@@ -112,9 +115,8 @@ class MeshSwapper:
         if self.style.keep_mouth or self.style.enhance:
             openings, limit = np.zeros_like(openings), 0.0
         hair = hair_cover(glance.luma, glance.uv, eye_px, glance.step)
-        top, left = (part.start for part in bend.inner)
         kernels.join.join(
-            pixels, shown, skin, grain, np.float32(limit), openings, depth, _facing_around(sheet),
+            pixels, shown, skin, grain, np.float32(limit), openings, depth, sheet.facing,
             hair, glance.step, EDGE, top, left,
         )  # fmt: skip
         covered = look.occluders.cover(face, pose, around, np.float32(bend.box[:2]), eye_px)
@@ -123,7 +125,7 @@ class MeshSwapper:
         return Patch(bend.box, pixels, shown * np.float32(strength))
 
     def _grain(
-        self, target: Floats, sheet: Sheet, glance: Glance, eye_px: float
+        self, picture: Floats, corner: tuple[int, int], is_inner: Array, step: int, eye_px: float
     ) -> tuple[Floats, float]:
         """(h, w) the target's own noise: what is finest in it, and the most of it that is taken.
 
@@ -132,26 +134,33 @@ class MeshSwapper:
         fine is features, so it gets none, and a face made cleaner than the film needs none.
         """
         if self.style.enhance or eye_px <= GRAIN_FROM_PX[0]:
-            return np.zeros(target.shape[:2], np.float32), 0.0
-        luma = luma_of(target)
-        fine = luma - cv2.GaussianBlur(luma, (0, 0), 1.0)
-        some = fine[:: glance.step, :: glance.step]
-        some = some[sheet.is_inner[:: glance.step, :: glance.step]]
-        usual = float(np.median(np.abs(some))) if some.size else 0.0
+            return np.zeros(is_inner.shape, np.float32), 0.0
+        luma, fine = _luma_at(picture, corner, is_inner.shape), np.empty(is_inner.shape, np.float32)
+        counts = np.zeros(int(8 * GRAIN_BINS), np.int32)
+        kernels.noise.fine(luma, is_inner, step, GRAIN_BINS, fine, counts)
+        below = np.cumsum(counts)
+        usual = float(np.searchsorted(below, below[-1] / 2) + 0.5) / float(GRAIN_BINS)
         limit = min(GRAIN_REACH * usual, GRAIN_LIMIT) * float(smoothstep(eye_px, *GRAIN_FROM_PX))
         return fine, limit
 
 
-def _as_soft_as(skin: Floats, target: Floats, where: Array) -> Floats:
-    """The patch blurred until it is no sharper than the picture it goes into."""
-    pairs = _neighbours(where)
-    wanted, luma = _sharpness(luma_of(target), pairs), luma_of(skin)
-    sharpness = {0.0: _sharpness(luma, pairs)}
+def _luma_at(picture: Floats, corner: tuple[int, int], size: tuple[int, ...]) -> Floats:
+    """The luma of a part of ``picture`` that begins at this row and column."""
+    luma = np.empty(size, np.float32)
+    kernels.noise.luma(picture, *corner, luma)
+    return luma
+
+
+def _as_soft_as(skin: Floats, picture: Floats, corner: tuple[int, int], where: Array) -> Floats:
+    """The patch blurred until it is no sharper than the picture it goes into, at ``corner``."""
+    mask, luma = where.astype(np.float32), _luma_at(skin, (0, 0), where.shape)
+    wanted = _sharpness(_luma_at(picture, corner, where.shape), mask)
+    sharpness = {0.0: _sharpness(luma, mask)}
     if sharpness[0.0] <= wanted:
         return skin
 
     def is_soft_enough(sigma: float) -> bool:
-        sharpness[sigma] = _sharpness(cv2.GaussianBlur(luma, (0, 0), sigma), pairs)
+        sharpness[sigma] = _sharpness(cv2.GaussianBlur(luma, (0, 0), sigma), mask)
         return sharpness[sigma] <= wanted
 
     first = bisect_left(SOFTER, True, key=is_soft_enough)
@@ -163,34 +172,17 @@ def _as_soft_as(skin: Floats, target: Floats, where: Array) -> Floats:
     return cv2.GaussianBlur(skin, (0, 0), max(before + share * (after - before), 0.2))
 
 
-def _neighbours(where: Array) -> tuple[Array, Array]:
-    """Where a pixel and the one above it are meant, and a pixel and the one left of it."""
-    mask = where.view(np.uint8)
-    return mask[1:] & mask[:-1], mask[:, 1:] & mask[:, :-1]
-
-
-def _sharpness(luma: Floats, pairs: tuple[Array, Array]) -> float:
+def _sharpness(luma: Floats, where: Floats) -> float:
     """0..1: the share of the squared steps between neighbours that a small blur takes away.
 
     As a share it does not ask how much there is to see: a beard or glasses in place of a smooth
     cheek are not sharper. Squares let the strongest edges tell and not the noise. The idea is
-    the blur metric of Crete, Dolmiere, Ladret and Nicolas, 2007.
+    the blur metric of Crete, Dolmiere, Ladret and Nicolas, 2007. ``where`` (h, w) is 0 or 1.
     """
-    soft = cv2.blur(luma, STEPS_BLUR)
-    kept = every = 0.0
-    sides = ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1]))
-    for (a, b), both in zip(sides, pairs, strict=True):
-        every += cv2.norm(luma[a], luma[b], cv2.NORM_L2SQR, both)
-        kept += cv2.norm(soft[a], soft[b], cv2.NORM_L2SQR, both)
+    steps = np.zeros(2)
+    kernels.noise.sharpness(luma, where, steps)
+    every, kept = steps.tolist()
     return 1 - kept / every if every > 0 else 0.0
-
-
-def _facing_around(sheet: Sheet) -> Floats:
-    """(h, w) the most that a pixel or one beside it faces the camera.
-
-    A line of steep pixels, as where the nose hides the far cheek, would let the target through.
-    """
-    return cv2.dilate(sheet.facing, np.ones((3, 3), np.uint8))
 
 
 def _depth_from_rim(is_face: Array, box: Box, size_wh: tuple[int, int], eye_px: float) -> Floats:
