@@ -131,9 +131,7 @@ def test_a_picture_moves_as_a_cubic_remap_moves_it(random: np.random.Generator) 
     is_face = np.zeros((40, 50), bool)
     is_face[5:-5, 5:-5] = True
     moved, changed = np.empty_like(picture), np.empty((height, width), np.float32)
-    edges = 2 * (kernels.warp.BEFORE, kernels.warp.BEHIND)
-    wider = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_REPLICATE)
-    kernels.warp.move(wider, way, 1, is_face, 10, 2, np.float32(12), moved, changed)
+    kernels.warp.move(picture, way, 1, is_face, 10, 2, np.float32(12), moved, changed)
     ys, xs = np.mgrid[:height, :width].astype(np.float32)
     places = np.dstack([xs - way[..., 0], ys - way[..., 1]])
     plain = cv2.remap(picture, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -395,13 +393,48 @@ def test_luma_of_a_part_of_a_picture(random: np.random.Generator) -> None:
 def test_a_way_known_on_every_other_pixel_is_linear_between(random: np.random.Generator) -> None:
     picture = cv2.GaussianBlur(random.uniform(0, 255, (40, 51, 3)), (0, 0), 2).astype(np.float32)
     way = random.normal(0, 2, (20, 26, 2)).astype(np.float32)
-    edges = 2 * (kernels.warp.BEFORE, kernels.warp.BEHIND)
-    wider = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_REPLICATE)
     fine = np.ascontiguousarray(cv2.resize(way, (52, 40))[:, :51])
     is_face, results = np.ones((40, 51), bool), []
     for cell, given in ((1, fine), (2, way)):
         moved, changed = np.empty_like(picture), np.empty((40, 51), np.float32)
-        kernels.warp.move(wider, given, cell, is_face, 0, 0, np.float32(12), moved, changed)
+        kernels.warp.move(picture, given, cell, is_face, 0, 0, np.float32(12), moved, changed)
         results.append((moved, changed))
     np.testing.assert_allclose(results[1][0], results[0][0], atol=0.05)
     np.testing.assert_allclose(results[1][1], results[0][1], atol=1e-3)
+
+
+def test_hair_is_told_as_the_formula_says(random: np.random.Generator) -> None:
+    difference = random.uniform(-1.5, 1.5, (20, 30)).astype(np.float32)
+    uv = random.uniform(0, 1, (40, 60, 2)).astype(np.float32)[::2, ::2]
+    out = np.empty_like(difference)
+    eyes, chin = np.float32(0.4), np.float32(0.9)
+    limits = np.float32([(0.3, 0.65), (0.65, 1), (0.2, 0.32), (0.3, 0.38), (-0.5, -0.35)])
+    kernels.look.tell_hair(difference, uv, eyes, chin, limits, out)
+    height = (uv[..., 1] - eyes) / (chin - eyes)
+    strange = np.maximum(smoothstep(-difference, *limits[0]), smoothstep(difference, *limits[1]))
+    side = smoothstep(np.abs(uv[..., 0] - 0.5), *limits[3]) * smoothstep(-height, *limits[4])
+    expected = strange * np.maximum(smoothstep(-height, *limits[2]), side)
+    np.testing.assert_allclose(out, expected, atol=1e-4)
+
+
+def test_values_are_pressed_as_the_formula_says(random: np.random.Generator) -> None:
+    values = random.normal(0, 1, (9, 11, 3)).astype(np.float32)
+    expected = 0.5 * np.tanh(0.6 * values / 0.5)
+    kernels.skin.press(values, np.float32(0.6), np.float32(0.5))
+    np.testing.assert_allclose(values, expected, atol=1e-5)
+
+
+def test_a_plane_of_light_is_found_beside_what_does_not_belong(
+    random: np.random.Generator,
+) -> None:
+    places = np.float32([(1, x, y) for x in np.linspace(-0.5, 0.5, 20) for y in (-0.4, 0, 0.4)])
+    true = random.normal(0, 1, (3, 3)).astype(np.float32)
+    values = (places @ true + random.normal(0, 0.01, (60, 3))).astype(np.float32)
+    values[:15] += 3
+    slope, usual = np.zeros((3, 3), np.float32), np.zeros(1, np.float32)
+    slope[0] = np.median(values, axis=0)
+    one, least = np.float32(1.5), np.float32(0.02)
+    trust = np.full(60, 100, np.float32)
+    kernels.look.fit_plane(places, trust, values, 12, one, least, slope, usual)
+    np.testing.assert_allclose(slope, true, atol=0.1)
+    assert usual[0] < 0.05

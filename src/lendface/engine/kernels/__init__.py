@@ -14,11 +14,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import join, noise, planes, raster, skin, warp
+    from . import join, look, noise, planes, raster, skin, warp
 
-MODULES = ("join", "noise", "planes", "raster", "skin", "warp")
+MODULES = ("join", "look", "noise", "planes", "raster", "skin", "warp")
 
-__all__ = ["join", "noise", "planes", "raster", "skin", "warp"]
+__all__ = ["join", "look", "noise", "planes", "raster", "skin", "warp"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -52,9 +52,8 @@ def to_rgb(
                 tint[PAIR * k + NEXT] = stay_odd * here + lean_odd * cells[k + PAIR]
         codes, out = luma[top + y, left : left + width], row[y]
         blue, red = tints[0, left & 1 :], tints[1, left & 1 :]
-        for c in range(3):
-            for_luma, for_blue, for_red = matrix[c, 0], matrix[c, 1], matrix[c, 2]
-            more, lane = matrix[c, 3], U(c)
-            for x in range(START, size):
-                value = for_luma * F(codes[x]) + for_blue * blue[x] + for_red * red[x] + more
-                out[THREE * x + lane] = min(max(value, ZERO), WHITE)
+        for x in range(START, size):
+            code, tint_blue, tint_red = F(codes[x]), blue[x], red[x]
+            for c in range(3):
+                value = matrix[c, 0] * code + matrix[c, 1] * tint_blue + matrix[c, 2] * tint_red
+                out[THREE * x + U(c)] = min(max(value + matrix[c, 3], ZERO), WHITE)

@@ -204,6 +204,18 @@ def lay(
     """
     height, width = is_face.shape
     finer = ids.shape[0] // height
+    if finer == 1:
+        for y in range(height):
+            for x in range(width):
+                t = np.int64(ids[y, x])
+                kind = openings[t] if t >= 0 else 0
+                eyes[y, x], mouth[y, x] = np.float32(kind == 1), np.float32(kind == 2)
+                is_face[y, x] = t >= 0
+                if t >= 0:
+                    _lay_pixel(affines, t, np.float32(x), np.float32(y), y, x, uv, way, facing)
+                else:
+                    uv[y, x, 0] = uv[y, x, 1] = way[y, x, 0] = way[y, x, 1] = facing[y, x] = -1
+        return
     middle = np.float32(finer - 1) / np.float32(2)
     part = np.float32(1) / np.float32(finer * finer)
     for y in range(height):
@@ -224,11 +236,19 @@ def lay(
                 uv[y, x, 0] = uv[y, x, 1] = way[y, x, 0] = way[y, x, 1] = facing[y, x] = -1
                 continue
             column = np.float32(x * finer) + middle
-            uv[y, x, 0] = _at(affines, t, 0, column, row)
-            uv[y, x, 1] = _at(affines, t, 1, column, row)
-            way[y, x, 0] = _at(affines, t, 2, column, row)
-            way[y, x, 1] = _at(affines, t, 3, column, row)
-            facing[y, x] = _at(affines, t, 4, column, row)
+            _lay_pixel(affines, t, column, row, y, x, uv, way, facing)
+
+
+@inlined
+def _lay_pixel(
+    affines: Floats, t: int, column: np.float32, row: np.float32, y: int, x: int, uv: Floats,
+    way: Floats, facing: Floats,
+) -> None:  # fmt: skip
+    uv[y, x, 0] = _at(affines, t, 0, column, row)
+    uv[y, x, 1] = _at(affines, t, 1, column, row)
+    way[y, x, 0] = _at(affines, t, 2, column, row)
+    way[y, x, 1] = _at(affines, t, 3, column, row)
+    facing[y, x] = _at(affines, t, 4, column, row)
 
 
 @inlined

@@ -157,12 +157,21 @@ def sample_finer(ids: Array, affines: Floats, is_face: Array, mip: Array, texels
                 texels[y, x, c] /= count
 
 
+@compiled("void(float32[:,:,::1], float32, float32)")
+def press(values: Floats, share: np.float32, limit: np.float32) -> None:
+    """``share`` of the values (h, w, k), bent so that none is beyond ``limit``."""
+    line = values.reshape(values.size)
+    inner = share / limit
+    for k in range(len(line)):
+        line[k] = limit * tanh(inner * line[k])
+
+
 @compiled("void(float32[:,:,::1], float32[:,:,::1], float32[::1], float32[:,:,::1])")
 def light_up(slow: Floats, passing: Floats, tone: Floats, light: Floats) -> None:
     """``light`` (4, h, w): what the painted face is lit by, and how far it is known.
 
-    ``slow`` (h, w, 4) and ``passing`` (h, w, 3) are the target's light, ``tone`` (3,) is added.
-    ``light`` may have more rows and columns: the last ones are repeated.
+    ``slow`` (h, w, 4) and ``passing``, at least (h, w, 3), are the target's light, ``tone`` (3,)
+    is added. ``light`` may have more rows and columns: the last ones are repeated.
     """
     height, width = slow.shape[0], slow.shape[1]
     for k in range(light.shape[1]):

@@ -206,6 +206,21 @@ def _light(difference: Floats, seen: Floats, square: _Square) -> tuple[Floats, f
     return (square.plane @ slope).astype(np.float32), usual
 
 
+def _light_compiled(difference: Floats, seen: Floats, square: _Square) -> tuple[Floats, float]:
+    """The same as ``_light``, for rendering."""
+    step = (slice(None, None, 2),) * 2
+    known = ((seen > KNOWN) & square.skin)[step]
+    if known.sum() < 24:
+        return np.zeros_like(difference), 1.0
+    places, values = square.plane[step][known], difference[step][known]
+    slope, usual = np.zeros((3, 3), np.float32), np.zeros(1, np.float32)
+    slope[0] = np.median(values, axis=0)
+    kernels.look.fit_plane(
+        places, seen[step][known], values, ROUNDS, np.float32(DOUBT), np.float32(0.02), slope, usual
+    )
+    return (square.plane @ slope).astype(np.float32), float(usual[0])
+
+
 @dataclass(frozen=True, eq=False)
 class _UsualLook:
     """What a frame is compared with, over the texture square."""
@@ -250,7 +265,8 @@ def strange_places(
     edge = cv2.dilate((edge | _beyond(compared)).astype(np.uint8), np.ones((5, 5))).astype(bool)
     found = np.zeros(seen.shape, np.float32)
     for _ in range(2):  # once what is strange is known, the light can be told without it
-        light, usual = _light(difference, seen * (1 - cv2.dilate(found, np.ones((3, 3)))), square)
+        sound = seen * (1 - cv2.dilate(found, np.ones((3, 3))))
+        light, usual = _light_compiled(difference, sound, square)
         off = _off(difference - light)
         allowed = spread + HARD_LIGHT * max(usual - CALM, 0)
         weak = (off > STRANGE * allowed) & compared

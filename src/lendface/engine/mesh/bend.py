@@ -45,10 +45,7 @@ class Bend:
         way, cell = self._settled(sheet)
         moved, changed = np.empty_like(picture), np.empty(picture.shape[:2], np.float32)
         top, left = (part.start for part in self.inner)
-        before, behind = kernels.warp.BEFORE, kernels.warp.BEHIND
-        edges = (before, behind, before, behind)
-        wider = cv2.copyMakeBorder(picture, *edges, cv2.BORDER_REPLICATE)
-        kernels.warp.move(wider, way, cell, sheet.is_face, top, left, FADE_IN, moved, changed)
+        kernels.warp.move(picture, way, cell, sheet.is_face, top, left, FADE_IN, moved, changed)
         return moved, changed
 
     def _settled(self, sheet: Sheet) -> tuple[Floats, int]:

@@ -8,6 +8,7 @@ from functools import reduce
 import cv2
 import numpy as np
 
+from .. import kernels
 from ..pose import Pose
 from ..types import Appearance, Face, Floats, Glasses, Hand
 from .appearance import strange_places
@@ -24,10 +25,13 @@ EDGE_RADIUS = 0.10  # eye distances
 EDGE_EPS = 0.0006  # of squared brightness 0..1; smaller follows weaker edges
 HAIR_DARKER = (0.30, 0.65)  # log luma below the light of the skin
 HAIR_BRIGHTER = (0.65, 1.00)
+FOREHEAD = (0.20, 0.32)  # above the eyes, in eye-to-chin heights
+BESIDE, BESIDE_FROM = (0.30, 0.38), (-0.50, -0.35)  # off the middle, texture; and how high
+HAIR = np.float32([HAIR_DARKER, HAIR_BRIGHTER, FOREHEAD, BESIDE, BESIDE_FROM])
 KNOWN_DEG = 44.0  # farther turned than the looks that taught the appearance: all is strange
 THING_RADIUS = 0.07  # eye distances
 TEXEL_SHARE = 0.055  # of the eye distance: the radius that a strange texel stands for
-UV_EYES, UV_CHIN = 0.381, 0.954  # of the canonical texture
+EYES, CHIN = np.float32(0.381), np.float32(0.954)  # of the canonical texture
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,14 +99,10 @@ def hair_cover(luma: Floats, uv: Floats, eye_px: float, step: int = 1) -> Floats
     every ``step``-th pixel, ``uv`` (h, w, 2) the texture places there.
     """
     difference = averaged(luma, _odd(0.04 * eye_px), step)
-    strange = np.maximum(
-        smoothstep(-difference, *HAIR_DARKER), smoothstep(difference, *HAIR_BRIGHTER)
-    )
-    height = (uv[..., 1] - UV_EYES) / (UV_CHIN - UV_EYES)
-    forehead = smoothstep(-height, 0.20, 0.32)
-    side = smoothstep(np.abs(uv[..., 0] - 0.5), 0.30, 0.38) * smoothstep(-height, -0.50, -0.35)
+    strange = np.empty_like(difference)
+    kernels.look.tell_hair(difference, uv, EYES, CHIN, HAIR, strange)
     softened = (step**2 - 1) / step**2 / 6  # by going back to all pixels
-    return averaged(strange * np.maximum(forehead, side), _odd(0.03 * eye_px), step, softened)
+    return averaged(strange, _odd(0.03 * eye_px), step, softened)
 
 
 def _draw_hand(mask: Floats, points_xy: Floats) -> None:

@@ -57,7 +57,7 @@ def closed_lids(
 
 
 def with_lip_line(skin: Floats, target: Floats, moved_xy: Floats, eye_px: float) -> Floats:
-    """(h, w, 3): ``skin`` with the target's dark line between closed lips.
+    """``skin`` (h, w, 3), changed in place, with the target's dark line between closed lips.
 
     A closed mouth has no inside that could be seen, and the lips of a laughing or a pale source
     have no line: then they would be one. Only the shade of the target's line is taken, and skin
@@ -79,7 +79,6 @@ def with_lip_line(skin: Floats, target: Floats, moved_xy: Floats, eye_px: float)
     cv2.polylines(line, [places], False, closed, width, cv2.LINE_AA, 4)
     shade, own = (_shade(pixels[at], LINE_AROUND * eye_px) for pixels in (target, skin))
     share = _softened(line, LINE_WIDTH / 3 * eye_px)[..., None]
-    skin = skin.copy()
     skin[at] *= 1 - share * (1 - np.minimum(shade / own, 1))
     return skin
 

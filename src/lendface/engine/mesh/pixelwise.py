@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -30,6 +32,7 @@ def largest_channel(values: Floats) -> Floats:
     return np.maximum(np.maximum(values[..., 0], values[..., 1]), values[..., 2])
 
 
+@lru_cache(maxsize=64)
 def box_kernel(variance: float) -> Floats:
     """A box whose ends count in part, so that it has just this variance, cells squared.
 

@@ -12,7 +12,7 @@ from ..style import SkinTone
 from ..types import Array, Floats
 from .adapt import OwnSkin
 from .light import LOG_OFFSET
-from .pixelwise import LUMA, blurred_cells, fewer
+from .pixelwise import LUMA, blurred_cells
 from .sheet import Sheet
 from .surface import EYE_DISTANCE_UV
 from .texture import Texture
@@ -29,6 +29,7 @@ TONE_LIMIT = 0.7  # log
 SKIN_HUE = np.float32([0.22, -0.055, -0.28])  # log, off its own luma: median of many portraits
 HUE_LIMIT = 0.15
 PASSING_SIGMA = 0.05  # eye distances
+PASSING_CELL = 1.5  # cells at least so many times as narrow as that are enough
 PASSING_SHARE, PASSING_LIMIT = 0.6, 0.5  # the limit in log
 RIM_DEPTH = (0.05, 0.20)  # eye distances from the rim that are compared with the target
 RIM_SIGMA = 0.10
@@ -67,7 +68,7 @@ class Glance:
     own: Floats  # (h, w, 3) log colours of its pixels
     slow: Floats  # (h, w, 4) log colours of its light, and 1; all 0 off the face
     luma: Floats  # (h, w) log, how far off the light the pixels are
-    passing: Floats  # (h, w, 3) log, what the skin shows now and not always
+    passing: Floats  # (at least h, w, 3) log, what the skin shows now and not always
     light: Floats  # (3,) mean of ``slow`` over the face ...
     light_inside: Floats  # (3,) ... and without its rim
     bright_detail: float  # log luma that few pixels are above
@@ -86,7 +87,7 @@ def glance_at(
     height, width = (-(-side // step) for side in depth.shape)
     own = np.empty((height, width, 3), np.float32)
     sigma = max(PASSING_SIGMA * eye_px, 0.8) / step
-    few = fewer(sigma)
+    few = max(1, int(sigma / PASSING_CELL))
     slow, luma = np.empty((height, width, 4), np.float32), np.empty((height, width), np.float32)
     off = np.zeros((-(-height // few), -(-width // few), 3), np.float32)
     counts, sums = np.zeros((2, BINS), np.int32), np.zeros((2, 4))
@@ -100,7 +101,7 @@ def glance_at(
         own=own,
         slow=slow,
         luma=luma,
-        passing=np.ascontiguousarray(_passing(off, sigma, few)[:height, :width]),
+        passing=_passing(off, sigma, few),
         light=(sums[0, :3] / max(sums[0, 3], 1)).astype(np.float32),
         light_inside=(sums[1, :3] / max(sums[1, 3], 1)).astype(np.float32),
         bright_detail=_percentile(counts[0], 96, RANGES[:2]),
@@ -145,10 +146,6 @@ def _texels(mip: Array, sheet: Sheet) -> Floats:
     return texels
 
 
-def _limited(values: Floats, limit: float) -> Floats:
-    return limit * np.tanh(values / limit)
-
-
 def _quads(grid: Floats) -> Floats:
     """(h, w, 3) as (h, w, 4), as kernels take it."""
     quads = np.empty((*grid.shape[:2], 4), np.float32)
@@ -173,7 +170,8 @@ def _passing(off: Floats, sigma: float, few: int) -> Floats:
     """
     soft = blurred_cells(off, sigma, few)
     size = (few * off.shape[1], few * off.shape[0])
-    return cv2.resize(_limited(PASSING_SHARE * soft, PASSING_LIMIT), size)
+    kernels.skin.press(soft, np.float32(PASSING_SHARE), np.float32(PASSING_LIMIT))
+    return cv2.resize(soft, size)
 
 
 def _percentile(counts: Array, share: float, scale: Floats) -> float:
