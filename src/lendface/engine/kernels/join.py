@@ -8,7 +8,7 @@ from ..types import Floats
 from .compiled import compiled, inlined
 
 F, U = np.float32, np.uintp
-START = U(0)
+START, THREE_OF = U(0), U(3)
 ZERO, ONE, TWO, THREE = F(0), F(1), F(2), F(3)
 LEAST, WHITE = F(1e-3), F(255)
 
@@ -34,10 +34,12 @@ def join(
     away does, and what is deep inside does anyway.
     """
     height, width = depth.shape
-    alphas, size = np.empty(width, F), U(width)
+    alphas, shares, noises = np.empty(width, F), np.empty(width, F), np.empty(width, F)
+    size, lines = U(width), pixels.reshape(pixels.shape[0], 3 * pixels.shape[1])
+    faces = skin.reshape(height, 3 * width)
     for y in range(shown.shape[0]):
         # Where nothing was moved the picture is within its range anyway.
-        line = pixels[y].reshape(3 * shown.shape[1])
+        line = lines[y]
         for place in range(len(line)):
             line[place] = min(max(line[place], ZERO), WHITE)
     for y in range(height):
@@ -56,19 +58,21 @@ def join(
             turned = _step(alphas[x], edge[1, 0], edge[1, 1])
             alphas[x] = alpha * max(turned, _step(near[x], edge[2, 0], edge[2, 1]))
         for x in range(width):
-            if alphas[x] <= ZERO:
-                continue
-            alpha = alphas[x] * (ONE - _between(hair, y, x, hair_step))
-            column = x + left
-            much = max(shown[row, column], alpha)
-            share = alpha / max(much, LEAST)
-            shown[row, column] = much
-            noise = min(max(grain[y, x], -grain_limit), grain_limit)
-            opening = openings[y, x]
+            alphas[x] *= ONE - _between(hair, y, x, hair_step)
+        much, noise = shown[row, left : left + width], grain[y]
+        for x in range(START, size):
+            most = max(much[x], alphas[x])
+            shares[x] = alphas[x] / max(most, LEAST)
+            much[x] = most
+            noises[x] = min(max(noise[x], -grain_limit), grain_limit)
+        own, opening = lines[row, 3 * left : 3 * (left + width)], openings[y]
+        painted = faces[y]
+        for x in range(START, size):
             for c in range(3):
-                below, own = skin[y, x, c] + noise, pixels[row, column, c]
-                painted = below + opening * (own - below)
-                pixels[row, column, c] = min(max(own + share * (painted - own), ZERO), WHITE)
+                below, here = painted[THREE_OF * x + U(c)] + noises[x], own[THREE_OF * x + U(c)]
+                mixed = below + opening[x] * (here - below)
+                joined = here + shares[x] * (mixed - here)
+                own[THREE_OF * x + U(c)] = min(max(joined, ZERO), WHITE)
 
 
 @inlined
