@@ -47,6 +47,7 @@ from .pipeline.swaps import (
 )
 from .pipeline.swaps import swap_files as run_swap
 from .pipeline.targets import Target, Trim, open_target, still
+from .pipeline.warming import warmed
 
 if TYPE_CHECKING:
     from .models.session import Provider
@@ -130,6 +131,7 @@ def _build(runtime: RuntimeOptions) -> Parts:
         recognizer=kit.recognizer,
         swapper=MeshSwapper(topology),
         provider=kit.provider,
+        later=kit.later,
     )
 
 
@@ -220,7 +222,9 @@ def swap_consented(
     request = replace(request, label=settings.label_rule.settle(asked is not None, *wish))
     guard = open_guard(settings, parts)
     finish = _finish_with(open_signer(settings), request, consents)
-    return run_swap(request, parts, watch, finish=finish, guard=guard)
+    gate = _gate_nets(parts.provider).later if settings.thresholds else ()
+    with warmed((*parts.later, *gate), with_kernels=request.workers == 1):
+        return run_swap(request, parts, watch, finish=finish, guard=guard)
 
 
 def rest_on(
@@ -459,7 +463,8 @@ def scan_file(
 ) -> tuple[Scan, Target]:
     """The cast of a file, and the opened file for whoever wants pictures of it."""
     opened = open_target(target, trim).as_target()
-    return scan_target(opened, parts, watch), opened
+    with warmed(parts.later, with_kernels=False):
+        return scan_target(opened, parts, watch), opened
 
 
 def describe_cast(found: Scan) -> list[dict[str, Any]]:

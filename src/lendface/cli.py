@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+FEW_CORES = 2
 TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
 
 app = typer.Typer(
@@ -344,6 +345,8 @@ def main() -> None:
     # Threads of a linear algebra library wait for each other in a loop, and ours are all small
     # problems: on a busy machine one thread is many times faster.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if (os.cpu_count() or 1) <= FEW_CORES:  # the stages of a swap fill them by themselves
+        os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
     signal.signal(signal.SIGTERM, _stop)
     if "--json" not in sys.argv:
         app()

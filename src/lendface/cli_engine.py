@@ -34,8 +34,11 @@ JsonOption = Annotated[
 
 def load(provider: Provider) -> Parts:
     from .app import RuntimeOptions, build
+    from .engine.memory import collect_rarely
 
-    return build(RuntimeOptions(provider=provider.value))
+    parts = build(RuntimeOptions(provider=provider.value))
+    collect_rarely()
+    return parts
 
 
 @contextmanager

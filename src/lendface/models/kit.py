@@ -25,6 +25,7 @@ class ModelKit:
     recognizer: Recognizer
     hand_finder: HandFinder
     provider: str  # what the nets really run on, never "auto"
+    later: tuple[LaterSession, ...] = ()  # nets that every face needs, the first needed first
 
 
 def load_kit(runtime: RuntimeOptions | None = None) -> ModelKit:
@@ -40,10 +41,12 @@ def load_kit(runtime: RuntimeOptions | None = None) -> ModelKit:
     def later(model_id: str) -> LaterSession:
         return LaterSession(get_spec(model_id), resolved)
 
+    mesh, sface, palms = map(later, ("face_mesh_478", "sface", "palm_detection"))
     return ModelKit(
         detector=TurnTolerantDetector(YuNet(yunet), BlazeFace(later("blazeface_back"))),
-        landmarker=FaceMesh(later("face_mesh_478")),
-        recognizer=SFace(later("sface")),
-        hand_finder=Hands(later("palm_detection"), later("hand_landmarks")),
+        landmarker=FaceMesh(mesh),
+        recognizer=SFace(sface),
+        hand_finder=Hands(palms, later("hand_landmarks")),
         provider=yunet.provider,
+        later=(mesh, sface, palms),
     )

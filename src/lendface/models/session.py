@@ -220,6 +220,10 @@ class LaterSession:
     def is_loaded(self) -> bool:
         return self._session is not None
 
+    def load(self) -> None:
+        """Load it now, if it is not; raises what running it would."""
+        self._opened()
+
     def let_go(self) -> None:
         """Forget the loaded net; calls under way keep it until they are done."""
         with self._lock:

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 
 from ..engine.label import Label
+from ..engine.memory import collect_rarely
 from ..engine.plan import SwapPlan
 from ..engine.roles import Swapper
 from ..errors import LendfaceError
@@ -98,6 +99,7 @@ def tell(end: Connection, progress: Progress) -> None:
 
 
 def main() -> None:
+    collect_rarely()
     with Connection(int(sys.argv[1])) as end:
         try:
             serve(end)

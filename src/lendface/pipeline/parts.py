@@ -11,6 +11,7 @@ from ..engine.roles import Recognizer
 from ..engine.scan import Scanner
 from ..engine.style import Style
 from ..errors import CancelledError
+from ..models.session import LaterSession
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,7 @@ class Parts:
     recognizer: Recognizer
     swapper: MeshSwapper
     provider: str
+    later: tuple[LaterSession, ...] = ()  # nets that any work needs, not loaded yet
 
     def styled(self, style: Style) -> Parts:
         """The same parts, with which swaps look as asked for."""

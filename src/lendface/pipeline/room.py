@@ -35,5 +35,10 @@ def make_room(scan: Scan) -> Scan:
 def return_freed_memory() -> None:
     """What the C library keeps of freed memory goes back; does nothing where it is not glibc."""
     gc.collect()
+    trim_heap()
+
+
+def trim_heap() -> None:
+    """The same for what was freed already; nobody looks for more."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

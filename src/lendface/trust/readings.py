@@ -44,6 +44,7 @@ class GateNets:
 
     nudity: NudityNet
     ages: Nets
+    later: tuple[LaterSession, ...] = ()  # the same, for whoever wants them loaded beforehand
 
     @classmethod
     def load(cls, runtime: RuntimeOptions | None = None) -> GateNets:
@@ -52,8 +53,9 @@ class GateNets:
         def later(model_id: str) -> LaterSession:
             return LaterSession(get_spec(model_id), runtime or RuntimeOptions())
 
-        ages = CydralAge(later("age_cydral")), FaceresAge(later("faceres"))
-        return cls(OpenNsfw(later("open_nsfw")), ages)
+        nudity, young, other = map(later, ("open_nsfw", "age_cydral", "faceres"))
+        ages = CydralAge(young), FaceresAge(other)
+        return cls(OpenNsfw(nudity), ages, (nudity, young, other))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ the same frame gives the same pixels everywhere.
 from __future__ import annotations
 
 import importlib
-import sys
+import threading
+from collections.abc import Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 MODULES = ("join", "look", "noise", "planes", "raster", "skin", "warp")
 
 __all__ = ["join", "look", "noise", "planes", "raster", "skin", "warp"]
+_loaded = threading.Event()
+
+
+def load_all() -> Iterator[None]:
+    """Make one kernel after the other ready, for whoever is going to need them all."""
+    for name in MODULES:
+        __getattr__(name)
+    from .compiled import KERNELS
+
+    for load in KERNELS:
+        load()
+        yield
 
 
 def __getattr__(name: str) -> ModuleType:
@@ -28,10 +41,14 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def load() -> None:
-    """Import Numba, if that has not been done."""
+    """Import Numba, if that has not been done; from now on ``are_loaded``."""
     importlib.import_module(f"{__name__}.compiled")
+    _loaded.set()
 
 
 def are_loaded() -> bool:
-    """Whether that has been done: then a kernel is worth its while for something small, too."""
-    return f"{__name__}.compiled" in sys.modules
+    """Whether that has been asked for: then a kernel is worth its while for something small, too.
+
+    ``load_all`` beside other work does not count, or it would be chance which way that goes.
+    """
+    return _loaded.is_set()

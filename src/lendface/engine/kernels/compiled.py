@@ -26,6 +26,7 @@ WorkT = TypeVar("WorkT", bound=Callable[..., Any])
 # Sums may be taken in another order and multiplied and added at once; NaN and infinity keep.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
+KERNELS: list[Callable[[], Any]] = []  # of the modules that are imported; a call makes it ready
 _config_lock = threading.Lock()
 
 
@@ -33,14 +34,21 @@ def compiled(signature: str) -> Callable[[WorkT], WorkT]:
     """A kernel for one signature: compiled, or taken from the cache, when it is first called."""
 
     def decorate(work: WorkT) -> WorkT:
+        lock = threading.Lock()
+
         @cache
-        def get() -> Any:
+        def made() -> Any:
             return compile_for(signature, work)
+
+        def get() -> Any:
+            with lock:  # once, though two threads want it at once
+                return made()
 
         @wraps(work)
         def run(*values: Any) -> Any:
             return get()(*values)
 
+        KERNELS.append(get)
         return cast(WorkT, run)
 
     return decorate
