@@ -34,8 +34,9 @@ JsonOption = Annotated[
 
 def load(provider: Provider) -> Parts:
     from .app import RuntimeOptions, build
-    from .engine.memory import collect_rarely
+    from .engine.memory import collect_rarely, share_freed_memory
 
+    share_freed_memory()
     parts = build(RuntimeOptions(provider=provider.value))
     collect_rarely()
     return parts

@@ -167,7 +167,7 @@ def in_a_disc(size: int) -> Array:
 
 
 def packed(mip: Floats) -> Array:
-    return Texture((mip,), np.zeros(3, np.float32)).packed_mips[0]
+    return Texture((mip,), np.zeros(3, np.float32)).packed().mips[0]
 
 
 def test_skin_is_detail_under_light_as_the_formula_says(random: np.random.Generator) -> None:

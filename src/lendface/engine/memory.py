@@ -7,7 +7,7 @@ import gc
 import sys
 from functools import cache
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's mallopt
 KEPT_BYTES = 64 << 20
 LARGEST_KEPT_BYTES = 32 << 20  # of one array; glibc takes no more
 
@@ -21,14 +21,26 @@ def keep_freed_memory() -> bool:
     A frame's arrays are megabytes large. glibc gives such memory back to the system as soon as it
     is free and takes it again for the next array, page by page: a third of the time of a face.
     """
+    is_kept = _tell_malloc(M_TRIM_THRESHOLD, KEPT_BYTES)
+    return _tell_malloc(M_MMAP_THRESHOLD, LARGEST_KEPT_BYTES) and is_kept
+
+
+def share_freed_memory() -> bool:
+    """For a process of our own, before its threads begin: what one of them has freed another one
+    gets. False where that cannot be told.
+
+    glibc gives each thread a heap of its own, and a frame is freed by another thread than took it.
+    """
+    return _tell_malloc(M_ARENA_MAX, 1)
+
+
+def _tell_malloc(what: int, value: int) -> bool:
     if not sys.platform.startswith("linux"):
         return False
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        return bool(ctypes.CDLL(None).mallopt(what, value))
     except (OSError, AttributeError):  # another C library
         return False
-    is_kept = mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
-    return bool(mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT_BYTES) and is_kept)
 
 
 def collect_rarely() -> None:

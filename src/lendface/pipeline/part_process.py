@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 
 from ..engine.label import Label
-from ..engine.memory import collect_rarely
+from ..engine.memory import collect_rarely, share_freed_memory
 from ..engine.plan import SwapPlan
 from ..engine.roles import Swapper
 from ..errors import LendfaceError
@@ -99,6 +99,7 @@ def tell(end: Connection, progress: Progress) -> None:
 
 
 def main() -> None:
+    share_freed_memory()
     collect_rarely()
     with Connection(int(sys.argv[1])) as end:
         try:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from ..engine.later import Later
 from ..engine.tracks import Tracks
 from ..engine.types import Frame, Track
 from .parts import Parts, Watch
 from .rowlog import SpooledLog
 from .targets import Target
+
+BEHIND = 2  # frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,19 +44,23 @@ def scan_target(
 ) -> Scan:
     """Read a target once. Nobody in it is no error here: ``people`` is then empty.
 
-    ``see`` is shown every frame, in order. Raises CancelledError and the errors of reading.
+    ``see`` is shown every frame, in order, by a thread of its own that is few frames behind.
+    Raises CancelledError, the errors of reading, and what ``see`` raises.
     """
     watch = watch or Watch()
     times: list[Fraction] = []
 
-    def on_frame(frame: Frame) -> None:
-        times.append(frame.time)
-        if see is not None:
-            see(frame)
-        watch.step("scan", len(times), target.frame_count)
+    with target.open() as frames, closing(Later()) as looks:
 
-    with target.open() as frames:
+        def on_frame(frame: Frame) -> None:
+            times.append(frame.time)
+            if see is not None:
+                looks.do(len(times), see, frame)
+                looks.catch_up(len(times) - BEHIND)
+            watch.step("scan", len(times), target.frame_count)
+
         tracks = parts.scanner.scan(frames, SpooledLog(), on_frame)
+        looks.catch_up()
     return Scan(tracks, times)
 
 

@@ -1,7 +1,8 @@
-"""What a swap is going to need, made ready by other threads while its photos are read.
+"""What a swap is going to need, made ready by another thread while its photos are read.
 
-To load nets and compiled loops leaves the interpreter free for most of the time, and on a machine
-of two cores the second has nothing to do until the scan begins.
+To load nets leaves the interpreter free for most of the time, and on a machine of two cores the
+second has nothing to do until the scan begins. Kernels come last: to import what loads them takes
+the interpreter, which reading photos needs and the nets of a scan do not.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 
 from ..engine import kernels
 from ..models.session import LaterSession
@@ -17,29 +19,26 @@ from .room import trim_heap
 
 @contextmanager
 def warmed(nets: Iterable[LaterSession], *, with_kernels: bool) -> Iterator[None]:
-    """Load nets in their order, and beside them the kernels of the swapper, while the block runs.
+    """Load nets in their order, and then the kernels of the swapper, while the block runs.
 
     What fails is left for whoever needs it, who meets the same error. What was not begun when the
     block ends is left too.
     """
     is_over = threading.Event()
 
-    def work(steps: Iterator[None]) -> None:
+    def work() -> None:
         with suppress(Exception):
-            for _ in steps:
+            for _ in chain(_load_each(nets), kernels.load_all() if with_kernels else ()):
                 if is_over.is_set():
                     return
 
-    lines = [_load_each(nets), *([kernels.load_all()] if with_kernels else [])]
-    threads = [threading.Thread(target=work, args=(line,), name="warming") for line in lines]
-    for thread in threads:
-        thread.start()
+    thread = threading.Thread(target=work, name="warming")
+    thread.start()
     try:
         yield
     finally:
         is_over.set()
-        for thread in threads:
-            thread.join()
+        thread.join()
 
 
 def _load_each(nets: Iterable[LaterSession]) -> Iterator[None]:

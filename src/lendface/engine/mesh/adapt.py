@@ -10,7 +10,6 @@ in the target's face: in a hazy or low-contrast film black brows would float bef
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -80,8 +79,8 @@ def adapt_texture(topology: Topology, texture: Texture, own: Floats | None) -> T
     pale = float(np.clip(sum(wanted.colour) / sum(USUAL[1]), LEAST_FEATURE_COLOUR, 1))
     luma = luma_of(detail)
     new_luma, new_colour = np.zeros_like(luma), np.zeros_like(detail)
-    bands = zip(_bands(surface, luma), _bands(surface, detail - luma[..., None]), strict=True)
-    for k, (band, colour) in enumerate(bands):
+    for k, each in enumerate(_bands(surface, np.dstack([luma, detail - luma[..., None]]))):
+        band, colour = each[..., 0], each[..., 1:]
         share = _share(wanted.luma[k], given.luma[k], LEAST_LUMA[k])
         colour_share = min(_share(wanted.colour[k], given.colour[k], LEAST_COLOUR[k]), share)
         new_luma += band * (share + (1 - share) * is_feature)
@@ -147,13 +146,8 @@ def _bands(surface: Surface, values: Floats) -> tuple[Floats, Floats, Floats]:
 def _soft(surface: Surface, values: Floats, eye_distances: float) -> Floats:
     """A mean over the face alone: what lies outside of it is no skin."""
     sigma = surface.sigma_px(eye_distances)
-    face, support = _support(surface, sigma)
+    face = surface.is_face.astype(np.float32)
+    support = np.maximum(wide_blur(face, sigma), 1e-3)
     if values.ndim == 3:
         face, support = face[..., None], support[..., None]
     return wide_blur(values * face, sigma) / support
-
-
-@lru_cache(maxsize=8)
-def _support(surface: Surface, sigma: float) -> tuple[Floats, Floats]:
-    face = surface.is_face.astype(np.float32)
-    return face, np.maximum(wide_blur(face, sigma), 1e-3)

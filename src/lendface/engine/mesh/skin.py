@@ -15,7 +15,7 @@ from .light import LOG_OFFSET
 from .pixelwise import LUMA, blurred_cells
 from .sheet import Sheet
 from .surface import EYE_DISTANCE_UV
-from .texture import Texture
+from .texture import PackedTexture
 
 GLANCE_FROM_PX = 50.0  # eye distance; in a smaller face every pixel counts
 BINS = 3072
@@ -110,7 +110,7 @@ def glance_at(
 
 
 def paint_skin(
-    texture: Texture, sheet: Sheet, glance: Glance, depth: Floats, eye_px: float, tone: Floats
+    texture: PackedTexture, sheet: Sheet, glance: Glance, depth: Floats, eye_px: float, tone: Floats
 ) -> Floats:
     """(h, w, 3) RGB of the source's face as the target's light shows it.
 
@@ -184,11 +184,11 @@ def _percentile(counts: Array, share: float, scale: Floats) -> float:
     return float(scale[0]) + (at + inside) / float(scale[1])
 
 
-def _mip_for(texture: Texture, sheet: Sheet, eye_px: float) -> Array:
+def _mip_for(texture: PackedTexture, sheet: Sheet, eye_px: float) -> Array:
     """The texture at the size that fits the picture."""
     texels_a_step = texture.side * EYE_DISTANCE_UV / max(eye_px * sheet.finer, 1.0)
     level = int(np.floor(np.log2(max(texels_a_step, 1.0)) + 0.3))
-    return texture.packed_mips[min(level, len(texture.mips) - 1)]
+    return texture.mips[min(level, len(texture.mips) - 1)]
 
 
 def _saturation(light: Floats, tone: Floats) -> float:

@@ -27,7 +27,7 @@ from .pixelwise import smoothstep
 from .shape import ShapeShift, bearable_share, eye_openings, neutral_shape, pose_of
 from .sheet import lay
 from .skin import glance_at, paint_skin, tone_shift
-from .texture import Texture, build_texture
+from .texture import PackedTexture, build_texture
 from .topology import POINTS, Topology
 
 FEATHER = 0.075  # eye distances; of the outer edge
@@ -46,7 +46,7 @@ EDGE = np.float32([(ERODED, ERODED + FEATHER), FACING_FADE, DEEP])
 class Look:
     """All that is worked out once for one source on one target person."""
 
-    texture: Texture
+    texture: PackedTexture
     shift: Floats  # (468, 3) centimetres towards the source's shape
     openings: tuple[float, float]  # of the eyes in the source's texture, height over width
     occluders: Occluders
@@ -68,7 +68,7 @@ class MeshSwapper:
         shift = ShapeShift(self.topology).between(person.shape, own)
         openings = np.mean([eye_openings(p.mesh.landmarks_xyz) for p in source.portraits], axis=0)
         return Look(
-            texture,
+            texture.packed(),
             self.style.shape * self.style.strength * shift,
             (float(openings[0]), float(openings[1])),
             Occluders(self.topology, person.appearance, person.glasses),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -64,12 +64,21 @@ class Texture:
     def side(self) -> int:
         return self.mips[0].shape[0]
 
-    @cached_property
-    def packed_mips(self) -> tuple[Array, ...]:
-        """``mips`` as int16 in 1/8192, for painting: half as much to read for each pixel."""
-        return tuple(
-            np.rint(np.clip(8192 * mip, -32767, 32767)).astype(np.int16) for mip in self.mips
-        )
+    def packed(self) -> PackedTexture:
+        packed = (np.rint(np.clip(8192 * mip, -32767, 32767)) for mip in self.mips)
+        return PackedTexture(tuple(mip.astype(np.int16) for mip in packed), self.tone)
+
+
+@dataclass(frozen=True, eq=False)
+class PackedTexture:
+    """A texture for painting, in half the bytes; it is all that is kept while a film is rendered."""
+
+    mips: tuple[Array, ...]  # as those of ``Texture``, int16 in 1/8192
+    tone: Floats  # (3,)
+
+    @property
+    def side(self) -> int:
+        return self.mips[0].shape[0]
 
 
 @dataclass(frozen=True, eq=False)
