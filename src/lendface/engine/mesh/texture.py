@@ -71,7 +71,7 @@ class Texture:
 
 @dataclass(frozen=True, eq=False)
 class PackedTexture:
-    """A texture for painting, in half the bytes; it is all that is kept while a film is rendered."""
+    """A texture for painting, in half the bytes: all that is kept while a film is rendered."""
 
     mips: tuple[Array, ...]  # as those of ``Texture``, int16 in 1/8192
     tone: Floats  # (3,)
