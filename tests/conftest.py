@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-# As the command line does: threads of a linear algebra library wait for each other in a loop.
+# As the command line does: threads of these libraries wait for each other in a loop.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 
 import pytest
 
