@@ -13,7 +13,7 @@ help:
 	@echo "make demo [SOURCE=me.jpg] [TARGET=clip.mp4] [OUT=folder]  make a swapped video"
 	@echo "make serve                                                serve the API on this machine"
 	@echo "make test                                                 run the tests"
-	@echo "make test-services                                        run those that need PostgreSQL and Ceph"
+	@echo "make test-services                                        run the slow ones and those that need PostgreSQL and Ceph"
 	@echo "make check                                                lint and type-check"
 	@echo "make bench                                                measure speed"
 
@@ -35,10 +35,10 @@ serve: $(VENV)/installed
 	$(BIN)/lendface serve
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not services"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not services and not slow"
 
 test-services: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m services
+	$(BIN)/python -m pytest -m "services or slow"
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check src tests benchmarks
