@@ -29,6 +29,8 @@ from .metadata import write_source_type
 SIDECAR, MANIFEST_TYPE = ".c2pa", "application/c2pa"
 INSIDE = frozenset({"video/mp4", "video/quicktime", "image/jpeg", "image/png", "image/webp"})
 RULES = {  # of the library
+    # what it keeps of a large film meanwhile goes to a temporary file and not into memory
+    "core": {"backing_store_memory_threshold_in_mb": 32},
     # a thumbnail would show people and weighs 250 kB
     "builder": {"thumbnail": {"enabled": False}},
     # a manifest may name an address; nobody else's is ever asked
