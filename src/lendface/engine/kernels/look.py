@@ -9,19 +9,19 @@ from .compiled import compiled, inlined
 
 F = np.float32
 ZERO, HALF, ONE, TWO, THREE = F(0), F(0.5), F(1), F(2), F(3)
-STIFF = (1e-3, 2.0, 2.0)  # of the level, and of both slopes
 
 
 @compiled(
-    "void(float32[:,::1], float32[::1], float32[:,::1], int64, float32, float32, float32[:,::1],"
-    "float32[::1])"
+    "void(float32[:,::1], float32[::1], float32[:,::1], float32[::1], int64, float32, float32,"
+    "float32[:,::1], float32[::1])"
 )
 def fit_plane(
-    places: Floats, trust: Floats, values: Floats, rounds: int, doubt: np.float32,
+    places: Floats, trust: Floats, values: Floats, stiff: Floats, rounds: int, doubt: np.float32,
     least: np.float32, slope: Floats, usual: Floats,
 ) -> None:  # fmt: skip
     """``slope`` (3, 3): three planes over ``places`` (n, 3), which are 1, x and y, through
-    ``values`` (n, 3); ``usual`` (1,) the median residual before the last round.
+    ``values`` (n, 3), held back by ``stiff`` (3,); ``usual`` (1,) the median residual before the
+    last round.
 
     Iteratively reweighted, Geman and McClure: ``doubt`` times the median residual, which counts as
     ``least`` at least, is where a value begins to lose its weight. ``slope`` comes with a start.
@@ -47,7 +47,7 @@ def fit_plane(
                     matrix[i, j] += weight * places[k, i] * places[k, j]
                     right[i, j] += weight * places[k, i] * values[k, j]
         for i in range(3):
-            matrix[i, i] += STIFF[i]
+            matrix[i, i] += stiff[i]
         # Gauss without exchange of rows: the matrix is symmetric and positive.
         for i in range(3):
             for j in range(i + 1, 3):

@@ -8,6 +8,7 @@ never written.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -92,11 +93,8 @@ def put_mix16(
     return signature, build
 
 
-@intrinsic
-def put_mix4(
-    context: Any, source: Any, at: Any, right: Any, down: Any, weights: Any, out: Any, to: Any
-) -> Any:
-    """``out[to:to + 4]`` becomes the mean of 2 x 2 pixels of ``source``, the first at ``at``."""
+def _mixing4(load: Callable[[Any, Any, Any], Any], source: Any, out: Any) -> Any:
+    """Mixes 2 x 2 pixels of four channels, each of which ``load(code, start, at)`` makes floats."""
     place = types.intp
     signature = types.void(source, place, place, place, FOUR, out, place)
 
@@ -105,12 +103,20 @@ def put_mix4(
         start, total = _data(context, code, signature.args[0], source), None
         corners = (at, code.add(at, right), code.add(at, down), code.add(code.add(at, down), right))
         for corner, weight in zip(corners, _splats(code, weights), strict=True):
-            total = _add(code, total, _times(code, _load(code, start, corner), weight))
+            total = _add(code, total, _times(code, load(code, start, corner), weight))
         target = code.gep(_data(context, code, signature.args[5], out), [to])
         code.store(total, code.bitcast(target, QUAD.as_pointer()), align=4)
         return context.get_dummy_value()
 
     return signature, build
+
+
+@intrinsic
+def put_mix4(
+    context: Any, source: Any, at: Any, right: Any, down: Any, weights: Any, out: Any, to: Any
+) -> Any:
+    """``out[to:to + 4]`` becomes the mean of 2 x 2 pixels of ``source``, the first at ``at``."""
+    return _mixing4(_load, source, out)
 
 
 @intrinsic
@@ -118,22 +124,7 @@ def put_packed4(
     context: Any, source: Any, at: Any, right: Any, down: Any, weights: Any, out: Any, to: Any
 ) -> Any:
     """The same from int16 ``source``: half the memory to read, which is what takes the time."""
-    place = types.intp
-    signature = types.void(source, place, place, place, FOUR, out, place)
-
-    def build(context: Any, code: Any, signature: Any, values: Any) -> Any:
-        source, at, right, down, weights, out, to = values
-        start, total = _data(context, code, signature.args[0], source), None
-        corners = (at, code.add(at, right), code.add(at, down), code.add(code.add(at, down), right))
-        for corner, weight in zip(corners, _splats(code, weights), strict=True):
-            where = code.bitcast(code.gep(start, [corner]), SHORTS.as_pointer())
-            values = code.sitofp(code.load(where, align=2), QUAD)
-            total = _add(code, total, _times(code, values, weight))
-        target = code.gep(_data(context, code, signature.args[5], out), [to])
-        code.store(total, code.bitcast(target, QUAD.as_pointer()), align=4)
-        return context.get_dummy_value()
-
-    return signature, build
+    return _mixing4(_load_shorts, source, out)
 
 
 def _data(context: Any, code: Any, kind: Any, value: Any) -> Any:
@@ -142,6 +133,11 @@ def _data(context: Any, code: Any, kind: Any, value: Any) -> Any:
 
 def _load(code: Any, start: Any, at: Any) -> Any:
     return code.load(code.bitcast(code.gep(start, [at]), QUAD.as_pointer()), align=4)
+
+
+def _load_shorts(code: Any, start: Any, at: Any) -> Any:
+    where = code.bitcast(code.gep(start, [at]), SHORTS.as_pointer())
+    return code.sitofp(code.load(where, align=2), QUAD)
 
 
 def _store_three(code: Any, quad: Any, start: Any, at: Any) -> None:

@@ -7,13 +7,13 @@ import numpy as np
 from ..types import Array, Floats
 from .compiled import compiled, inlined
 from .curves import exp, log, tanh
+from .noise import BLUE, GREEN, RED
 from .quads import linear_weights, put_mix4, put_packed4
 
 F = np.float32
 ZERO, QUARTER, HALF, ONE, TWO, THREE = F(0), F(0.25), F(0.5), F(1), F(2), F(3)
 LEAST = F(1e-3)
 LEAST_DEPTH = F(0.01)  # eye distances
-RED, GREEN, BLUE = F(0.299), F(0.587), F(0.114)  # of luma
 INSIDE = F(0.1)  # eye distances from the rim
 PER_STEP = F(1 / 8192)  # of a packed texture
 LOG_OFFSET = F(8)
@@ -363,27 +363,30 @@ def _level(luma: np.float32, is_feature: np.float32, manner: Floats) -> np.float
 @inlined
 def _mix_packed(mip: Array, x: np.float32, y: np.float32, out: Floats, at: int) -> None:
     """``out[at]`` (4,) becomes a texture at a place, bilinear, edges repeated."""
-    height, width = mip.shape[0], mip.shape[1]
-    x = min(max(x, ZERO), F(width - 1))
-    y = min(max(y, ZERO), F(height - 1))
-    left, top = max(min(int(x), width - 2), 0), max(min(int(y), height - 2), 0)
-    right, down = 4 if width > 1 else 0, 4 * width if height > 1 else 0
-    tx, ty = x - F(left), y - F(top)
+    first, right, down, tx, ty = _four_around(mip.shape[0], mip.shape[1], x, y)
     upper, lower = PER_STEP * (ONE - ty), PER_STEP * ty
     weights = upper * (ONE - tx), upper * tx, lower * (ONE - tx), lower * tx
-    put_packed4(mip, (top * width + left) * 4, right, down, weights, out, 4 * at)
+    put_packed4(mip, first, right, down, weights, out, 4 * at)
 
 
 @inlined
 def _mix(grid: Floats, x: np.float32, y: np.float32, out: Floats, at: int) -> None:
     """``out[at]`` (4,) becomes ``grid`` (h, w, 4) at a place, bilinear, edges repeated."""
-    height, width = grid.shape[0], grid.shape[1]
+    first, right, down, tx, ty = _four_around(grid.shape[0], grid.shape[1], x, y)
+    put_mix4(grid, first, right, down, linear_weights(tx, ty), out, 4 * at)
+
+
+@inlined
+def _four_around(
+    height: int, width: int, x: np.float32, y: np.float32
+) -> tuple[int, int, int, np.float32, np.float32]:
+    """Of four-channel pixels around a place: where the first lies, how far it is to the next one
+    and to the next row, and the place between them, 0..1 across and down."""
     x = min(max(x, ZERO), F(width - 1))
     y = min(max(y, ZERO), F(height - 1))
     left, top = max(min(int(x), width - 2), 0), max(min(int(y), height - 2), 0)
     right, down = 4 if width > 1 else 0, 4 * width if height > 1 else 0
-    weights = linear_weights(x - F(left), y - F(top))
-    put_mix4(grid, (top * width + left) * 4, right, down, weights, out, 4 * at)
+    return (top * width + left) * 4, right, down, x - F(left), y - F(top)
 
 
 @compiled(

@@ -31,6 +31,8 @@ SEEN = (0.15, 0.45)  # cosine to the camera between which a texel is worth compa
 KNOWN = 0.2  # least weight
 ROUNDS = 5
 DOUBT = 1.5  # times the median residual: farther off, a texel hardly pulls at the light
+LEAST_RESIDUAL = 0.02  # log
+STIFF = np.float32([1e-3, 2, 2])  # holds back the level, and both slopes
 FLOOR = 0.11  # log; the least spread, what noise and a badly placed point do anyway
 MISPLACED = 0.7  # texels by which a point may lie beside its place, as on a beard's edge
 CALM = 0.04  # log; the median residual of a frame that the model explains
@@ -182,43 +184,49 @@ def _median(values: Floats, hidden: Array, otherwise: float) -> Floats:
     return medians
 
 
-def _light(difference: Floats, seen: Floats, square: _Square) -> tuple[Floats, float]:
+def _light(
+    difference: Floats, seen: Floats, square: _Square, *, is_compiled: bool = False
+) -> tuple[Floats, float]:
     """A plane for each channel through ``difference`` (SIDE, SIDE, 3), and the median residual.
 
-    Iteratively reweighted: up to nearly half of the face may be covered.
+    ``is_compiled``: for rendering; who only scans need not compile anything.
     """
     step = (slice(None, None, 2),) * 2
     known = ((seen > KNOWN) & square.skin)[step]
     if known.sum() < 24:
         return np.zeros_like(difference), 1.0
-    basis, values = square.plane[step][known], difference[step][known]
-    trust = seen[step][known]
-    slope = np.zeros((3, 3), np.float32)
-    slope[0] = np.median(values, axis=0)
-    usual = 1.0
-    stiff = np.diag(np.float32([1e-3, 2, 2]))
-    for _ in range(ROUNDS):
-        off = largest_channel(np.abs(values - basis @ slope))
-        usual = float(np.median(off))
-        near = np.square(off / np.float32(DOUBT * max(usual, 0.02)))
-        weighted = basis * (trust / (1 + near * near))[:, None]
-        slope = np.linalg.solve(weighted.T @ basis + stiff, weighted.T @ values)
+    fit = _fit_compiled if is_compiled else _fit
+    slope, usual = fit(square.plane[step][known], seen[step][known], difference[step][known])
     return (square.plane @ slope).astype(np.float32), usual
 
 
-def _light_compiled(difference: Floats, seen: Floats, square: _Square) -> tuple[Floats, float]:
-    """The same as ``_light``, for rendering."""
-    step = (slice(None, None, 2),) * 2
-    known = ((seen > KNOWN) & square.skin)[step]
-    if known.sum() < 24:
-        return np.zeros_like(difference), 1.0
-    places, values = square.plane[step][known], difference[step][known]
-    slope, usual = np.zeros((3, 3), np.float32), np.zeros(1, np.float32)
+def _fit(places: Floats, trust: Floats, values: Floats) -> tuple[Floats, float]:
+    """Planes (3, 3) through ``values`` (n, 3) over ``places`` (n, 3), which are 1, x and y.
+
+    Iteratively reweighted: up to nearly half of the face may be covered.
+    """
+    slope, usual = _start(values), 1.0
+    for _ in range(ROUNDS):
+        off = largest_channel(np.abs(values - places @ slope))
+        usual = float(np.median(off))
+        near = np.square(off / np.float32(DOUBT * max(usual, LEAST_RESIDUAL)))
+        weighted = places * (trust / (1 + near * near))[:, None]
+        slope = np.linalg.solve(weighted.T @ places + np.diag(STIFF), weighted.T @ values)
+    return slope, usual
+
+
+def _fit_compiled(places: Floats, trust: Floats, values: Floats) -> tuple[Floats, float]:
+    """The same."""
+    slope, usual = _start(values), np.zeros(1, np.float32)
+    limits = np.float32(DOUBT), np.float32(LEAST_RESIDUAL)
+    kernels.look.fit_plane(places, trust, values, STIFF, ROUNDS, *limits, slope, usual)
+    return slope, float(usual[0])
+
+
+def _start(values: Floats) -> Floats:
+    slope = np.zeros((3, 3), np.float32)
     slope[0] = np.median(values, axis=0)
-    kernels.look.fit_plane(
-        places, seen[step][known], values, ROUNDS, np.float32(DOUBT), np.float32(0.02), slope, usual
-    )
-    return (square.plane @ slope).astype(np.float32), float(usual[0])
+    return slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,7 +274,7 @@ def strange_places(
     found = np.zeros(seen.shape, np.float32)
     for _ in range(2):  # once what is strange is known, the light can be told without it
         sound = seen * (1 - cv2.dilate(found, np.ones((3, 3))))
-        light, usual = _light_compiled(difference, sound, square)
+        light, usual = _light(difference, sound, square, is_compiled=True)
         off = _off(difference - light)
         allowed = spread + HARD_LIGHT * max(usual - CALM, 0)
         weak = (off > STRANGE * allowed) & compared
