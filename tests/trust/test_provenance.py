@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from lendface.trust.certificates import Credentials, make_chain
 from lendface.trust.claims import REPLACED, Claim, hash_file, media_type
 from lendface.trust.provenance import BESIDE as LIES_BESIDE
 from lendface.trust.provenance import NO_TIME, Provenance, sidecar_of
+from peak_memory import PEAK_MIB
 from trust.conftest import BESIDE, INSIDE, NOW
 
 ENDINGS = (*INSIDE, *BESIDE)
@@ -275,3 +278,61 @@ def test_a_full_disk_is_no_reason_for_a_sidecar(
         provenance.sign(path, claim)
     assert [p.name for p in path.parent.iterdir()] == ["out.mp4"]
     assert packets(path)
+
+
+# Large films
+
+SIGN = (
+    PEAK_MIB
+    + """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from lendface.trust.certificates import machine_credentials
+from lendface.trust.claims import ANY_TYPE, Claim
+from lendface.trust.provenance import Provenance
+
+provenance = Provenance(machine_credentials(Path(sys.argv[1]), datetime.now(UTC)))
+provenance.check()
+before = peak_mib()
+told = provenance.sign(Path(sys.argv[2]), Claim(made_ms=0, target_sha256="", target_type=ANY_TYPE))
+assert told == [], told
+print(peak_mib() - before)
+"""
+)
+
+
+def test_a_large_film_is_signed_without_having_it_in_memory(
+    tmp_path: Path, data: Path, root: str
+) -> None:
+    """96 MiB of plain sound, which are made more quickly than a film of that size."""
+    path = tmp_path / "long.mov"
+    write_noise(path, 96)
+    command = [sys.executable, "-c", SIGN, str(data), str(path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert int(done.stdout) < 48  # 9 measured; 96 where boxes are hashed whole
+    assert read_back(path, root)[0] == "Trusted"
+    flip(path, path.stat().st_size // 2)
+    assert read_back(path, root)[0] == "Invalid"
+
+
+def test_neither_are_full_temporary_files(
+    tmp_path: Path, provenance: Provenance, claim: Claim
+) -> None:
+    path = tmp_path / "long.mov"
+    write_noise(path, 40)  # from 33 MiB on the library keeps a copy there
+    with largest_file(path.stat().st_size + 2_500), pytest.raises(DiskFullError):
+        provenance.sign(path, claim)
+    assert [p.name for p in tmp_path.iterdir()] == ["long.mov"]
+
+
+def write_noise(path: Path, mebibytes: int) -> None:
+    samples = np.random.default_rng(5).integers(-9999, 9999, (1, 1 << 18), np.int16)
+    with av.open(str(path), "w") as target:
+        stream = target.add_stream("pcm_s16le", rate=48000)
+        stream.layout = "stereo"
+        for part in range(2 * mebibytes):
+            frame = av.AudioFrame.from_ndarray(samples, "s16", "stereo")
+            frame.sample_rate, frame.pts = 48000, part * samples.shape[1] // 2
+            target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))

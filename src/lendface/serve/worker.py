@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 from ..app import build, open_signer
 from ..errors import BadOptionError
@@ -64,6 +67,7 @@ def work(
     if renders:
         load_parts()  # a wrong provider is told now, not by the first job
     scratch = scratch_of(settings, executor)
+    use_for_temporary_files(settings.scratch_folder)
     signer = open_signer(settings, must_last=True) if renders else None
     run_worker(
         WorkerOptions(
@@ -85,3 +89,10 @@ def work(
         ),
         lambda: log.info("worker is ready", extra={"executor": executor, "queues": queues}),
     )
+
+
+def use_for_temporary_files(folder: Path) -> None:
+    """Those of libraries too, unless TMPDIR names another place: C2PA's keeps a whole film there
+    while it signs it."""
+    os.environ.setdefault("TMPDIR", str(folder))
+    tempfile.tempdir = None  # as it was found before

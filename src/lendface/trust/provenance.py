@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import re
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,13 +31,16 @@ from .metadata import write_source_type
 SIDECAR, MANIFEST_TYPE = ".c2pa", "application/c2pa"
 INSIDE = frozenset({"video/mp4", "video/quicktime", "image/jpeg", "image/png", "image/webp"})
 RULES = {  # of the library
-    # what it keeps of a large film meanwhile goes to a temporary file and not into memory
-    "core": {"backing_store_memory_threshold_in_mb": 32},
+    # No large film is ever in memory: what is kept of it meanwhile goes to a temporary file, and
+    # its samples are hashed in blocks (C2PA, BMFF-based hash: a Merkle tree over mdat). Whole
+    # boxes and whole files are read up to 256 MiB at once, two such parts at a time.
+    "core": {"backing_store_memory_threshold_in_mb": 32, "merkle_tree_chunk_size_in_kb": 4096},
     # a thumbnail would show people and weighs 250 kB
     "builder": {"thumbnail": {"enabled": False}},
     # a manifest may name an address; nobody else's is ever asked
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_after_sign": True},
 }
+SYSTEM_FAULT = re.compile(r"\(os error (\d+)\)")
 NO_TIME = "the time stamp authority did not answer; the result was signed without its stamp"
 BESIDE = (
     "a file of this kind cannot hold its signed manifest, which lies beside it "
@@ -101,14 +106,17 @@ class Provenance:
             try:
                 _, warnings = self._sign(source, made, kind, claim, target, embed=True)
             except c2pa.C2paError as fault:
-                raise raw.fault or fault from None
+                raise raw.fault or system_fault(fault) or fault from None
         return warnings
 
     def _sign_beside(self, path: Path, kind: str, claim: Claim, target: Path | None) -> list[str]:
         # Another name for the type: what the library knows it would hash by parts it cannot find.
         plain = ANY_TYPE if kind in INSIDE else kind
-        with path.open("rb") as source:
-            manifest, warnings = self._sign(source, Sink(), plain, claim, target, embed=False)
+        with writing(), path.open("rb") as source:
+            try:
+                manifest, warnings = self._sign(source, Sink(), plain, claim, target, embed=False)
+            except c2pa.C2paError as fault:
+                raise system_fault(fault) or fault from None
         with atomic_output(sidecar_of(path)) as part, writing():
             part.write_bytes(manifest)
         return warnings
@@ -175,6 +183,16 @@ def _add_target(builder: c2pa.Builder, claim: Claim, target: Path | None) -> Non
             builder.add_ingredient(known, claim.target_type, file)
             return
     builder.add_ingredient(known, ANY_TYPE, io.BytesIO())
+
+
+def system_fault(fault: c2pa.C2paError) -> OSError | None:
+    """What the library met in its own temporary files, which it tells in words only.
+
+    >>> system_fault(c2pa.C2paError("Io: No space left on device (os error 28)"))
+    OSError(28, 'No space left on device')
+    """
+    told = SYSTEM_FAULT.search(str(fault))
+    return OSError(int(told[1]), os.strerror(int(told[1]))) if told else None
 
 
 class Output(io.FileIO):
