@@ -74,7 +74,9 @@ def measure(frames: list[Frame], parts: Parts, source: SourceFace) -> dict[str, 
         look = swapper.prepare(source, person)
     count = len(frames)
     frames.reverse()
-    while frames:  # each is let go when it is done, as by the encoder: the next copy takes its place
+    while (
+        frames
+    ):  # each is let go when it is done, as by the encoder: the next copy takes its place
         frame = frames.pop()
         picture: Any = frame.picture
         with swap.counting():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from lendface.engine.mesh.light import LightMeter
 from lendface.engine.mesh.pixelwise import LUMA
 from lendface.engine.mesh.residue import even_out
 from lendface.engine.mesh.surface import Surface
-from lendface.engine.mesh.texture import build_texture, hidden_texels
+from lendface.engine.mesh.texture import build_texture, hidden_texels, texture_side
 from lendface.engine.mesh.topology import Topology
 from lendface.engine.picture import ArrayPicture
 from lendface.engine.types import Floats, Pixels, SourceFace
@@ -37,7 +39,7 @@ def texels(topology: Topology, square: Floats, points: list[int]) -> Floats:
 def test_skin_is_plain_and_features_are_marked(
     topology: Topology, sources: dict[str, SourceFace], who: str
 ) -> None:
-    texture = build_texture(topology, sources[who].portraits)
+    texture = build_texture(topology, sources[who].portraits, 512)
     whole = texture.mips[0]
     assert whole.shape == (512, 512, 4)
     assert np.isfinite(whole).all()
@@ -50,8 +52,20 @@ def test_skin_is_plain_and_features_are_marked(
 def test_each_mip_is_half_of_the_one_before(
     topology: Topology, sources: dict[str, SourceFace]
 ) -> None:
-    sides = [mip.shape[0] for mip in build_texture(topology, sources["P003"].portraits).mips]
+    sides = [mip.shape[0] for mip in build_texture(topology, sources["P003"].portraits, 512).mips]
     assert sides == [512, 256, 128, 64, 32]
+
+
+def test_a_texture_is_no_larger_than_photo_and_film_are_fine(
+    sources: dict[str, SourceFace],
+) -> None:
+    (portrait,) = sources["P003"].portraits
+    landmarks = portrait.mesh.landmarks_xyz
+    large = replace(portrait.mesh, landmarks_xyz=landmarks * (700 / np.ptp(landmarks[:, 1])))
+    fine = (replace(portrait, mesh=large),)
+    assert texture_side((portrait,)) == texture_side((portrait,), 900) == 512
+    assert texture_side(fine) == texture_side(fine, 481) == 1024
+    assert texture_side(fine, 480) == 512
 
 
 def test_the_light_of_the_photo_is_taken_out(parts: Parts, topology: Topology) -> None:
@@ -59,7 +73,7 @@ def test_the_light_of_the_photo_is_taken_out(parts: Parts, topology: Topology) -
     slope = np.exp(np.linspace(-0.5, 0.2, pixels.shape[1]))[None, :, None]
     lit = np.uint8(np.clip(pixels * slope, 0, 255))
     portraits = [enrolled(parts, photo).portraits for photo in (pixels, lit)]
-    plain, shaded = (build_texture(topology, each) for each in portraits)
+    plain, shaded = (build_texture(topology, each, 512) for each in portraits)
     points = [50, 280, 9, 205, 425]
     difference = texels(topology, plain.mips[0], points) - texels(topology, shaded.mips[0], points)
     assert np.abs(difference[:, :3]).max() < 0.08  # the slope itself is 0.35 between the cheeks
@@ -77,7 +91,7 @@ def test_several_photos_of_a_person_become_one_texture(parts: Parts, topology: T
     ]
     both = parts.enroller.enrol(photos).source
     assert len(both.portraits) == 2
-    textures = [build_texture(topology, kept) for kept in (both.portraits, both.portraits[:1])]
+    textures = [build_texture(topology, kept, 512) for kept in (both.portraits, both.portraits[:1])]
     assert np.isfinite(textures[0].mips[0]).all()
     assert np.abs(textures[0].mips[0] - textures[1].mips[0])[..., :3].max() > 0.01
 
@@ -88,7 +102,7 @@ def test_a_second_photo_blurs_nothing(parts: Parts, topology: Topology) -> None:
     alone = [enrolled(parts, photo).portraits for photo in photos]
     fineness = []
     for portraits in (*alone, alone[0] + alone[1]):
-        detail = build_texture(topology, portraits).mips[0][..., :3]
+        detail = build_texture(topology, portraits, 512).mips[0][..., :3]
         fine = (detail - cv2.GaussianBlur(detail, (0, 0), 2)) @ LUMA
         fineness.append(float(fine[surface.skin].std()))
     assert fineness[2] > 0.9 * min(fineness[:2])  # their mean has 0.7 of it
@@ -102,7 +116,7 @@ def test_a_covered_half_is_filled_from_the_other(parts: Parts, topology: Topolog
     left, top = np.int32(face[:468, :2].min(0)) - 20
     cv2.rectangle(covered, (left, top), np.int32(face[104, :2]).tolist(), (10, 30, 250), -1)
     source = enrolled(parts, covered)
-    texture = build_texture(topology, source.portraits)
+    texture = build_texture(topology, source.portraits, 512)
     seen = texels(topology, texture.mips[0], [54, 103, 68])[:, :3]
     assert np.abs(seen - seen @ LUMA[:, None]).max() < 0.3  # no blue: that is more than 1 away
 
@@ -132,8 +146,8 @@ def test_the_sources_glasses_do_not_reach_the_texture(
     pixels = read_person(who)
     portraits = enrolled(parts, pixels).portraits
     worn = with_glasses(pixels, portraits[0].mesh.landmarks_xyz)
-    plain = build_texture(topology, portraits).mips[0]
-    freed = build_texture(topology, enrolled(parts, worn).portraits).mips[0]
+    plain = build_texture(topology, portraits, 512).mips[0]
+    freed = build_texture(topology, enrolled(parts, worn).portraits, 512).mips[0]
     below_and_between = [119, 348, 168, 6]  # where rims and bridge lie, and no brow
     change = texels(topology, freed, below_and_between) - texels(topology, plain, below_and_between)
     assert np.abs(change[:, :3] @ LUMA).max() < 0.25  # the ink is 1.5 below the skin
@@ -153,8 +167,8 @@ def test_loose_hair_before_one_temple_does_not_reach_the_texture(
             (1 - share) * face[a] + share * face[b] for a, b in ((67, 103), (68, 54), (123, 93))
         ]
         cv2.polylines(hanging, [np.int32(ends)], False, (250, 235, 200), 2, cv2.LINE_AA)
-    plain = build_texture(topology, portraits).mips[0]
-    freed = build_texture(topology, enrolled(parts, hanging).portraits).mips[0]
+    plain = build_texture(topology, portraits, 512).mips[0]
+    freed = build_texture(topology, enrolled(parts, hanging).portraits, 512).mips[0]
     painted = surface_texels(topology, [68, 71, 21, 116]) > 0
     change = np.abs((freed - plain)[painted][:, :3] @ LUMA)
     assert change.mean() < 0.06
@@ -174,7 +188,7 @@ def test_a_hard_shadow_over_half_the_face_is_taken_out(parts: Parts, topology: T
     middle = round(float(portraits[0].mesh.landmarks_xyz[[9, 1], 0].mean()))
     shaded = pixels.copy()
     shaded[:, :middle] = np.uint8(pixels[:, :middle] * 0.55)
-    texture = build_texture(topology, enrolled(parts, shaded).portraits).mips[0]
+    texture = build_texture(topology, enrolled(parts, shaded).portraits, 512).mips[0]
     beside_the_edge = [[108, 337], [36, 266], [50, 280], [205, 425], [32, 262]]
     for left, right in beside_the_edge:
         dark, light = texels(topology, texture, [left, right])[:, :3] @ LUMA

@@ -67,6 +67,7 @@ def made_scan(faces: int = 60, people: int = 3, seed: int = 1) -> Scan:
             best_index=frames // 2,
             appearance=made_appearance(random) if number != 2 else None,
             glasses=made_glasses(random) if number != 1 else None,
+            largest_px=number * 1e3 / 7,
         )
         for number in range(1, people + 1)
     )
@@ -255,9 +256,9 @@ def test_other_files_and_other_versions_say_so(small: bytes, tmp_path: Path) -> 
     (tmp_path / "scan").write_bytes(b"\x80\x04\x95 a pickle" * 20)
     with pytest.raises(ScanFileError, match="not a scan"):
         load_scan(tmp_path / "scan")
-    later = small[:8] + struct.pack("<I", 3) + small[12:]
+    later = small[:8] + struct.pack("<I", 4) + small[12:]
     (tmp_path / "scan").write_bytes(later)
-    with pytest.raises(ScanFileError, match="version 3, this program reads 2"):
+    with pytest.raises(ScanFileError, match="version 4, this program reads 3"):
         load_scan(tmp_path / "scan")
 
 

@@ -131,19 +131,21 @@ class Scanner:
         views = [view for t in person.tracklets for view in t.views]
         embedding = person.embedding
         assert embedding is not None
+        heights_px = [mark.height_px for mark in every]
         appearance, glasses = describe([t.book for t in person.tracklets], self.topology)
         return Track(
             id=number,
             embedding=embedding,
             shape=neutral_shape(self.topology, [landmarks_of(log.read(m.row)) for m in chosen]),
             face_count=len(places),
-            size_px=float(np.median([m.height_px for m in every])),
+            size_px=float(np.median(heights_px)),
             turned_share=float(np.mean([abs(m.yaw_deg) > TURNED_DEG[0] for m in every])),
             usable_share=float(np.mean([place.strength for place in places])),
             spans=tuple(sorted((part[0].frame, part[-1].frame + 1) for part in rows)),
             best_index=max(views, key=lambda view: view.worth).frame,
             appearance=appearance,
             glasses=glasses,
+            largest_px=float(max(heights_px)),
         )
 
 

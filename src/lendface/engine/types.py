@@ -5,6 +5,7 @@ A point ``(0, 0)`` is the *centre* of the first pixel, as OpenCV has it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -190,3 +191,4 @@ class Track:
     best_index: int  # the frame that shows the person best
     appearance: Appearance | None = None  # None where too few frames show the person calmly
     glasses: Glasses | None = None
+    largest_px: float = math.inf  # face height where it is highest

@@ -43,7 +43,7 @@ from ..media.failures import writing
 from ..media.output import atomic_output
 from .scans import Scan
 
-VERSION = 2
+VERSION = 3
 MAGIC = b"lf-scan\n"
 PREAMBLE = struct.Struct("<8sII")
 CRC = struct.Struct("<I")
@@ -59,6 +59,7 @@ PERSON = np.dtype(
         ("best_index", "<i4"),
         ("spans", "<i4"),  # how many of them are this person's
         ("size_px", "<f8"),
+        ("largest_px", "<f8"),
         ("turned_share", "<f8"),
         ("usable_share", "<f8"),
         ("embedding", "<f4", EMBEDDING),
@@ -137,7 +138,7 @@ def people_table(people: Sequence[Track]) -> Array:
         row["id"], row["face_count"] = person.id, person.face_count
         row["best_index"], row["spans"] = person.best_index, len(person.spans)
         row["size_px"], row["turned_share"] = person.size_px, person.turned_share
-        row["usable_share"] = person.usable_share
+        row["usable_share"], row["largest_px"] = person.usable_share, person.largest_px
         row["embedding"], row["shape"] = person.embedding, person.shape
         if own := person.appearance:
             row["looks"], row["middle"], row["spread"] = own.looks, own.middle, own.spread
@@ -232,6 +233,7 @@ def check_tables(tables: Mapping[str, Array], rows: int) -> None:
         and is_within(people["best_index"], 0, count - 1)
         and is_within(people["face_count"], 0, count)
         and is_within(people["size_px"], 0, FARTHEST_PX)
+        and is_within(people["largest_px"], 0, FARTHEST_PX)
         and is_within(people["turned_share"], 0, 1 + 1e-6)
         and is_within(people["usable_share"], 0, 1 + 1e-6)
         and is_within(people["embedding"], -2, 2)
@@ -284,6 +286,7 @@ def read_people(people: Array, spans: Array) -> Iterator[Track]:
             best_index=int(person["best_index"]),
             appearance=read_appearance(person),
             glasses=read_glasses(person),
+            largest_px=float(person["largest_px"]),
         )
         start = end
 

@@ -27,7 +27,7 @@ from .pixelwise import smoothstep
 from .shape import ShapeShift, bearable_share, eye_openings, neutral_shape, pose_of
 from .sheet import lay
 from .skin import glance_at, paint_skin, tone_shift
-from .texture import PackedTexture, build_texture
+from .texture import PackedTexture, build_texture, texture_side
 from .topology import POINTS, Topology
 
 FEATHER = 0.075  # eye distances; of the outer edge
@@ -61,7 +61,8 @@ class MeshSwapper:
     style: Style = field(default_factory=Style)
 
     def prepare(self, source: SourceFace, person: Track) -> Look:
-        texture = build_texture(self.topology, source.portraits, person.size_px)
+        side = texture_side(source.portraits, person.largest_px)
+        texture = build_texture(self.topology, source.portraits, side)
         skin = own_skin(self.topology, person.appearance)
         texture = adapt_texture(self.topology, texture, None if skin is None else skin.detail)
         own = neutral_shape(self.topology, [p.mesh.landmarks_xyz for p in source.portraits])

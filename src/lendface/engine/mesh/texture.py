@@ -38,9 +38,7 @@ from .topology import POINTS, Topology
 
 SMALL_SIDE, LARGE_SIDE = 512, 1024
 LARGE_FACE_PX = 600
-SMALL_SHOWN_PX = (
-    240  # median height of a face that even twice as high shows no more than 512 texels
-)
+SMALL_SHOWN_PX = 480  # height of a face up to which the mip of 512 texels is the finest one used
 CROP_SIDE = 256
 SEEN = (0.35, 0.70)  # cosine to the camera between which a texel becomes worth using
 HIDDEN_SIDE = 192  # pixels; the face as the photo sees it, to find what hides what
@@ -91,19 +89,22 @@ class _Layer:
     worth: float  # against other photos
 
 
-@lru_cache(maxsize=1)
-def build_texture(
-    topology: Topology, portraits: tuple[Portrait, ...], shown_px: float = np.inf
-) -> Texture:
-    """One texture from all photos of a person; a part that no photo shows is filled softly.
+def texture_side(portraits: tuple[Portrait, ...], shown_px: float = np.inf) -> int:
+    """Texels that are worth having, of photos for a face that is shown at most so high.
 
-    ``shown_px`` is how high the face usually is where it will be seen: a large texture costs four
-    times as much and shows no more on a small face. The last one is kept, for a source may be
-    meant for several people.
+    A large texture costs four times as much and shows no more on a small face.
     """
-    widest = max(float(np.ptp(p.mesh.landmarks_xyz[:POINTS, 1])) for p in portraits)
-    is_large = widest > LARGE_FACE_PX and shown_px > SMALL_SHOWN_PX
-    surface = surface_of(topology, LARGE_SIDE if is_large else SMALL_SIDE)
+    highest = max(float(np.ptp(p.mesh.landmarks_xyz[:POINTS, 1])) for p in portraits)
+    is_large = highest > LARGE_FACE_PX and shown_px > SMALL_SHOWN_PX
+    return LARGE_SIDE if is_large else SMALL_SIDE
+
+
+@lru_cache(maxsize=1)
+def build_texture(topology: Topology, portraits: tuple[Portrait, ...], side: int) -> Texture:
+    """One texture, ``side`` texels wide, from all photos of a person; a part that no photo shows
+    is filled softly. The last one is kept, for a source may be meant for several people.
+    """
+    surface = surface_of(topology, side)
     layers = [_read_layer(surface, portrait) for portrait in portraits]
     detail, sure = _fused(surface, layers)
     filled = _fill(surface, detail, sure)
