@@ -83,7 +83,10 @@ class UnreadableMediaError(MediaError):
     code = "unreadable_media"
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name} cannot be read ({reason}); re-export it as MP4, MOV, MKV or WebM")
+        super().__init__(
+            f"{name} cannot be read ({reason}); "
+            "re-export a video as MP4, MOV, MKV or WebM, a picture as JPEG, PNG or WebP"
+        )
         self.name, self.reason = name, reason
 
 
