@@ -109,6 +109,29 @@ def test_a_film_too_short_to_be_cut_is_rendered_by_one_process(
     assert one.output.read_bytes() == many.output.read_bytes()
 
 
+def test_the_same_processes_render_the_mask_preview(swap: Swap, film: Path, tmp_path: Path) -> None:
+    at_work = set[int]()
+    watch = Watch(lambda progress: at_work.update(children()))
+    preview = tmp_path / "mask.mp4"
+    swap("two.mp4", watch, mask_preview=preview, encode=FAST, workers=2)
+    swap("one.mp4", mask_preview=tmp_path / "alone.mp4", encode=FAST)
+    assert len(at_work) == 2
+    assert video_times(preview) == video_times(tmp_path / "alone.mp4") == video_times(film)
+
+
+def test_nothing_is_left_of_processes_that_got_no_order(swap: Swap, tmp_path: Path) -> None:
+    at_work = set[int]()
+
+    def stop(progress: Progress) -> None:
+        at_work.update(children())
+        raise CancelledError
+
+    with pytest.raises(CancelledError):
+        swap("out.mp4", Watch(stop), workers=2)
+    assert len(at_work) == 2
+    assert [*tmp_path.iterdir(), *children()] == []
+
+
 def test_a_process_that_is_killed_is_an_error_and_leaves_nothing(
     swap: Swap, tmp_path: Path
 ) -> None:

@@ -1,7 +1,8 @@
 """A process that renders parts for ``side_by_side``; its argument is the number of a connection.
 
-It is given an ``Order`` and then a ``Part`` after the other, and says what it does. It ends when
-nobody listens any more, so nothing stays behind when the one that started it is killed.
+It is given an ``Order`` and then a ``Part`` after the other, and says what it does; another order
+may follow. It ends when nobody listens any more, so nothing stays behind when the one that started
+it is killed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import cv2
 
+from ..engine import kernels
 from ..engine.label import Label
 from ..engine.memory import collect_rarely, share_freed_memory
 from ..engine.plan import SwapPlan
@@ -79,19 +81,24 @@ class Broken:
 
 def serve(end: Connection) -> None:
     """Render until there is nothing more to do."""
-    order = end.recv()
-    watch = Watch(lambda progress: tell(end, progress))
-    cv2.setNumThreads(order.encode.threads or 1)
-    rendering = Rendering(
-        load_scan(order.scan), order.plan, order.swapper, order.encode, watch, order.label
-    )
+    for _ in kernels.load_all():
+        pass  # the film is still being scanned
+    message = end.recv()
     while True:
-        part = end.recv()
-        try:
-            warnings = rendering.write_part(order.target, part.chunk, part.output)
-        except LendfaceError as error:
-            return end.send(Broken.of(error))
-        end.send(Done(warnings))
+        order, rendering = message, opened(message, end)
+        while isinstance(message := end.recv(), Part):
+            try:
+                warnings = rendering.write_part(order.target, message.chunk, message.output)
+            except LendfaceError as error:
+                return end.send(Broken.of(error))
+            end.send(Done(warnings))
+
+
+def opened(order: Order, end: Connection) -> Rendering:
+    cv2.setNumThreads(order.encode.threads or 1)
+    watch = Watch(lambda progress: tell(end, progress))
+    scan = load_scan(order.scan)
+    return Rendering(scan, order.plan, order.swapper, order.encode, watch, order.label)
 
 
 def tell(end: Connection, progress: Progress) -> None:

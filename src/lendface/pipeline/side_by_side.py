@@ -35,24 +35,54 @@ PACKAGE = Path(__file__).parents[2]
 RUN = "from lendface.pipeline.part_process import main; main()"
 
 
+@dataclass(frozen=True)
+class Crew:
+    """Processes that wait for orders, each at the other end of a connection."""
+
+    processes: list[subprocess.Popen[bytes]]
+    ends: list[Connection]
+
+
+@contextmanager
+def gathered(target: VideoTarget | ImageTarget, workers: int) -> Iterator[Crew]:
+    """Processes that get ready while the film is scanned, none where one does all the work.
+
+    When the block ends, however it ends, they are gone.
+    """
+    crew = Crew([], [])
+    try:
+        for _ in range(workers if workers > 1 and isinstance(target, VideoTarget) else 0):
+            near, far = Pipe()
+            crew.ends.append(near)
+            with far:
+                crew.processes.append(start(far))
+        yield crew
+    finally:
+        for end in crew.ends:
+            end.close()
+        for process in crew.processes:
+            process.terminate()
+        for process in crew.processes:
+            ended(process)
+
+
 def render_side_by_side(
-    rendering: Rendering, target: VideoTarget | ImageTarget, output: Path, workers: int
+    rendering: Rendering, target: VideoTarget | ImageTarget, output: Path, crew: Crew
 ) -> list[str]:
-    """``Rendering.write`` with ``workers`` processes, if there is work for more than one.
+    """``Rendering.write`` by a crew, if there is work for more than one.
 
     Frames, times and sound are those of one process; the encoder starts anew with each part.
     Returns warnings. Raises also RenderProcessError where a process ends before its work.
     """
-    if workers < 2 or isinstance(target, ImageTarget):
+    if not crew.ends or isinstance(target, ImageTarget):
         return rendering.write(target, output)
-    parts = cut_for(workers, rendering, target)
+    parts = cut_for(len(crew.ends), rendering, target)
     if len(parts) < 2:
         return rendering.write(target, output)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".parts-") as name:
         folder = Path(name)
         save_scan(rendering.scan, folder / "scan")
-        crew = Crew(rendering, target, folder, min(workers, len(parts)))
-        warnings = crew.render(parts)
+        warnings = CrewWork(rendering, target, folder, crew).render(parts)
         trim, paths = target.trim, [folder / f"{part.number}.mp4" for part in parts]
         warnings += join_chunks(paths, target.info, output, start_s=trim.start_s, end_s=trim.end_s)
     return list(dict.fromkeys(warnings))
@@ -67,37 +97,36 @@ def cut_for(workers: int, rendering: Rendering, target: VideoTarget) -> list[Chu
 
 
 @dataclass
-class Crew:
-    """Processes, and who of them is at work."""
+class CrewWork:
+    """Parts of one film in the hands of a crew."""
 
     rendering: Rendering
     target: VideoTarget
     folder: Path
-    size: int
+    crew: Crew
     _warnings: list[str] = field(default_factory=list)
 
     def render(self, chunks: Sequence[Chunk]) -> list[str]:
         """Render all parts into the folder, each under its number. Returns warnings."""
         waiting, total, done = deque(chunks), self.rendering.frame_count, 0
-        order = self._order()
-        with started(self.size) as (processes, ends):
-            for end in ends:
-                send(end, order)
-                self._give(end, waiting)
-            busy = list(ends)
-            while busy:
-                for end in wait(busy):
-                    assert isinstance(end, Connection)
-                    message = receive(end, processes[ends.index(end)])
-                    if isinstance(message, Stepped):
-                        done += 1
-                        self.rendering.watch.step("render", done, total)
-                    elif isinstance(message, Done):
-                        self._warnings += message.warnings
-                        if not self._give(end, waiting):
-                            busy.remove(end)
-                    elif isinstance(message, Broken):
-                        raise message.error()
+        busy = self.crew.ends[: len(chunks)]
+        order = self._order(len(busy))
+        for end in busy:
+            send(end, order)
+            self._give(end, waiting)
+        while busy:
+            for end in wait(busy):
+                assert isinstance(end, Connection)
+                message = receive(end, self.crew.processes[self.crew.ends.index(end)])
+                if isinstance(message, Stepped):
+                    done += 1
+                    self.rendering.watch.step("render", done, total)
+                elif isinstance(message, Done):
+                    self._warnings += message.warnings
+                    if not self._give(end, waiting):
+                        busy.remove(end)
+                elif isinstance(message, Broken):
+                    raise message.error()
         return self._warnings
 
     def _give(self, end: Connection, waiting: deque[Chunk]) -> bool:
@@ -107,8 +136,8 @@ class Crew:
         send(end, Part(chunk, self.folder / f"{chunk.number}.mp4"))
         return True
 
-    def _order(self) -> Order:
-        threads = max(1, count_cores() // self.size)
+    def _order(self, size: int) -> Order:
+        threads = max(1, count_cores() // size)
         encode = options_for(self.folder / "out.mp4", self.rendering.encode)
         return Order(
             target=self.target.info.path,
@@ -118,29 +147,6 @@ class Crew:
             encode=replace(encode, threads=encode.threads or threads),
             label=self.rendering.label,
         )
-
-
-@contextmanager
-def started(count: int) -> Iterator[tuple[list[subprocess.Popen[bytes]], list[Connection]]]:
-    """Processes that wait for orders, each at the other end of a connection.
-
-    When the block ends, however it ends, they are gone.
-    """
-    processes, ends = list[subprocess.Popen[bytes]](), list[Connection]()
-    try:
-        for _ in range(count):
-            near, far = Pipe()
-            ends.append(near)
-            with far:
-                processes.append(start(far))
-        yield processes, ends
-    finally:
-        for end in ends:
-            end.close()
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            ended(process)
 
 
 def start(far: Connection) -> subprocess.Popen[bytes]:

@@ -26,7 +26,7 @@ from .parts import Parts, Watch
 from .rendering import Rendering
 from .room import is_long, make_room
 from .scans import Scan, scan_target
-from .side_by_side import render_side_by_side
+from .side_by_side import gathered, render_side_by_side
 from .targets import Trim, VideoTarget, open_target
 
 
@@ -156,25 +156,26 @@ def swap_files(
     target = opened.as_target()
     began = clock()
     guard.open_target(target)
-    scan = scan_target(target, parts, watch, guard.see)
-    plan = make_plan(request.pairs, sources, scan.tracks, target.name, references)
-    guard.check_plan(target, scan, plan)
-    if isinstance(opened, VideoTarget) and is_long(scan, opened.info.size_wh):
-        scan = make_room(scan)
-    scanned = clock()
-    warnings += told_choices(request.pairs, scan, plan, references)
-    styled = parts.styled(request.style)
-    rendering = Rendering(scan, plan, styled.swapper, request.encode, watch, request.label)
-    people = len(plan.source_by_track)
-    with finished_output(request.output) as part:
-        warnings += render_side_by_side(rendering, opened, part, request.workers)
-        warnings += finish(part, Made("faces", people))
-    if request.mask_preview is not None:
-        preview = MaskPreview(styled.swapper, parts.scanner.topology)
-        with finished_output(request.mask_preview) as part:
-            shown = replace(rendering, swapper=preview, label=None)
-            render_side_by_side(shown, opened, part, request.workers)
-            finish(part, Made("mask_preview", people))
+    with gathered(opened, request.workers) as crew:
+        scan = scan_target(target, parts, watch, guard.see)
+        plan = make_plan(request.pairs, sources, scan.tracks, target.name, references)
+        guard.check_plan(target, scan, plan)
+        if isinstance(opened, VideoTarget) and is_long(scan, opened.info.size_wh):
+            scan = make_room(scan)
+        scanned = clock()
+        warnings += told_choices(request.pairs, scan, plan, references)
+        styled = parts.styled(request.style)
+        rendering = Rendering(scan, plan, styled.swapper, request.encode, watch, request.label)
+        people = len(plan.source_by_track)
+        with finished_output(request.output) as part:
+            warnings += render_side_by_side(rendering, opened, part, crew)
+            warnings += finish(part, Made("faces", people))
+        if request.mask_preview is not None:
+            preview = MaskPreview(styled.swapper, parts.scanner.topology)
+            with finished_output(request.mask_preview) as part:
+                shown = replace(rendering, swapper=preview, label=None)
+                render_side_by_side(shown, opened, part, crew)
+                finish(part, Made("mask_preview", people))
     return SwapReport(
         output=request.output,
         frames=scan.tracks.frame_count,
