@@ -1,7 +1,8 @@
 """The second pass: every frame once more, with new faces, into a file.
 
 Frames are decoded, swapped and encoded by three threads, a few frames apart; all that is heavy in
-each lets go of the interpreter.
+each lets go of the interpreter. Where cores are few the first two give way to the encoder: its own
+threads wait for each other, and all the rest waits for them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Generic
 
@@ -41,6 +43,8 @@ from .room import return_freed_memory
 from .scans import Scan
 from .targets import ImageTarget, VideoTarget
 
+ahead_of_encoder = partial(prefetch, gives_way=True)
+
 Ends = Mapping[int, Fraction | None]  # by the index of each frame that stays; see ends_of_kept
 
 
@@ -67,8 +71,8 @@ class Rendering:
         """Returns warnings about what the output could not keep and what did not decode."""
         with (
             target.reader() as reader,
-            closing(prefetch(reader.frames())) as decoded,
-            closing(prefetch(self._swapped(decoded, ends := self._ends()), 2)) as ahead,
+            closing(ahead_of_encoder(reader.frames())) as decoded,
+            closing(ahead_of_encoder(self._swapped(decoded, ends := self._ends()), 2)) as ahead,
             open_writer(output, reader, self.encode) as writer,
         ):
             self._write_all(ahead, ends, writer)
@@ -87,8 +91,8 @@ class Rendering:
         like = None if chunk.first_index == 0 else self._first_frame(path)
         with (
             open_chunk_reader(path, chunk, threads=self.encode.threads or THREADS) as reader,
-            closing(prefetch(self._scanned(reader, chunk))) as decoded,
-            closing(prefetch(self._swapped(decoded, ends), 2)) as ahead,
+            closing(ahead_of_encoder(self._scanned(reader, chunk))) as decoded,
+            closing(ahead_of_encoder(self._swapped(decoded, ends), 2)) as ahead,
             open_chunk_writer(output, reader.info, self.encode, like) as writer,
         ):
             self._write_all(ahead, ends, writer)
