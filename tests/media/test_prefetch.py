@@ -30,17 +30,6 @@ def test_only_what_gives_way_has_a_lower_priority() -> None:
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == usual
 
 
-def test_what_goes_wrong_while_reading_ahead_surfaces_where_it_is_read() -> None:
-    def items() -> Iterator[int]:
-        yield 1
-        raise ValueError("broken")
-
-    ahead = prefetch(items())
-    assert next(ahead) == 1
-    with pytest.raises(ValueError, match="broken"):
-        next(ahead)
-
-
 def test_whoever_stops_early_closes_what_was_read() -> None:
     is_closed = threading.Event()
 
