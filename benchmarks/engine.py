@@ -23,6 +23,7 @@ import cv2
 from lendface.app import build
 from lendface.engine.enrol import Photo
 from lendface.engine.memory import keep_freed_memory
+from lendface.engine.mesh.texture import build_texture
 from lendface.engine.types import Frame, SourceFace
 from lendface.media import open_video, read_image
 from lendface.pipeline.parts import Parts
@@ -70,13 +71,13 @@ def measure(frames: list[Frame], parts: Parts, source: SourceFace) -> dict[str, 
     with scan.counting():
         tracks = parts.scanner.scan(frames)
     person, swapper = tracks.people[0], parts.swapper
+    build_texture.cache_clear()  # as for a film of its own
     with prepare.counting():
         look = swapper.prepare(source, person)
     count = len(frames)
     frames.reverse()
-    while (
-        frames
-    ):  # each is let go when it is done, as by the encoder: the next copy takes its place
+    # Each is let go when it is done, as by the encoder, and the next copy takes its place.
+    while frames:
         frame = frames.pop()
         picture: Any = frame.picture
         with swap.counting():

@@ -17,7 +17,7 @@ def unit(seed: int) -> Floats:
 
 
 def person(number: int, looks: Floats) -> Track:
-    return Track(number, looks, np.zeros((468, 3), np.float32), 9, 100, 0, 1, ((0, 9),), 0)
+    return Track(number, looks, np.zeros((468, 3), np.float32), 9, 100, 100, 0, 1, ((0, 9),), 0)
 
 
 @pytest.fixture

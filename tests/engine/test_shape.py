@@ -139,7 +139,7 @@ def test_the_lips_become_only_a_little_wider(topology: Topology) -> None:
 def test_shape_zero_moves_no_point_at_all(
     topology: Topology, sources: dict[str, SourceFace], shapes: dict[str, Floats]
 ) -> None:
-    person = Track(1, sources["P003"].embedding, shapes["P003"], 1, 200, 0, 1, ((0, 1),), 0)
+    person = Track(1, sources["P003"].embedding, shapes["P003"], 1, 200, 200, 0, 1, ((0, 1),), 0)
     looks = [
         MeshSwapper(topology, Style(shape=how)).prepare(sources["P005"], person)
         for how in (0.0, 1.0)

@@ -36,6 +36,7 @@ PERSON = Track(
     shape=np.zeros((468, 3), np.float32),
     face_count=10,
     size_px=120.0,
+    largest_px=130.0,
     turned_share=0.0,
     usable_share=1.0,
     spans=((0, 4), (6, 10)),

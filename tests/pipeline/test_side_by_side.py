@@ -119,19 +119,6 @@ def test_the_same_processes_render_the_mask_preview(swap: Swap, film: Path, tmp_
     assert video_times(preview) == video_times(tmp_path / "alone.mp4") == video_times(film)
 
 
-def test_nothing_is_left_of_processes_that_got_no_order(swap: Swap, tmp_path: Path) -> None:
-    at_work = set[int]()
-
-    def stop(progress: Progress) -> None:
-        at_work.update(children())
-        raise CancelledError
-
-    with pytest.raises(CancelledError):
-        swap("out.mp4", Watch(stop), workers=2)
-    assert len(at_work) == 2
-    assert [*tmp_path.iterdir(), *children()] == []
-
-
 def test_a_process_that_is_killed_is_an_error_and_leaves_nothing(
     swap: Swap, tmp_path: Path
 ) -> None:
@@ -145,14 +132,15 @@ def test_a_process_that_is_killed_is_an_error_and_leaves_nothing(
     assert [*tmp_path.iterdir(), *children()] == []
 
 
+@pytest.mark.parametrize("stage", ["scan", "render"])
 @pytest.mark.parametrize("error", [CancelledError, KeyboardInterrupt])
 def test_whoever_is_stopped_leaves_no_file_and_no_process(
-    swap: Swap, tmp_path: Path, error: type[BaseException]
+    swap: Swap, tmp_path: Path, error: type[BaseException], stage: str
 ) -> None:
     at_work: list[int] = []
 
     def stop(progress: Progress) -> None:
-        if progress.stage == "render" and progress.done == 3:
+        if progress.stage == stage and progress.done == 3:
             at_work.extend(children())
             raise error
 

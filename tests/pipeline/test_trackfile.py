@@ -61,13 +61,13 @@ def made_scan(faces: int = 60, people: int = 3, seed: int = 1) -> Scan:
             shape=random.normal(0, 5, (468, 3)).astype(np.float32),
             face_count=frames,
             size_px=100 / 3,
+            largest_px=number * 1e3 / 7,
             turned_share=random.random(),
             usable_share=1.0,
             spans=tuple((k, k + 1) for k in range(0, frames, number)),
             best_index=frames // 2,
             appearance=made_appearance(random) if number != 2 else None,
             glasses=made_glasses(random) if number != 1 else None,
-            largest_px=number * 1e3 / 7,
         )
         for number in range(1, people + 1)
     )

@@ -98,7 +98,7 @@ def test_only_entries_that_say_so_keep_a_face_from_being_replaced(
     sources: dict[str, SourceFace],
 ) -> None:
     shape = np.zeros((468, 3), np.float32)
-    person = Track(1, sources["P005"].embedding, shape, 5, 100.0, 0.0, 1.0, ((0, 5),), 0)
+    person = Track(1, sources["P005"].embedding, shape, 5, 100, 100, 0, 1, ((0, 5),), 0)
     tracks = Tracks((person,), 5, {}, MemoryLog())
     plan = SwapPlan({1: sources["P003"]})
     lent = ProtectedFace.new("a", 1, sources["P005"].embedding[None])

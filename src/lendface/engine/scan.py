@@ -139,13 +139,13 @@ class Scanner:
             shape=neutral_shape(self.topology, [landmarks_of(log.read(m.row)) for m in chosen]),
             face_count=len(places),
             size_px=float(np.median(heights_px)),
+            largest_px=float(max(heights_px)),
             turned_share=float(np.mean([abs(m.yaw_deg) > TURNED_DEG[0] for m in every])),
             usable_share=float(np.mean([place.strength for place in places])),
             spans=tuple(sorted((part[0].frame, part[-1].frame + 1) for part in rows)),
             best_index=max(views, key=lambda view: view.worth).frame,
             appearance=appearance,
             glasses=glasses,
-            largest_px=float(max(heights_px)),
         )
 
 

@@ -5,7 +5,6 @@ A point ``(0, 0)`` is the *centre* of the first pixel, as OpenCV has it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -185,10 +184,10 @@ class Track:
     shape: Floats  # (468, 3) centimetres, without expression
     face_count: int
     size_px: float  # median face height
+    largest_px: float  # face height where it is highest
     turned_share: float  # 0..1 of its faces turned too far to be swapped well
     usable_share: float  # 0..1 mean strength over its faces
     spans: tuple[tuple[int, int], ...]  # frame ranges, the end exclusive
     best_index: int  # the frame that shows the person best
     appearance: Appearance | None = None  # None where too few frames show the person calmly
     glasses: Glasses | None = None
-    largest_px: float = math.inf  # face height where it is highest

@@ -137,8 +137,8 @@ def people_table(people: Sequence[Track]) -> Array:
     for row, person in zip(table, people, strict=True):
         row["id"], row["face_count"] = person.id, person.face_count
         row["best_index"], row["spans"] = person.best_index, len(person.spans)
-        row["size_px"], row["turned_share"] = person.size_px, person.turned_share
-        row["usable_share"], row["largest_px"] = person.usable_share, person.largest_px
+        row["size_px"], row["largest_px"] = person.size_px, person.largest_px
+        row["turned_share"], row["usable_share"] = person.turned_share, person.usable_share
         row["embedding"], row["shape"] = person.embedding, person.shape
         if own := person.appearance:
             row["looks"], row["middle"], row["spread"] = own.looks, own.middle, own.spread
@@ -280,13 +280,13 @@ def read_people(people: Array, spans: Array) -> Iterator[Track]:
             shape=person["shape"].astype(np.float32),
             face_count=int(person["face_count"]),
             size_px=float(person["size_px"]),
+            largest_px=float(person["largest_px"]),
             turned_share=float(person["turned_share"]),
             usable_share=float(person["usable_share"]),
             spans=tuple((int(a), int(b)) for a, b in spans[start:end].tolist()),
             best_index=int(person["best_index"]),
             appearance=read_appearance(person),
             glasses=read_glasses(person),
-            largest_px=float(person["largest_px"]),
         )
         start = end
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from ..types import Array, Floats
 from .compiled import compiled, inlined
+from .luma import BLUE, GREEN, RED
 
 F, U = np.float32, np.uintp
 ZERO = F(0)
-RED, GREEN, BLUE = F(0.299), F(0.587), F(0.114)  # of luma
 START, ONE_MORE, TWO_MORE, THREE = U(0), U(1), U(2), U(3)
 REACH = 4  # pixels on either side that a fine blur takes
 # A Gaussian of one pixel, from the middle outwards.

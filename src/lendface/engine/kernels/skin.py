@@ -7,7 +7,7 @@ import numpy as np
 from ..types import Array, Floats
 from .compiled import compiled, inlined
 from .curves import exp, log, tanh
-from .noise import BLUE, GREEN, RED
+from .luma import BLUE, GREEN, RED
 from .quads import linear_weights, put_mix4, put_packed4
 
 F = np.float32

@@ -89,7 +89,7 @@ class _Layer:
     worth: float  # against other photos
 
 
-def texture_side(portraits: tuple[Portrait, ...], shown_px: float = np.inf) -> int:
+def texture_side(portraits: tuple[Portrait, ...], shown_px: float) -> int:
     """Texels that are worth having, of photos for a face that is shown at most so high.
 
     A large texture costs four times as much and shows no more on a small face.
