@@ -6,6 +6,9 @@ SOURCE ?=
 TARGET ?=
 OUT ?= demo
 
+# The runtime's wheels would report to their vendor; lendface sees to it too.
+export ORT_DISABLE_TELEMETRY := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test test-services check bench clean
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 # As the command line does: threads of these libraries wait for each other in a loop.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+# Before a test file imports the runtime ahead of anything of ours.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import pytest
 

@@ -66,6 +66,7 @@ class Server:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     since: int = 0  # where its log began when it was started last
+    before: Sequence[str] = ()  # a program that runs it, and becomes it
 
     @property
     def url(self) -> str:
@@ -85,7 +86,8 @@ class Server:
     def start(self, *, is_awaited: bool = True) -> None:
         """By default it answers, and its workers have said that they live, when this returns."""
         self.since = self.log.stat().st_size if self.log.exists() else 0
-        self.process = run_lendface("serve", *self.words, told=self.environment, log=self.log)
+        words = ("serve", *self.words)
+        self.process = run_lendface(*words, told=self.environment, log=self.log, before=self.before)
         if is_awaited:
             self.until_ready()
 
@@ -181,11 +183,12 @@ def serving(
     folder: Path,
     words: Sequence[str] = (),
     variables: Mapping[str, str] | None = None,
+    before: Sequence[str] = (),
     **settings: str,
 ) -> Iterator[Server]:
     """A running server; ``settings`` without their prefix, as ``keep_days="1"``."""
     named = {f"LENDFACE_{name.upper()}": value for name, value in settings.items()}
-    server = Server(folder, {**named, **(variables or {})}, words)
+    server = Server(folder, {**named, **(variables or {})}, words, before=before)
     try:
         server.start()
         yield server
@@ -193,10 +196,12 @@ def serving(
         server.close()
 
 
-def run_lendface(*words: str, told: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+def run_lendface(
+    *words: str, told: Mapping[str, str], log: Path, before: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
     with log.open("ab") as said:
         return subprocess.Popen(
-            [sys.executable, "-m", "lendface.__main__", *words],
+            [*before, sys.executable, "-m", "lendface.__main__", *words],
             env=dict(told),
             stdin=subprocess.DEVNULL,
             stdout=said,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -167,6 +169,29 @@ def _ort_providers(runtime: RuntimeOptions) -> list[Any]:
     return [(ORT_NAMES[runtime.provider], settings), cpu]
 
 
+def _import_openvino() -> Any:
+    """An extra: it may not be there.
+
+    Each import of it sends a report to its vendor, with an id that it keeps in the user's home,
+    unless the package that sends it is missing.
+    """
+    with _missing("openvino_telemetry"):
+        return import_module("openvino")
+
+
+@contextmanager
+def _missing(name: str) -> Iterator[None]:
+    """Whoever imports the module meanwhile is told that there is none."""
+    known = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.modules.pop(name)
+        if known is not None:
+            sys.modules[name] = known
+
+
 @dataclass(frozen=True, slots=True)
 class OpenvinoSession:
     """OpenVINO on the CPU, in full float32 so that results agree between machines."""
@@ -179,7 +204,7 @@ class OpenvinoSession:
 
     @classmethod
     def open(cls, spec: ModelSpec, runtime: RuntimeOptions) -> OpenvinoSession:
-        openvino = import_module("openvino")  # an extra: it may not be there
+        openvino = _import_openvino()
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": runtime.threads,
