@@ -669,9 +669,20 @@ class UrlUnreachableError(FetchError):
 class UrlTimeoutError(FetchError):
     code = "url_timeout"
 
-    def __init__(self, host: str) -> None:
-        super().__init__(f"{host} took too long; try again, or upload the file instead")
+    def __init__(self, host: str, what: str = "took too long; try again") -> None:
+        super().__init__(f"{host} {what}, or upload the file instead")
         self.host = host
+
+
+class UrlTooSlowError(UrlTimeoutError):
+    """What it sends comes more slowly than anybody is waited for."""
+
+    code = "url_too_slow"
+
+    def __init__(self, host: str, min_bytes_per_s: float) -> None:
+        pace = f"{min_bytes_per_s / 1000:g} kB a second"
+        super().__init__(host, f"sends less than {pace}; give an address that is faster")
+        self.min_bytes_per_s = min_bytes_per_s
 
 
 class UrlIncompleteError(FetchError):

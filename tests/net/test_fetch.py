@@ -6,7 +6,7 @@ import itertools
 import socket
 import tracemalloc
 import zlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Event
 
 import pytest
@@ -29,6 +29,7 @@ from lendface.errors import (
     UrlStatusError,
     UrlTimeoutError,
     UrlTooLargeError,
+    UrlTooSlowError,
     UrlTypeError,
     UrlUnreachableError,
 )
@@ -420,6 +421,63 @@ def test_a_head_that_drips_is_cut_off_when_the_time_is_over() -> None:
     with pytest.raises(UrlTimeoutError):
         read(answer, replace(ANYWHERE, timeout_s=50), Outside(clock=clock))
     assert 30 <= clock.now_s <= 60
+
+
+def test_a_body_slower_than_the_least_pace_is_cut_off() -> None:
+    clock = TickingClock()
+    answer = clock.drip(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n")
+    policy = replace(ANYWHERE, timeout_s=10**6, stall_timeout_s=10**6, slow_s=30)
+    with pytest.raises(UrlTooSlowError, match=r"less than 16 kB a second") as caught:
+        read(answer, policy, Outside(clock=clock))
+    assert caught.value.code == "url_too_slow"
+    assert clock.now_s < 200
+
+
+def test_a_body_at_the_least_pace_comes_whole() -> None:
+    """Byte by byte, for longer than the pace is looked at."""
+    clock = TickingClock()
+    answer = clock.drip(b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n")
+    policy = replace(ANYWHERE, timeout_s=10**6, min_bytes_per_s=0.01)
+    assert len(read(answer, policy, Outside(clock=clock))[1]) == 200
+    assert clock.now_s > 2 * policy.slow_s
+
+
+def test_the_time_that_storing_takes_is_not_the_senders() -> None:
+    clock = PatientClock()
+    policy = replace(ANYWHERE, timeout_s=10**6, max_bytes=10**6)
+    with (
+        serving(reply(bytes(300_000))) as server,
+        fetch(f"http://127.0.0.1:{server.port}/", policy, Outside(clock=clock)) as got,
+    ):
+        received = 0
+        for chunk in got.chunks:
+            received += len(chunk)
+            clock.now_s += 3600  # in which the reader was busy
+    assert received == 300_000
+
+
+@dataclass
+class PatientClock:
+    """Goes on only when it is told to."""
+
+    now_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_a_head_and_the_redirects_before_it_have_a_time_of_their_own() -> None:
+    clock = TickingClock()
+    answer = clock.drip(b"HTTP/1.1 200 OK\r\nX: ")
+    policy = replace(ANYWHERE, timeout_s=10**6, stall_timeout_s=10**6, head_timeout_s=50)
+    with pytest.raises(UrlTimeoutError):
+        read(answer, policy, Outside(clock=clock))
+    assert 30 <= clock.now_s <= 60
+    clock = TickingClock()
+    policy = replace(policy, max_redirects=10**6)
+    with pytest.raises(UrlTimeoutError):
+        read(redirect("/again"), policy, Outside(clock=clock))
+    assert clock.now_s <= 60
 
 
 def test_redirects_share_the_time_of_the_first_url() -> None:

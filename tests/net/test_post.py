@@ -82,6 +82,16 @@ def test_a_receiver_that_says_nothing_costs_ten_seconds_at_most() -> None:
     assert clock.now_s <= POST_TIMEOUT_S + 5
 
 
+def test_what_comes_after_the_status_is_not_waited_for() -> None:
+    """Not for the ten seconds that the answer itself may take."""
+    clock = TickingClock(step_s=0.1)
+    with serving(dripping(clock)) as server:
+        url = f"http://127.0.0.1:{server.port}/"
+        result = post(url, BODY, {}, replace(ANYWHERE, timeout_s=1e6), Outside(clock=clock))
+    assert result.status == 200
+    assert clock.now_s < POST_TIMEOUT_S / 2
+
+
 def broken_off(stream: socket.socket, _head: bytes) -> None:
     stream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nok")
 

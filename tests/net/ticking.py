@@ -10,14 +10,15 @@ from loopback import Answer
 
 
 class TickingClock:
-    """One second passes whenever it is looked at, and a server that drips sends a byte for it."""
+    """A second, or ``step_s``, passes whenever it is looked at, and a server that drips sends a
+    byte for it."""
 
-    def __init__(self) -> None:
-        self.now_s = 0.0
+    def __init__(self, step_s: float = 1.0) -> None:
+        self.now_s, self.step_s = 0.0, step_s
         self.ticks = Semaphore(0)
 
     def __call__(self) -> float:
-        self.now_s += 1
+        self.now_s += self.step_s
         self.ticks.release()
         return self.now_s
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from threading import Thread
@@ -51,9 +52,9 @@ class Outside:
 OUTSIDE = Outside()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Deadline:
-    """A moment by which everything is over."""
+    """A moment by which everything is over; a part of it may have to be over earlier."""
 
     clock: Callable[[], float]
     end_s: float
@@ -68,6 +69,16 @@ class Deadline:
         if left_s <= 0:
             raise httpcore2.TimeoutException("the time for the whole exchange is over")
         return left_s if timeout_s is None else min(left_s, timeout_s)
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Everything inside is over after so many seconds, if not before."""
+        end_s = self.end_s
+        self.end_s = min(end_s, self.clock() + seconds)
+        try:
+            yield
+        finally:
+            self.end_s = end_s
 
 
 class GuardedBackend(httpcore2.NetworkBackend):

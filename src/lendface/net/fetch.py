@@ -6,7 +6,7 @@ from the environment (no proxies, no netrc), and redirects are followed by hand,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +23,7 @@ from ..errors import (
     UrlStatusError,
     UrlTimeoutError,
     UrlTooLargeError,
+    UrlTooSlowError,
     UrlTypeError,
     UrlUnreachableError,
 )
@@ -32,6 +33,7 @@ from .guard import Allowed, Target, check_url
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 WEB_PAGES = ("text/html", "application/xhtml+xml")
 POST_TIMEOUT_S = 10.0
+DISCARD_S = 1.0  # for what follows a webhook's status
 DISCARDED_BYTES = 64 * 1024  # of a webhook's answer: enough for receivers that wait to be read
 ASKED = {
     "User-Agent": "lendface",
@@ -47,8 +49,11 @@ class FetchPolicy:
 
     max_bytes: int
     timeout_s: float = 600.0  # everything: lookups, redirects, the body and whoever reads it
+    head_timeout_s: float = 60.0  # until the body begins, redirects included
     connect_timeout_s: float = 10.0  # for each host
     stall_timeout_s: float = 30.0  # without a single byte
+    min_bytes_per_s: float = 16_000.0  # of the body, on average over ``slow_s``
+    slow_s: float = 30.0  # of waiting for it; what is over sooner may be as slow as it likes
     allow: tuple[Allowed, ...] = ()  # guard.parse_allow
     content_types: tuple[str, ...] = ()  # accepted beginnings; empty: all but web pages
     max_redirects: int = 5
@@ -77,9 +82,10 @@ def fetch(url: str, policy: FetchPolicy, outside: Outside = OUTSIDE) -> Iterator
     Everything but the body is checked when this returns. Raises a FetchError.
     """
     first = check_url(url, policy.allow)
-    backend = GuardedBackend(policy.allow, outside, Deadline.after(outside.clock, policy.timeout_s))
+    deadline = Deadline.after(outside.clock, policy.timeout_s)
+    backend = GuardedBackend(policy.allow, outside, deadline)
     with ExitStack() as connection:
-        with speaking_of(first.host):
+        with speaking_of(first.host), deadline.within(policy.head_timeout_s):
             target, response = follow(first, policy, backend, outside.tls, connection)
             headers = httpx2.Headers(response.headers)
             check_answer(first.host, response.status, headers, policy)
@@ -87,7 +93,7 @@ def fetch(url: str, policy: FetchPolicy, outside: Outside = OUTSIDE) -> Iterator
             url=target.url,
             content_type=content_type(headers),
             content_length=content_length(headers),
-            chunks=limit_chunks(first.host, response, policy.max_bytes),
+            chunks=limit_chunks(first.host, response, policy, outside.clock),
         )
 
 
@@ -105,10 +111,12 @@ def post(
     started_s = outside.clock()
     target = check_url(url, policy.allow)
     timeout_s = min(POST_TIMEOUT_S, policy.timeout_s)
-    backend = GuardedBackend(policy.allow, outside, Deadline.after(outside.clock, timeout_s))
+    deadline = Deadline.after(outside.clock, timeout_s)
+    backend = GuardedBackend(policy.allow, outside, deadline)
     asked = exchange("POST", target, policy, backend, outside.tls, headers, body)
     with speaking_of(target.host), asked as response:
-        with suppress(httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError):
+        broken_off = httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError
+        with suppress(*broken_off), deadline.within(DISCARD_S):
             discard(response)
         return PostResult(response.status, outside.clock() - started_s)
 
@@ -209,15 +217,52 @@ def content_length(headers: httpx2.Headers) -> int | None:
     return int(headers["content-length"].partition(",")[0])
 
 
-def limit_chunks(host: str, response: httpcore2.Response, max_bytes: int) -> Iterator[bytes]:
-    """The body as it comes, up to the limit."""
-    received = 0
+def limit_chunks(
+    host: str,
+    response: httpcore2.Response,
+    policy: FetchPolicy,
+    clock: Callable[[], float],
+) -> Iterator[bytes]:
+    """The body as it comes, up to the limit and no slower than it may."""
+    received, pace = 0, Pace(policy.min_bytes_per_s, policy.slow_s)
+    chunks = response.iter_stream()
     with speaking_of(host, broken=UrlIncompleteError(host)):
-        for chunk in response.iter_stream():
+        while True:
+            began_s = clock()
+            chunk = next(chunks, None)
+            if chunk is None:
+                return
             received += len(chunk)
-            if received > max_bytes:
-                raise UrlTooLargeError(host, max_bytes)
+            if received > policy.max_bytes:
+                raise UrlTooLargeError(host, policy.max_bytes)
+            if not pace.keeps(len(chunk), clock() - began_s):
+                raise UrlTooSlowError(host, policy.min_bytes_per_s)
             yield chunk
+
+
+@dataclass
+class Pace:
+    """How fast bytes come. Only the waiting for them counts, not the time that storing them takes.
+
+    >>> pace = Pace(min_bytes_per_s=10, over_s=30)
+    >>> [pace.keeps(size, waited_s=15) for size in (1, 299, 0, 299)]
+    [True, True, True, False]
+    """
+
+    min_bytes_per_s: float
+    over_s: float
+    size: int = 0
+    waited_s: float = 0.0
+
+    def keeps(self, size: int, waited_s: float) -> bool:
+        """Whether the pace is still good after ``size`` more bytes that were waited for."""
+        self.size += size
+        self.waited_s += waited_s
+        if self.waited_s < self.over_s:
+            return True
+        is_good = self.size >= self.min_bytes_per_s * self.waited_s
+        self.size, self.waited_s = 0, 0.0
+        return is_good
 
 
 def discard(response: httpcore2.Response) -> None:

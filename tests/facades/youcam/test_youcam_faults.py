@@ -67,7 +67,7 @@ OF_PICTURES = [
 ]
 URL_CODES = (
     *("url_invalid", "url_not_allowed", "url_unreachable", "url_timeout", "url_incomplete"),
-    *("url_bad_type", "url_bad_status"),
+    *("url_bad_type", "url_bad_status", "url_too_slow"),
 )
 VIDEO_URL, FACE_URL = "https://a.example/film.mp4", "https://a.example/face.jpg"
 

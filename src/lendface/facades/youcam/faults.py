@@ -38,6 +38,7 @@ KIND_BY_CODE: Mapping[str, str] = {
     "url_not_allowed": "download",
     "url_unreachable": "download",
     "url_timeout": "download",
+    "url_too_slow": "download",
     "url_incomplete": "download",
     "url_bad_type": "download",
     "url_bad_status": "download",
