@@ -131,10 +131,47 @@ class Crew:
 
     # Jobs
 
-    def submit(self, *job_ids: str, priority: int = 50, run: int = 1) -> None:
+    def submit(
+        self,
+        *job_ids: str,
+        priority: int = 50,
+        run: int = 1,
+        client_id: str = "a client",
+        fetches: bool = False,
+    ) -> None:
         with self.engine.begin() as connection:
             for job_id in job_ids:
-                self.durable.submit(connection, job_id, run, priority=priority, render_queue="cpu")
+                self.durable.submit(
+                    connection,
+                    job_id,
+                    run,
+                    priority=priority,
+                    render_queue="cpu",
+                    client_id=client_id,
+                    fetches=fetches,
+                )
+
+    def send(
+        self,
+        delivery_id: str,
+        attempt: int = 1,
+        delay_s: float = 0,
+        *,
+        round_number: int = 1,
+        sender: str = "a client",
+        postponed: int = 0,
+    ) -> None:
+        """Queue an attempt at a message."""
+        with self.engine.begin() as connection:
+            self.durable.submit_delivery(
+                connection,
+                delivery_id,
+                round_number,
+                attempt,
+                delay_s,
+                sender=sender,
+                postponed=postponed,
+            )
 
     def order(self, verb: str, job_id: str, task: str = "") -> None:
         self.toys.order(verb, job_id, task).touch()

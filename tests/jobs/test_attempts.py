@@ -63,7 +63,9 @@ class PlainWork:
 
     def fail(self, job_id: str, run: int, code: str, message: str) -> None: ...
 
-    def deliver(self, delivery_id: str, round_number: int, attempt: int) -> None: ...
+    def deliver(
+        self, delivery_id: str, round_number: int, attempt: int, postponed: int
+    ) -> None: ...
 
 
 @pytest.fixture
@@ -95,6 +97,20 @@ def test_a_task_that_was_there_at_three_deaths_does_not_begin_again(gate: FakeGa
     assert code == "worker_died"
     assert "its chunk ended the worker 3 times" in message
     assert work.counted_at_begin == []
+
+
+def test_what_is_apart_is_never_tried_alone() -> None:
+    """Its third attempt would wait for all that fetch, and they for it."""
+
+    class NeverAlone(FakeGate):
+        def alone(self) -> Any:
+            raise AssertionError
+
+    gate, work = NeverAlone(), PlainWork(attempts=MAX_ATTEMPTS - 1)
+    with gate.inside(is_apart=True):
+        outcome = Attempts(work, gate, "me").do(Task("a", 1, "fetch", is_apart=True))
+    assert outcome == {"value": "done"}
+    assert work.counted_at_begin == [MAX_ATTEMPTS]
 
 
 def test_a_wrong_file_is_told_and_not_tried_again(gate: FakeGate) -> None:

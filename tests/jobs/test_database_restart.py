@@ -67,7 +67,9 @@ def test_work_a_worker_was_given_and_never_heard_of_is_done_all_the_same(crew: C
     crew.submit("b")
     crew.until_ended("b")
     with crew.engine.begin() as connection:
-        crew.durable.submit(connection, "c", 1, priority=1, render_queue="cpu")
+        crew.durable.submit(
+            connection, "c", 1, priority=1, render_queue="cpu", client_id="me", fetches=False
+        )
         connection.execute(
             sa.text(
                 "UPDATE dbos.workflow_status SET status = 'PENDING', executor_id = :name, "

@@ -30,7 +30,9 @@ TABLES = ("workflow_status", "operation_outputs", "workflow_input", "workflow_ou
 
 def test_a_job_is_queued_with_the_transaction_it_belongs_to(crew: Crew) -> None:
     with crew.engine.connect() as connection:
-        crew.durable.submit(connection, "a", 1, priority=1, render_queue="cpu")
+        crew.durable.submit(
+            connection, "a", 1, priority=1, render_queue="cpu", client_id="me", fetches=False
+        )
         connection.rollback()
     assert not crew.durable.is_at("a", 1)
     crew.submit("a")
@@ -40,11 +42,10 @@ def test_a_job_is_queued_with_the_transaction_it_belongs_to(crew: Crew) -> None:
 
 def test_the_queues_depths_are_known(crew: Crew) -> None:
     crew.submit("a", "b")
-    with crew.engine.begin() as connection:
-        crew.durable.submit_delivery(connection, "d", 1, 1, 0)
-        crew.durable.submit_delivery(connection, "d", 1, 2, 3600)
+    crew.send("d")
+    crew.send("d", 2, 3600)
     empty = {"quick": 0, "cpu": 0, "gpu": 0}
-    assert crew.durable.depth_by_queue() == {"jobs": 2, "notify": 1, **empty}
+    assert crew.durable.depth_by_queue() == {"jobs": 2, "fetch": 0, "notify": 1, **empty}
 
 
 def test_work_goes_back_only_while_it_is_still_the_dead_ones(crew: Crew) -> None:
@@ -64,8 +65,7 @@ def test_work_goes_back_only_while_it_is_still_the_dead_ones(crew: Crew) -> None
 
 def test_who_is_said_to_do_what(crew: Crew) -> None:
     crew.submit("a", "b", "c")
-    with crew.engine.begin() as connection:
-        crew.durable.submit_delivery(connection, "d", 1, 1, 0)
+    crew.send("d")
     set_rows(crew, "status = 'PENDING', executor_id = 'one'", "workflow_uuid != 'job/c/1'")
     assert crew.durable.pending_by_executor() == {
         "one": {"jobs": ["job/a/1", "job/b/1"], "notify": ["delivery/d/1/1"]}
@@ -77,10 +77,9 @@ def test_who_is_said_to_do_what(crew: Crew) -> None:
 
 
 def test_a_message_waits_for_its_time_and_is_sent_once(crew: Crew) -> None:
-    with crew.engine.begin() as connection:
-        crew.durable.submit_delivery(connection, "later", 1, 1, 3600)
-        crew.durable.submit_delivery(connection, "soon", 1, 2, 0.2)
-        crew.durable.submit_delivery(connection, "now", 2, 1, 0)
+    crew.send("later", 1, 3600)
+    crew.send("soon", 2, 0.2)
+    crew.send("now", round_number=2)
     crew.start("control", *CONTROL)
     crew.until(lambda: all(crew.who("delivered", name) for name in ("soon", "now")))
     delivered = [line[2:] for line in crew.toys.lines() if line[1] == "delivered"]
@@ -91,9 +90,8 @@ def test_a_message_waits_for_its_time_and_is_sent_once(crew: Crew) -> None:
 
 def test_attempts_at_messages_are_forgotten_once_they_were_made(crew: Crew) -> None:
     crew.start("control", *CONTROL)
-    with crew.engine.begin() as connection:
-        crew.durable.submit_delivery(connection, "d", 1, 1, 0)
-        crew.durable.submit_delivery(connection, "d", 1, 2, 3600)
+    crew.send("d")
+    crew.send("d", 2, 3600)
     crew.until(lambda: crew.durable.forget_deliveries())
     assert crew.rows("workflow_uuid") == [("delivery/d/1/2",)]
 

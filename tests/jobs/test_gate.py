@@ -14,14 +14,14 @@ from lendface.jobs.gate import Gate
 class Visitor:
     """A thread that goes through the gate and stays until it is let go."""
 
-    def __init__(self, gate: Gate, *, alone: bool = False) -> None:
+    def __init__(self, gate: Gate, *, alone: bool = False, apart: bool = False) -> None:
         self.is_in, self.go = threading.Event(), threading.Event()
         self.is_out = threading.Event()
-        self._gate, self._alone = gate, alone
+        self._gate, self._alone, self._apart = gate, alone, apart
         threading.Thread(target=self._visit, daemon=True).start()
 
     def _visit(self) -> None:
-        with self._gate.inside():
+        with self._gate.inside(is_apart=self._apart):
             if self._alone:
                 with self._gate.alone():
                     self._stay()
@@ -110,6 +110,30 @@ def test_one_alone_waits_for_the_others_and_keeps_them_out(
     assert not after.is_in.wait(0.05)
     alone.go.set()
     assert after.is_in.wait(DEADLINE_S)
+
+
+def test_who_is_apart_neither_keeps_one_from_being_alone_nor_is_kept_out(
+    gate: Gate, visit: Callable[..., Visitor]
+) -> None:
+    """It waits for strangers' servers, however long these take."""
+    before, alone = visit(apart=True), visit(alone=True)
+    assert before.is_in.wait(DEADLINE_S)
+    assert alone.is_in.wait(DEADLINE_S)
+    after = visit(apart=True)
+    assert after.is_in.wait(DEADLINE_S)
+    for visitor in (before, after, alone):
+        visitor.go.set()
+        assert visitor.is_out.wait(DEADLINE_S)
+    last = visit(alone=True)
+    assert last.is_in.wait(DEADLINE_S)
+
+
+def test_closing_waits_for_who_is_apart_too(gate: Gate, visit: Callable[..., Visitor]) -> None:
+    apart = visit(apart=True)
+    assert apart.is_in.wait(DEADLINE_S)
+    assert gate.close(0) is False
+    apart.go.set()
+    assert gate.wait_until_empty(DEADLINE_S)
 
 
 def test_two_that_want_to_be_alone_are_so_one_after_the_other(

@@ -131,8 +131,7 @@ def test_many_jobs_wait_at_once_in_one_worker_and_none_blocks_another(crew: Crew
 def test_a_message_is_sent_again_where_the_worker_died_while_it_was_sent(crew: Crew) -> None:
     crew.order("crash", "d")
     control = crew.start("control", *CONTROL)
-    with crew.engine.begin() as connection:
-        crew.durable.submit_delivery(connection, "d", 1, 1, 0)
+    crew.send("d")
     control.wait()
     crew.start("control", *CONTROL)
     crew.until(lambda: crew.count("control", "delivered", "d", "1/1") == 2)

@@ -101,8 +101,10 @@ class ToyWork:
     def fail(self, job_id: str, run: int, code: str, message: str) -> None:
         self.end(job_id, code)
 
-    def deliver(self, delivery_id: str, round_number: int, attempt: int) -> None:
-        self.write("delivered", delivery_id, f"{round_number}/{attempt}")
+    def deliver(self, delivery_id: str, round_number: int, attempt: int, postponed: int) -> None:
+        put_off = f"/{postponed}" if postponed else ""
+        self.write("delivered", delivery_id, f"{round_number}/{attempt}{put_off}")
+        self.hold(delivery_id, "deliver", lambda: False)
         if self.toys.order("crash", delivery_id).exists():
             self.toys.order("crash", delivery_id).unlink()
             os.kill(os.getpid(), signal.SIGKILL)

@@ -161,7 +161,9 @@ def put_in_queues(built: Built, clock: Clock) -> None:
     """Three jobs: one is taken, one has waited for a minute and a half."""
     with built.office.database.writing() as connection:
         for job_id in ("a", "b", "c"):
-            built.durable.submit(connection, job_id, 1, priority=1, render_queue="cpu")
+            built.durable.submit(
+                connection, job_id, 1, priority=1, render_queue="cpu", client_id="me", fetches=False
+            )
     with built.durable.engine.begin() as connection:
         schema = "" if built.office.database.is_sqlite else "dbos."
         connection.execute(
@@ -185,6 +187,7 @@ def test_queues_tell_how_much_waits_and_since_when(
     samples = look()
     assert named(samples, "lendface_queue_waiting") == {
         "queue=jobs": 2,
+        "queue=fetch": 0,
         "queue=notify": 0,
         "queue=quick": 0,
         "queue=cpu": 0,
@@ -225,6 +228,7 @@ def test_workers_that_were_silent_for_long_do_not_count(
         "provider=cuda,queue=gpu": 2,
         "provider=,queue=cpu": 0,
         "provider=,queue=quick": 0,
+        "provider=,queue=fetch": 0,
     }
 
 

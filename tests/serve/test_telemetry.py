@@ -153,7 +153,7 @@ def test_a_task_that_was_told_to_stop_has_not_failed(collected: Collected) -> No
 
 
 def test_a_webhook_is_a_span_without_its_receiver(collected: Collected) -> None:
-    watch(collected.tracer).deliver("msg_anna", 1, 4)
+    watch(collected.tracer).deliver("msg_anna", 1, 4, 0)
     [span] = collected.spans
     assert (span.name, span.attributes) == ("deliver", {"lendface.delivery.attempt": 4})
 
@@ -165,13 +165,13 @@ def test_what_the_engine_asks_is_passed_on() -> None:
     watched.unclaim(JOB, 1, "scan")
     watched.fail(JOB, 1, "no_face", "a sentence")
     watched.perform(JOB, 1, "scan", lambda: True)
-    watched.deliver("message", 1, 2)
+    watched.deliver("message", 1, 2, 0)
     assert work.asked == [
         (JOB, 1, "scan", "host-1"),
         (JOB, 1, "scan"),
         (JOB, 1, "no_face", "a sentence"),
         (JOB, 1, "scan", True),
-        ("message", 1, 2),
+        ("message", 1, 2, 0),
     ]
 
 

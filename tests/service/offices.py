@@ -46,19 +46,44 @@ class Clock:
         self.ms += round(seconds * 1000)
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One at sending a message, as it was queued."""
+
+    delivery_id: str
+    number: int
+    delay_s: float
+    sender: str
+    postponed: int
+
+
 @dataclass
 class RecordingQueue:
     """Plays ``service.office.Queue``; remembers what it was asked."""
 
     submitted: list[tuple[str, int]] = field(default_factory=list)  # job, run
     sent: list[tuple[str, int, int]] = field(default_factory=list)  # delivery, round, attempt
+    clients: dict[str, str] = field(default_factory=dict)  # by job
+    fetching: list[str] = field(default_factory=list)  # jobs with files that lie elsewhere
+    attempts: list[Attempt] = field(default_factory=list)  # the same as ``sent``, with all of it
     cancelled: list[tuple[str, int]] = field(default_factory=list)
     forgotten: list[tuple[str, int]] = field(default_factory=list)
 
     def submit(
-        self, connection: sa.Connection, job_id: str, run: int, *, priority: int, render_queue: str
+        self,
+        connection: sa.Connection,
+        job_id: str,
+        run: int,
+        *,
+        priority: int,
+        render_queue: str,
+        client_id: str,
+        fetches: bool,
     ) -> None:
         self.submitted.append((job_id, run))
+        self.clients[job_id] = client_id
+        if fetches:
+            self.fetching.append(job_id)
 
     def submit_delivery(
         self,
@@ -67,8 +92,12 @@ class RecordingQueue:
         round_number: int,
         attempt: int,
         delay_s: float,
+        *,
+        sender: str,
+        postponed: int = 0,
     ) -> None:
         self.sent.append((delivery_id, round_number, attempt))
+        self.attempts.append(Attempt(delivery_id, attempt, delay_s, sender, postponed))
 
     def cancel(self, job_id: str, run: int) -> None:
         self.cancelled.append((job_id, run))

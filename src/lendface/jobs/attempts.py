@@ -40,6 +40,7 @@ class Task:
     job_id: str
     run: int
     name: str
+    is_apart: bool = False  # as ``Gate.inside`` has it
 
     @property
     def key(self) -> tuple[str, int, str]:
@@ -101,7 +102,7 @@ class Attempts:
 
     def _attempt(self, task: Task) -> Outcome:
         attempt = self._claim(task)
-        if attempt != MAX_ATTEMPTS:
+        if attempt != MAX_ATTEMPTS or task.is_apart:
             return self._perform(task, attempt)
         # It was there when its worker ended twice, perhaps only beside the task that did it. Alone
         # it can neither be blamed for another nor another for it.

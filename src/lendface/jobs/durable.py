@@ -14,22 +14,26 @@ from typing import Any
 
 import sqlalchemy as sa
 from dbos import DBOSClient, DBOSPortableJSONSerializer
-from dbos import error as dbos_error
 from dbos._serialization import DefaultSerializer  # see ``_read_no_pickle``
 from dbos._sys_db import SystemDatabase  # see ``Durable._tables``
 
 from ..errors import DatabaseError
 from .reaper import PendingByQueue
-from .work import CONTROL, JOBS, NOTIFY, QUICK, RENDER_QUEUES
+from .work import CONTROL, FETCHING, JOBS, NOTIFY, QUICK, RENDER_QUEUES
 
 APP = "lendface"
 VERSION = "1"  # raised only when a running job's story can no longer be gone on with
 SERIALIZER = DBOSPortableJSONSerializer()  # what we write; see also ``_read_no_pickle``
 SCHEMA = "dbos"
 
-JOB, TASK, DELIVERY = "job", "task", "delivery"  # workflows
+JOB, FETCH_FIRST, TASK, DELIVERY = "job", "fetch", "task", "delivery"  # workflows
 # In one worker. Jobs mostly wait for tasks elsewhere, and one that is not in hand cannot overtake.
-AT_A_TIME = {JOBS: 256, NOTIFY: 4, QUICK: 1} | dict.fromkeys(RENDER_QUEUES, 1)
+# Fetches and messages mostly wait for strangers' servers, which costs a thread and little more.
+AT_A_TIME = {JOBS: 512, FETCHING: 192, NOTIFY: 256, QUICK: 1} | dict.fromkeys(RENDER_QUEUES, 1)
+# Of these, what one client may have. Who has a place free goes before who waits longest: the engine
+# asks the clients that have something waiting in random order, each for as much as it may have.
+SHARES = {JOBS: 256, FETCHING: 4, NOTIFY: 4, QUICK: 1}
+NOBODY = "-"  # whose the work is that was put in before work was somebody's
 UNENDED = ("PENDING", "ENQUEUED", "DELAYED")
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
@@ -83,9 +87,12 @@ class Durable:
                 self._client.register_queue(
                     name,
                     worker_concurrency=AT_A_TIME[name],
+                    partition_worker_concurrency=SHARES.get(name),
                     polling_interval_sec=polling_s,
                     on_conflict="always_update",
                 )
+            with self.engine.begin() as connection:
+                own_up(connection)
 
     # Work
 
@@ -97,21 +104,30 @@ class Durable:
         *,
         priority: int,
         render_queue: str,
+        client_id: str,
+        fetches: bool,
     ) -> None:
-        """Queue a run of a job, in the caller's transaction. ``priority`` 1 goes first."""
+        """Queue a run of a job, in the caller's transaction. ``priority`` 1 goes first.
+
+        ``fetches``: its files come from elsewhere, at whatever pace, so it is no job in hand
+        before they are there.
+        """
+        workflow_id = (fetch_workflow if fetches else job_workflow)(job_id, run)
         self._client.enqueue_in_transaction(
             connection,
             {
-                "workflow_name": JOB,
-                "queue_name": JOBS,
-                "workflow_id": job_workflow(job_id, run),
+                "workflow_name": FETCH_FIRST if fetches else JOB,
+                "queue_name": FETCHING if fetches else JOBS,
+                "workflow_id": workflow_id,
                 "priority": priority,
                 "app_version": VERSION,
+                "queue_partition_key": client_id,
             },
             job_id,
             run,
             render_queue,
             priority,
+            client_id,
         )
 
     def submit_delivery(
@@ -121,25 +137,33 @@ class Durable:
         round_number: int,
         attempt: int,
         delay_s: float,
+        *,
+        sender: str,
+        postponed: int = 0,
     ) -> None:
-        """Queue one attempt at sending a message, in the caller's transaction."""
+        """Queue one attempt at sending a message, in the caller's transaction.
+
+        ``sender``: whose share of what is sent at a time it takes. ``postponed``: how often this
+        very attempt was put off.
+        """
+        put_off = f"/{postponed}" if postponed else ""
         options: Any = {
             "workflow_name": DELIVERY,
             "queue_name": NOTIFY,
-            "workflow_id": f"{DELIVERY}/{delivery_id}/{round_number}/{attempt}",
+            "workflow_id": f"{DELIVERY}/{delivery_id}/{round_number}/{attempt}{put_off}",
             "app_version": VERSION,
+            "queue_partition_key": sender,
         }
         if delay_s > 0:
             options["delay_seconds"] = delay_s
-        self._client.enqueue_in_transaction(connection, options, delivery_id, round_number, attempt)
+        self._client.enqueue_in_transaction(
+            connection, options, delivery_id, round_number, attempt, postponed
+        )
 
     def cancel(self, job_id: str, run: int) -> None:
         """Take a run and its tasks out of the queues. Tasks that run look at the job's state."""
         with _told_plainly():
-            try:
-                self._client.cancel_workflow(job_workflow(job_id, run), cancel_children=True)
-            except dbos_error.DBOSNonExistentWorkflowError:
-                return
+            self._client.cancel_workflows(workflows_of(job_id, run), cancel_children=True)
 
     def cancel_tasks(self, job_id: str, run: int) -> None:
         """Take the tasks of a run that failed out of the queues."""
@@ -154,7 +178,7 @@ class Durable:
 
     def forget(self, job_id: str, run: int) -> None:
         """Delete what the engine knows of a job whose last run, this one, has ended."""
-        runs = [job_workflow(job_id, number) for number in range(1, run + 1)]
+        runs = [name for number in range(1, run + 1) for name in workflows_of(job_id, number)]
         with _told_plainly():
             self._client.delete_workflows(runs, delete_children=True)
 
@@ -177,7 +201,7 @@ class Durable:
         """Whether the engine has this run of a job before it or in hand."""
         with _told_plainly():
             found = self._client.list_workflows(
-                workflow_ids=[job_workflow(job_id, run)], load_input=False, load_output=False
+                workflow_ids=workflows_of(job_id, run), load_input=False, load_output=False
             )
         return any(workflow.status in UNENDED for workflow in found)
 
@@ -246,6 +270,36 @@ def _told_plainly() -> Iterator[None]:
         if not fault.connection_invalidated:
             raise
         raise DatabaseError from fault
+
+
+def own_up(connection: sa.Connection) -> None:
+    """Work that an earlier version put in names no client, and nobody would ask for it: from a
+    queue with shares the engine takes nothing else."""
+    table = sa.table(
+        "workflow_status",
+        sa.column("queue_name", sa.Text),
+        sa.column("queue_partition_key", sa.Text),
+        sa.column("status", sa.Text),
+        schema=None if connection.dialect.name == "sqlite" else SCHEMA,
+    )
+    connection.execute(
+        table.update()
+        .where(
+            table.c.status.in_([sa.literal_column(f"'{status}'") for status in UNENDED]),
+            table.c.queue_name.in_(SHARES),
+            table.c.queue_partition_key.is_(None),
+        )
+        .values(queue_partition_key=NOBODY)
+    )
+
+
+def workflows_of(job_id: str, run: int) -> list[str]:
+    """What tells the story of a run; each but the first is the child of the one before."""
+    return [fetch_workflow(job_id, run), job_workflow(job_id, run)]
+
+
+def fetch_workflow(job_id: str, run: int) -> str:
+    return f"{FETCH_FIRST}/{job_id}/{run}"
 
 
 def job_workflow(job_id: str, run: int) -> str:

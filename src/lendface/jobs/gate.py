@@ -13,7 +13,8 @@ class Gate:
 
     def __init__(self) -> None:
         self._change = threading.Condition()
-        self._inside = 0  # those that wait to be alone among them
+        self._inside = 0  # those that wait to be alone, and those that are apart, among them
+        self._apart = 0
         self._waiting = 0
         self._is_one_alone = False
         self._is_closed = False
@@ -29,23 +30,30 @@ class Gate:
         return self._is_broken_off
 
     @contextmanager
-    def inside(self) -> Iterator[None]:
-        """Something is being done. Whoever comes to a closed gate waits there for the end."""
+    def inside(self, *, is_apart: bool = False) -> Iterator[None]:
+        """Something is being done. Whoever comes to a closed gate waits there for the end.
+
+        ``is_apart``: it opens no file and waits for strangers' servers, who may take their time:
+        it neither waits for one that is alone nor does that one wait for it.
+        """
         with self._change:
-            self._change.wait_for(lambda: self._is_closed or not self._is_one_wanted_alone)
+            self._change.wait_for(
+                lambda: self._is_closed or is_apart or not self._is_one_wanted_alone
+            )
             is_late = self._is_closed
             if not is_late:
                 self._inside += 1
+                self._apart += is_apart
         if is_late:
             park()
         try:
             yield
         finally:
-            self._leave()
+            self._leave(is_apart=is_apart)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """For one inside: nobody else does anything in this process meanwhile."""
+        """For one inside: nobody else does anything in this process meanwhile, but those apart."""
         with self._change:
             self._waiting += 1
             self._change.notify_all()
@@ -68,7 +76,10 @@ class Gate:
             self._change.wait_for(lambda: self._is_closed, seconds)
 
     def leave_for_good(self) -> NoReturn:
-        """For one inside: what it was doing is broken off, and nothing may be written of it."""
+        """For one inside: what it was doing is broken off, and nothing may be written of it.
+
+        Only ever after the end has begun, so who was apart is of no interest any more.
+        """
         self._leave()
         park()
 
@@ -94,11 +105,12 @@ class Gate:
 
     @property
     def _may_be_alone(self) -> bool:
-        return not self._is_one_alone and self._inside == self._waiting
+        return not self._is_one_alone and self._inside - self._apart == self._waiting
 
-    def _leave(self) -> None:
+    def _leave(self, *, is_apart: bool = False) -> None:
         with self._change:
             self._inside -= 1
+            self._apart -= is_apart
             self._change.notify_all()
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-JOBS, NOTIFY = "jobs", "notify"  # queues of light work: the story of each job, and its messages
-CONTROL = (JOBS, NOTIFY)
+# Queues of light work: the story of each job, what it fetches from elsewhere, and its messages.
+JOBS, FETCHING, NOTIFY = "jobs", "fetch", "notify"
+CONTROL = (JOBS, FETCHING, NOTIFY)
 QUICK = "quick"  # short looks at files: probing, finding faces in a few pictures
 RENDER_QUEUES = ("cpu", "gpu")  # heavy work, by what a worker has
 
@@ -45,6 +46,10 @@ class Work(Protocol):
         """The job ends here, unless it has ended already."""
         ...
 
-    def deliver(self, delivery_id: str, round_number: int, attempt: int) -> None:
-        """Send a message once; where it fails, line up the next attempt."""
+    def deliver(self, delivery_id: str, round_number: int, attempt: int, postponed: int) -> None:
+        """Send a message once; where it fails, line up the next attempt.
+
+        ``postponed``: how often this attempt was put off already, since too many others were at
+        its receiver.
+        """
         ...

@@ -13,11 +13,21 @@ from dbos import error as dbos_error
 
 from ..errors import InternalError, LendfaceError
 from .attempts import Attempts, Outcome, Task
-from .durable import DELIVERY, JOB, TASK, VERSION, Durable, task_workflow
+from .durable import (
+    DELIVERY,
+    FETCH_FIRST,
+    JOB,
+    NOBODY,
+    TASK,
+    VERSION,
+    Durable,
+    job_workflow,
+    task_workflow,
+)
 from .gate import Gate
 from .reaper import InHand
 from .waiting import Waiting
-from .work import CHUNK, FETCH, FINISH, JOIN, PROBE, QUICK, SCAN, Work
+from .work import CHUNK, FETCH, FINISH, JOBS, JOIN, PROBE, QUICK, SCAN, Work
 
 log = logging.getLogger("lendface.jobs")
 
@@ -44,8 +54,8 @@ def register(
     waiting, here_at_a_time = Waiting(durable.find_ended, polling_s), Semaphore(HERE_AT_A_TIME)
 
     @DBOS.step(name="do_task")
-    def do_task(job_id: str, run: int, task: str) -> Outcome:
-        return attempts.do(Task(job_id, run, task))
+    def do_task(job_id: str, run: int, task: str, is_apart: bool = False) -> Outcome:
+        return attempts.do(Task(job_id, run, task, is_apart))
 
     @DBOS.step(name="fail_job")
     def fail_job(job_id: str, run: int, code: str, message: str) -> None:
@@ -53,8 +63,9 @@ def register(
         _told(lambda: attempts.surely(lambda: durable.cancel_tasks(job_id, run)))
 
     @DBOS.step(name="deliver")
-    def deliver(delivery_id: str, round_number: int, attempt: int) -> None:
-        _told(lambda: attempts.surely(lambda: work.deliver(delivery_id, round_number, attempt)))
+    def deliver(delivery_id: str, round_number: int, attempt: int, postponed: int) -> None:
+        message = delivery_id, round_number, attempt, postponed
+        _told(lambda: attempts.surely(lambda: work.deliver(*message)))
 
     # Attempts are counted by ``Attempts``, so the engine's own limit is off for all but messages.
 
@@ -64,13 +75,42 @@ def register(
             return do_task(job_id, run, task)
 
     @DBOS.workflow(name=DELIVERY)
-    def run_delivery(delivery_id: str, round_number: int, attempt: int) -> None:
-        with held(), gate.inside():
-            deliver(delivery_id, round_number, attempt)
+    def run_delivery(delivery_id: str, round_number: int, attempt: int, postponed: int = 0) -> None:
+        with held(), gate.inside(is_apart=True):
+            deliver(delivery_id, round_number, attempt, postponed)
+
+    @DBOS.workflow(name=FETCH_FIRST, max_recovery_attempts=None)
+    def run_fetch(job_id: str, run: int, render_queue: str, priority: int, client_id: str) -> str:
+        """Fetch what lies elsewhere; then the job is put in, and takes up no place before."""
+
+        def go() -> None:
+            with gate.inside(is_apart=True):
+                has_more = _value_of(do_task(job_id, run, FETCH, is_apart=True))
+            with (
+                SetWorkflowID(job_workflow(job_id, run)),
+                SetEnqueueOptions(
+                    priority=priority, app_version=VERSION, queue_partition_key=client_id
+                ),
+            ):
+                rest = job_id, run, render_queue, priority, client_id, has_more
+                DBOS.enqueue_workflow(JOBS, run_job, *rest)
+
+        return tell(job_id, run, go)
 
     @DBOS.workflow(name=JOB, max_recovery_attempts=None)
-    def run_job(job_id: str, run: int, render_queue: str, priority: int) -> str:
-        """Fetch, probe, scan and plan, render chunk by chunk, join, tell."""
+    def run_job(
+        job_id: str,
+        run: int,
+        render_queue: str,
+        priority: int,
+        client_id: str = NOBODY,
+        has_more: bool | None = None,
+    ) -> str:
+        """Probe, scan and plan, render chunk by chunk, join, tell.
+
+        ``has_more``: whether there is more to do than to fetch, where that was done; None: its
+        files are here or were sent here, and that is looked at first.
+        """
 
         def here(task: str) -> Any:
             with here_at_a_time, gate.inside():
@@ -79,25 +119,34 @@ def register(
         def there(tasks: Sequence[str]) -> list[Any]:
             handles = []
             for task in tasks:
+                queue, whose = (QUICK, client_id) if task == PROBE else (render_queue, None)
                 with (
                     SetWorkflowID(task_workflow(job_id, run, task)),
-                    SetEnqueueOptions(priority=rank(task, priority), app_version=VERSION),
+                    SetEnqueueOptions(
+                        priority=rank(task, priority),
+                        app_version=VERSION,
+                        queue_partition_key=whose,
+                    ),
                 ):
-                    queue = QUICK if task == PROBE else render_queue
                     handles.append(DBOS.enqueue_workflow(queue, run_task, job_id, run, task))
             return [_value_of(result(handle)) for handle in handles]
 
         def go() -> None:
-            if here(FETCH) and there([PROBE]) == [True]:
+            is_to_be_done = here(FETCH) if has_more is None else has_more
+            if is_to_be_done and there([PROBE]) == [True]:
                 [chunks] = there([SCAN])
                 if chunks:
                     there(chunks)
                     there([JOIN])
             here(FINISH)
 
+        return tell(job_id, run, go)
+
+    def tell(job_id: str, run: int, story: Callable[[], None]) -> str:
+        """A story, and where it does not come to its end, why."""
         with held():
             try:
-                go()
+                story()
             except Ended as end:
                 if end.error is None:
                     return "stopped"

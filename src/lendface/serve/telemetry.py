@@ -203,12 +203,12 @@ class WatchedWork:
         self.work.fail(job_id, run, code, message)
         log.warning("job failed", extra={"job_id": job_id, "run": run, "code": code})
 
-    def deliver(self, delivery_id: str, round_number: int, attempt: int) -> None:
+    def deliver(self, delivery_id: str, round_number: int, attempt: int, postponed: int) -> None:
         with (
             self._timed("webhook attempted", "webhook not attempted", attempt=attempt),
             self.tracer.span("deliver", {"lendface.delivery.attempt": attempt}),
         ):
-            self.work.deliver(delivery_id, round_number, attempt)
+            self.work.deliver(delivery_id, round_number, attempt, postponed)
 
     @contextmanager
     def _timed(self, done: str, ended: str, **more: int) -> Iterator[None]:

@@ -16,7 +16,7 @@ from ..storage.tables import clients, deliveries, endpoints
 from ..trust.audit import OPERATOR
 from . import audit
 from .clients import Desk, SmallDesk
-from .deliveries import FAILED, WAITING, line_up
+from .deliveries import FAILED, TEST, WAITING, line_up
 from .office import Message, Office, TellsTest, new_id
 
 MAX_ENDPOINTS = 10  # of one client in one API
@@ -110,7 +110,7 @@ def send_test(office: Office, client_id: str, endpoint_id: str) -> str:
         if not isinstance(form, TellsTest):
             raise NotFoundError("endpoint on this server")
         body = form.write_test(now_ms, endpoint_id)
-        message = Message(message_id, "endpoint.test", row["url"], body, endpoint_id)
+        message = Message(message_id, TEST, row["url"], body, endpoint_id)
         line_up(connection, office, client_id, row["api"], message)
     return message_id
 

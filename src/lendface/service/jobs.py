@@ -17,7 +17,7 @@ from . import deliveries as letters
 from .office import Office, new_id
 from .requests import JobRequest, SwapJob, digest, dump_request, load_request
 from .states import CANCELLED, LIVE, QUEUED, RUNNING, SUCCEEDED, check_move
-from .uploads import check_usable
+from .uploads import are_elsewhere, check_usable
 
 Row = Mapping[str, Any]
 SHORT = ("detect", "fetch", "consent")  # kinds that are over in a moment
@@ -30,7 +30,7 @@ NEW: Row = {column.name: None for column in jobs.columns}
 _is_own = jobs.c.client_id == sa.bindparam("client_id")
 _is_long = jobs.c.kind.not_in(SHORT)
 _is_meant = jobs.c.id == sa.bindparam("job_id")
-_at_the_door = sa.select(jobs.c.id, jobs.c.run, jobs.c.priority)
+_at_the_door = sa.select(jobs.c.id, jobs.c.run, jobs.c.priority, jobs.c.client_id, jobs.c.request)
 REPEATED = sa.select(jobs).where(_is_own, jobs.c.idempotency_key == sa.bindparam("key"))
 COUNT_WAITING = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state == QUEUED)
 COUNT_BUSY = (
@@ -190,7 +190,7 @@ def _admit_new(
 
 
 def _give(connection: sa.Connection, office: Office, job: sa.Row[Any]) -> None:
-    """To the queue."""
+    """To the queue, by way of whoever fetches where a file of it lies elsewhere."""
     connection.execute(ADMIT, {"job_id": job.id, "now_ms": office.now_ms()})
     office.queue.submit(
         connection,
@@ -198,6 +198,8 @@ def _give(connection: sa.Connection, office: Office, job: sa.Row[Any]) -> None:
         job.run,
         priority=job.priority,
         render_queue=office.rules.render_queue,
+        client_id=job.client_id,
+        fetches=are_elsewhere(connection, load_request(job.request).uploads),
     )
 
 

@@ -21,6 +21,7 @@ from ..trust.label import LabelRule
 from ..trust.matching import SAME_FACE
 from ..trust.thresholds import USUAL, Thresholds
 from .crowd import Crowd
+from .receivers import Receivers
 from .sealing import Sealer
 
 DAY_MS = 24 * 3600 * 1000
@@ -30,7 +31,15 @@ class Queue(Protocol):
     """Where work is put; the durable engine plays it."""
 
     def submit(
-        self, connection: sa.Connection, job_id: str, run: int, *, priority: int, render_queue: str
+        self,
+        connection: sa.Connection,
+        job_id: str,
+        run: int,
+        *,
+        priority: int,
+        render_queue: str,
+        client_id: str,
+        fetches: bool,
     ) -> None: ...
 
     def submit_delivery(
@@ -40,6 +49,9 @@ class Queue(Protocol):
         round_number: int,
         attempt: int,
         delay_s: float,
+        *,
+        sender: str,
+        postponed: int = 0,
     ) -> None: ...
 
     def cancel(self, job_id: str, run: int) -> None: ...
@@ -157,6 +169,7 @@ class Office:
     now_ms: Callable[[], int]
     forms: Mapping[str, MessageForm] = field(default_factory=dict)  # by api
     crowd: Crowd = field(default_factory=Crowd)
+    receivers: Receivers = field(default_factory=Receivers)
 
     @property
     def now_s(self) -> float:

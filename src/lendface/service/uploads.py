@@ -33,6 +33,16 @@ THEIRS = sa.select(
     uploads.c.client_id == sa.bindparam("client_id"),
 )
 
+ELSEWHERE = (
+    sa.select(sa.literal(1))
+    .where(
+        uploads.c.id.in_(sa.bindparam("ids", expanding=True)),
+        uploads.c.state == WAITING,
+        uploads.c.url.is_not(None),
+    )
+    .limit(1)
+)
+
 
 @dataclass(frozen=True)
 class Declared:
@@ -139,6 +149,11 @@ def check_usable(
         is_here = row["state"] == READY or row["url"] is not None
         if not is_here and office.blobs.info(row["blob_key"]) is None:
             raise UploadMissingError
+
+
+def are_elsewhere(connection: sa.Connection, upload_ids: tuple[str, ...]) -> bool:
+    """Whether any of them is still to be brought from an address."""
+    return connection.execute(ELSEWHERE, {"ids": upload_ids}).first() is not None
 
 
 def notice(office: Office, row: Row) -> Row:

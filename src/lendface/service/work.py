@@ -136,8 +136,8 @@ class JobWork:
                     error_message=message,
                 )
 
-    def deliver(self, delivery_id: str, round_number: int, attempt: int) -> None:
-        deliveries.attempt(self.office, delivery_id, round_number, attempt)
+    def deliver(self, delivery_id: str, round_number: int, attempt: int, postponed: int) -> None:
+        deliveries.attempt(self.office, delivery_id, round_number, attempt, postponed)
 
     # The tasks
 
