@@ -12,7 +12,7 @@ from lendface.jobs.work import CONTROL, FETCHING, NOTIFY
 from lendface.storage.database import create_engine
 
 CLIENTS = 40  # who may all have as much as they may, and there is room for one more
-SLOW = [f"slow{number}" for number in range(10)]
+SLOW = [f"slow{number}" for number in range(40)]
 
 
 @contextmanager

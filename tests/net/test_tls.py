@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -131,3 +133,28 @@ def test_a_handshake_that_stalls_is_left() -> None:
         internet.ports["93.184.215.14"] = silent.getsockname()[1]
         with pytest.raises(UrlTimeoutError):
             fetch_all("https://files.example/", internet)
+
+
+def test_a_handshake_that_drips_is_left() -> None:
+    """Byte after byte of a record that never ends; each comes long before the limit."""
+    left = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"\x16\x03\x03\x40\x00")  # a handshake record of 16 KiB
+            while not left.wait(0.005):
+                connection.sendall(b"\x02")
+
+    internet = PretendedInternet({"files.example": ["93.184.215.14"]})
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        internet.ports["93.184.215.14"] = listener.getsockname()[1]
+        dripping = threading.Thread(target=drip, args=(listener,))
+        dripping.start()
+        try:
+            with pytest.raises(UrlTimeoutError):
+                fetch_all("https://files.example/", internet)
+            assert dripping.is_alive()
+        finally:
+            left.set()
+            dripping.join(WAIT_S)

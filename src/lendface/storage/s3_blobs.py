@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -41,12 +42,12 @@ from .scratch import Scratch
 from .signing import SignedRequest, attachment
 
 PART_BYTES = 8 << 20  # S3 takes 10,000 parts: files up to 78 GiB
-PARTS_AT_ONCE = 4
+PARTS_AT_ONCE = 4  # of one file
 KEYS_AT_ONCE = 1000  # of one request to delete
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60
 ATTEMPTS = 3
-CONNECTIONS = 32
+CONNECTIONS = 32  # and parts of all files at once, each of which is in memory until it is sent
 
 T = TypeVar("T")
 
@@ -100,6 +101,7 @@ class S3Blobs:
     def __init__(self, bucket: Bucket, session: Session) -> None:
         self._bucket, self._session = bucket, session
         self._client = _make_client(bucket, session)
+        self._places = BoundedSemaphore(CONNECTIONS)  # for parts that are being sent
 
     # Whole files
 
@@ -246,13 +248,17 @@ class S3Blobs:
             for number, part in enumerate(parts, start=1):
                 if len(under_way) == PARTS_AT_ONCE:
                     sent.append(under_way.popleft().result())
+                self._places.acquire()
                 under_way.append(pool.submit(self._send_part, upload, number, part))
             sent.extend(future.result() for future in under_way)
         return sent
 
     def _send_part(self, upload: dict[str, str], number: int, part: bytes) -> dict[str, Any]:
-        with talking():
-            answer = self._client.upload_part(**upload, PartNumber=number, Body=part)
+        try:
+            with talking():
+                answer = self._client.upload_part(**upload, PartNumber=number, Body=part)
+        finally:
+            self._places.release()
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
     def _abort(self, place: dict[str, str], upload_id: str) -> None:
