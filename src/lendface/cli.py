@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 FEW_CORES = 2
-TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
+TIME = re.compile(r"(?:(?:([0-9]{1,6}):)?([0-9]{1,6}):)?([0-9]{1,9}(?:\.[0-9]{1,18})?)")
 
 app = typer.Typer(
     name="lendface",
@@ -398,7 +398,7 @@ def read_pair(text: str, source_face: int | None) -> Pair:
     photos, equals, who = text.partition("=")
     if not photos or not equals or not who:
         raise BadOptionError(f"--pair {text}: write it as PHOTO=trackN or PHOTO=REFERENCE_PHOTO")
-    number = re.fullmatch(r"track(\d+)", who)
+    number = re.fullmatch("track([0-9]{1,9})", who)
     chosen = CastNumber(int(number[1])) if number else LooksLike(Path(who))
     return Pair(tuple(Path(photo) for photo in photos.split(",")), chosen, source_face)
 

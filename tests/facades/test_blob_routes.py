@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
+from urllib.parse import unquote
 
+import anyio
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from facades.belongings import FILM, finish_swap, send_upload, submit_swap
 from lendface.service.office import Office
-from service.offices import Clock
+from service.offices import BASE_URL, Clock
 
 SHA256 = hashlib.sha256(FILM).hexdigest()
 DIGEST = f"sha-256=:{base64.b64encode(bytes.fromhex(SHA256)).decode()}:"
@@ -217,3 +220,52 @@ def test_a_file_that_is_gone_is_not_found(
         office.blobs.delete(blob.key)
     answer = nobody.get(result_link)
     assert (answer.status_code, answer.json()["code"]) == (404, "blob_missing")
+
+
+OTHER_SPELLINGS = (
+    "{path}%0a", "{path}%0A", "{path}%0d", "{path}%09", "{path}%00", "{path}%20", "{path}%3Fx",
+    "{path}%23x", "{path}%2e", "{path}?x=1", "{path}/", "{path}%2f", "/{path}", "%0a{path}",
+    "/blobs/%0a{token}", "/blobs%2F{token}", "/blobs//{token}", "/./blobs/{token}",
+    "/blobs/x/../{token}", "/blobs/%09{token}", "/blobs/{dotless}", "/BLOBS/{token}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", OTHER_SPELLINGS)
+def test_a_link_has_one_spelling(me: TestClient, app: FastAPI, form: str) -> None:
+    """By the bytes of the request line, which a client library would tidy."""
+    path = declare(me)["upload"]["url"].removeprefix(BASE_URL)
+    token = path.removeprefix("/blobs/")
+    raw = form.format(path=path, token=token, dotless=token.replace(".", "%2E"))
+    statuses = [send_raw(app, method, raw) for method in ("PUT", "GET")]
+    assert all(status in (403, 404, 405) for status in statuses), statuses
+    assert send_raw(app, "PUT", path) == 200
+
+
+def send_raw(app: FastAPI, method: str, target: str) -> int:
+    """The status of an answer to just this target, as a server hands it on."""
+    raw, _, query = target.encode().partition(b"?")
+    headers = [(b"content-type", b"video/mp4"), (b"content-length", b"%d" % len(FILM))]
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
+        "scheme": "http", "path": unquote(raw.decode()), "raw_path": raw, "query_string": query,
+        "root_path": "", "headers": headers, "client": ("127.0.0.1", 1), "server": ("testserver", 80),
+    }  # fmt: skip
+    statuses: list[int] = []
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": FILM, "more_body": False}
+
+    async def send(message: dict) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    anyio.run(app, scope, receive, send)
+    return statuses[0]
+
+
+@pytest.mark.parametrize("path", ["/v1/usage", "/v1/jobs", "/healthz", "/v1/openapi.json"])
+@pytest.mark.parametrize("more", ["%0a", "%0A", "%00", "%2f", "%7F"])
+def test_no_address_works_with_something_after_it(me: TestClient, path: str, more: str) -> None:
+    assert me.get(path).status_code == 200
+    answer = me.get(f"{path}{more}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

@@ -22,6 +22,7 @@ from .flows import (
     ask,
     fault_of,
     wait_s,
+    whole_number,
 )
 from .orders import guess_type
 from .shapes import Job, Upload
@@ -102,7 +103,7 @@ class Sending:
 
     def _offset_of(self, outcome: Answer | Broken) -> int | None:
         told = outcome.headers.get(OFFSET, "") if isinstance(outcome, Answer) else ""
-        return int(told) if told.isdigit() else None
+        return whole_number(told)
 
     def _tell(self, sent: int) -> None:
         if self._on_progress:
@@ -117,7 +118,9 @@ def download(job: Job, path: Path, on_progress: OnBytes | None) -> Flow[Path]:
     """
     address = f"/v1/jobs/{job.id}/result"
     head = yield from ask(Send("HEAD", address))
-    size, etag = int(head.headers["content-length"]), head.headers.get("etag", "")
+    size, etag = whole_number(head.headers.get("content-length", "")), head.headers.get("etag", "")
+    if size is None:
+        raise DownloadDamagedError(path.name)
     part = path.with_name(f".{path.name}.{_name_of(job.id, etag)}.part")
     part.touch()
     failures = 0

@@ -8,6 +8,7 @@ is decided here: what is tried again, after how long, and from which byte on.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,17 @@ T = TypeVar("T")
 TRIES = 6
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 NOT_DONE = frozenset({429, 503})  # the server says that it did nothing
+DIGITS = re.compile("[0-9]{1,18}")
 PASSING = frozenset({408, 500, 502, 503, 504, 507, 429})
+
+
+def whole_number(text: str) -> int | None:
+    """Of a header's plain digits, so many as a number of bytes or seconds may have.
+
+    >>> whole_number("120"), whole_number("9" * 5000), whole_number("²"), whole_number("")
+    (120, None, None, None)
+    """
+    return int(text) if DIGITS.fullmatch(text) else None
 
 
 @dataclass(frozen=True)
@@ -67,8 +78,7 @@ class Answer:
 
     @property
     def retry_after_s(self) -> float | None:
-        value = self.headers.get("retry-after", "")
-        return float(value) if value.isdigit() else None
+        return whole_number(self.headers.get("retry-after", ""))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from ..service.rates import RateLimiter
 
 Refuse = Callable[[Scope, LendfaceError], Response]
 
+OWS = " \t"  # what may stand around a header's value (RFC 9110, section 5.6.3)
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -70,6 +71,6 @@ def key_of(headers: Headers) -> str | None:
     ('k1', 'k2')
     """
     kind, _, key = headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer" and key.strip():
-        return key.strip()
-    return headers.get("x-api-key", "").strip() or None
+    if kind.lower() == "bearer" and key.strip(OWS):
+        return key.strip(OWS)
+    return headers.get("x-api-key", "").strip(OWS) or None

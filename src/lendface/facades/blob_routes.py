@@ -10,12 +10,14 @@ import base64
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import anyio
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from ..errors import (
     BlobMissingError,
@@ -50,7 +52,7 @@ class Counter:
 
     def grant(self, request: Request) -> Grant:
         """Raises LinkRefusedError."""
-        return self.signer.verify(request.method, request.url.path, self.office.now_s)
+        return self.signer.verify(request.method, address_of(request.scope), self.office.now_s)
 
     def hand_out(self, request: Request) -> Response:
         """Raises LinkRefusedError, BlobMissingError, RangeNotSatisfiableError."""
@@ -129,6 +131,13 @@ class Counter:
         here = info.size if info else self.blobs.partial_size(key)
         status = 200 if here == size else 202
         return Response(status_code=status, headers={"Upload-Offset": str(here)})
+
+
+def address_of(scope: Scope) -> str:
+    """Path and query as they came: what is decoded may be another link than was signed."""
+    path = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
 
 
 def digest_header(sha256: str) -> str:

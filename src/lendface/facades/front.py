@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +20,8 @@ log = logging.getLogger("lendface.http")
 HEADER = "x-request-id"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 GIVEN = re.compile(r"[A-Za-z0-9._-]{8,64}")  # an id that a proxy in front of us gave
+# Slashes and control characters that came percent-encoded.
+NO_NAME = re.compile(rb"%(?=[01][0-9a-f]|7f|2f)", re.IGNORECASE)
 
 
 class Front:
@@ -31,6 +34,7 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        scope["path"] = path_of(scope)
         visit = Visit(scope, receive, send, self._clock_s())
         try:
             await self._app(scope, visit.receive, visit.send)
@@ -88,6 +92,18 @@ class Visit:
             "status": self.status or 0,
             "client_id": client.id if client else None,
         }
+
+
+def path_of(scope: Scope) -> str:
+    """The path with its percent-encoded letters decoded, but no slash or control character.
+
+    These are part of no name here. Decoded, a line's end after an address would lead to the same
+    route as the address itself, and an encoded slash would part what is one name.
+    """
+    raw = scope.get("raw_path") or b""
+    if not NO_NAME.search(raw):
+        return scope["path"]
+    return scope.get("root_path", "") + unquote(NO_NAME.sub(b"%25", raw).decode("latin-1"))
 
 
 def method_of(scope: Scope) -> str:

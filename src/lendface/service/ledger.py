@@ -100,8 +100,8 @@ def grant(connection: sa.Connection, client_id: str, units: int, now_ms: int) ->
 
     A client without a quota has no end of them as it is.
     """
-    if units == 0:
-        raise BadOptionError("a grant is of one unit or more, or takes one or more back")
+    if not 0 < abs(units) < 2**31:
+        raise BadOptionError("a grant is of 1 to 2147483647 units, or takes so many back")
     _get_client(connection, client_id)
     _add(connection, client_id, None, GRANT, units, now_ms)
 

@@ -88,6 +88,8 @@ class UrlSigner:
     def verify(self, method: str, path_and_query: str, now_s: float) -> Grant:
         """What the link of a request grants; whatever stands before ``/blobs/`` does not matter.
 
+        ``path_and_query`` is as it came, nothing of it decoded: a link has one spelling.
+
         Raises SignatureInvalidError for a link that is not ours, was changed, or is for another
         method; SignatureExpiredError from the second on at which it expires.
         """

@@ -281,6 +281,13 @@ def test_a_result_has_no_other_address(me: TestClient, nobody: TestClient, offic
         f"/results/akool//{first['_id']}.mp4",
         f"/results/akool/{token}/{first['_id']}.mp4/x",
         f"/results/akool/{token}/..%2f{first['_id']}.mp4",
+        f"{first['url']}%0a",
+        f"{first['url']}%20x",
+        f"{first['url']}x",
+        f"{first['url']}%3fx",
+        first["url"].replace(".mp4", ".mov"),
+        first["url"].replace(".mp4", "%2Emp4%0d"),
+        first["url"].replace("/results", "/results/akool/x/results"),
     ):
         assert nobody.get(wrong).status_code == 404, wrong
 

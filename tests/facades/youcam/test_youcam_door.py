@@ -314,3 +314,19 @@ def test_a_database_that_is_away_is_worth_another_try(
     answer = me.http.get(CREDIT)
     assert failure_of(answer) == (503, "ServiceUnavailable")
     assert answer.headers["retry-after"]
+
+
+# Versions
+
+
+@pytest.mark.parametrize("minor", ["9" * 5000, "10", "00", "05", "٣", "²", "-1", "+1", "1 ", "1%0a", ""])
+def test_a_version_has_one_digit(nobody: TestClient, anna: NewClient, minor: str) -> None:
+    for path in (f"/v1.{minor}/client/credit", f"/v2.{minor}/credit/feature-cost"):
+        answer = ask(nobody, f"Bearer {anna.key}", f"{PREFIX}{path}")
+        assert failure_of(answer) == (404, "NotFound")
+
+
+def test_a_version_of_many_digits_is_no_login(nobody: TestClient) -> None:
+    for minor in ("9" * 5000, "10", "٣", "1%0a"):
+        answer = nobody.post(f"{PREFIX}/v1.{minor}/client/auth", json={})
+        assert failure_of(answer) == (401, "InvalidApiKey")

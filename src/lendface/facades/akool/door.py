@@ -12,13 +12,14 @@ from ...service.clients import Client, find_client, get_client
 from ...service.office import Office
 from ...service.rates import RateLimiter
 from ...service.tokens import find_client_by_token, is_token
-from ..auth import Door
+from ..auth import OWS, Door
 from ..bodies import BodyLimit
 from .envelopes import OLDER, RESULTS, path_of, refuse
 
 GET_TOKEN = "/api/open/v3/getToken"
 SMALL_BYTES = 1 << 16  # of a body from somebody without a key
 PATIENCE_S = 120.0  # pictures may be in a body
+BEARER = re.compile(rf"(?i)\Abearer([{OWS}]+|\Z)")
 NOBODY = "-"  # a key that nobody has
 
 
@@ -73,8 +74,8 @@ def credential_of(headers: Headers) -> str | None:
     >>> credential_of(Headers({"Authorization": "Bearer ", "x-api-key": "k"}))
     'k'
     """
-    given = re.sub(r"(?i)^bearer(\s+|$)", "", headers.get("authorization", "").strip())
-    return given or headers.get("x-api-key", "").strip() or None
+    given = BEARER.sub("", headers.get("authorization", "").strip(OWS))
+    return given or headers.get("x-api-key", "").strip(OWS) or None
 
 
 def credential_or_nobody(headers: Headers) -> str:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ...errors import LendfaceError, ResultGoneError
+from ...errors import LendfaceError, NotFoundError, ResultGoneError
 from ...service.downloads import BY_LINK, note_download
 from ...service.office import Office
 from ...service.shares import NOTE, SharedFile, get_shared, place_of, shared_file
@@ -25,8 +25,8 @@ from .envelopes import RESULTS
 
 BASE, ENDING = "base", "ending"  # notes of a job, beside its token
 LINK = re.compile(
-    rf"{RESULTS}(?P<token>[A-Za-z0-9_-]{{22}})/(?P<job>[0-9a-f]{{24}})(_(?P<place>[a-z0-9-]+))?"
-    r"\.[a-z0-9]{1,5}"
+    rf"\S*{RESULTS}(?P<token>[A-Za-z0-9_-]{{22}})/"
+    r"(?P<name>(?P<job>[0-9a-f]{24})(_(?P<place>[a-z0-9-]+))?\.[a-z0-9]{1,5})"
 )
 OPEN_TO_ALL = {
     "Access-Control-Allow-Origin": "*",
@@ -46,6 +46,7 @@ class Link(NamedTuple):
     token: str
     job_id: str
     place: str | None  # of a picture of a face
+    name: str  # of the file, as it was asked for
 
 
 @dataclass(frozen=True)
@@ -80,18 +81,31 @@ def _url(job: Row, name: str) -> str:
 
 
 def read_link(address: str) -> Link | None:
-    """Of an address that may be one of ours, on whatever host; None for others."""
-    found = LINK.search(address.partition("?")[0])
-    return Link(found["token"], found["job"], found["place"]) if found else None
+    """Of an address without a query that may be one of ours, on whatever host; None for others."""
+    found = LINK.fullmatch(address)
+    return Link(found["token"], found["job"], found["place"], found["name"]) if found else None
+
+
+def find_linked(connection: sa.Connection, link: Link) -> tuple[Row, SharedFile]:
+    """The job and its file. A file has the one name that was told of it.
+
+    Raises NotFoundError, ResultNotReadyError, ResultGoneError.
+    """
+    job = get_shared(connection, link.job_id, link.token)
+    file = shared_file(job, link.place)
+    told = result_url(job) if link.place is None else crop_url(job, file.blob_key)
+    if told.rpartition("/")[2] != link.name:
+        raise NotFoundError("file")
+    return job, file
 
 
 def find_own(connection: sa.Connection, address: str) -> SharedFile | None:
     """The file of ours that an address leads to."""
-    link = read_link(address)
+    link = read_link(address.partition("#")[0].partition("?")[0])
     try:
         if link is None:
             return None
-        return shared_file(get_shared(connection, link.job_id, link.token), link.place)
+        return find_linked(connection, link)[1]
     except LendfaceError:  # somebody else's address after all, or the file is gone
         return None
 
@@ -103,8 +117,7 @@ def answer_link(request: Request, office: Office, link: Link, *, streams: bool) 
     ResultNotReadyError, ResultGoneError, RangeNotSatisfiableError.
     """
     with office.database.reading() as connection:
-        job = get_shared(connection, link.job_id, link.token)
-        file = shared_file(job, link.place)
+        job, file = find_linked(connection, link)
     info = office.blobs.info(file.blob_key)
     if info is None:
         raise ResultGoneError

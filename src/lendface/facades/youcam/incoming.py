@@ -24,7 +24,7 @@ async def the_client(request: Request) -> Client:
     return request.state.client
 
 
-async def check_minor(minor: Annotated[int, Path(ge=0, le=9)]) -> None:
+async def check_minor(minor: Annotated[str, Path(pattern="^[0-9]$")]) -> None:
     """Of a version, 1.0 or 2.1; they are all alike."""
 
 

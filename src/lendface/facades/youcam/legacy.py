@@ -20,7 +20,7 @@ POLLING_MS = 1000  # a word of version 1; in version 2 clients disagree about it
 
 A = TypeVar("A", bound=Asked)
 
-router = APIRouter(prefix="/v1.{minor:int}", dependencies=[Depends(check_minor)])
+router = APIRouter(prefix="/v1.{minor}", dependencies=[Depends(check_minor)])
 
 
 @router.post("/task/face-swap-vid")

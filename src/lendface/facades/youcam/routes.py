@@ -23,8 +23,8 @@ from .translate import IMAGE_UNITS, to_faces_job, to_image_job, to_video_job, vi
 Body = dict[str, Any]
 Slug = Literal["face-swap-vid", "face-swap"]
 
-v1 = APIRouter(prefix="/v1.{minor:int}", dependencies=[Depends(check_minor)])
-v2 = APIRouter(prefix="/v2.{minor:int}", dependencies=[Depends(check_minor)])
+v1 = APIRouter(prefix="/v1.{minor}", dependencies=[Depends(check_minor)])
+v2 = APIRouter(prefix="/v2.{minor}", dependencies=[Depends(check_minor)])
 
 
 # Files
