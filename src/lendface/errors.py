@@ -802,6 +802,19 @@ class RateLimitedError(ServiceError):
         self.limit, self.window_s, self.retry_after_s = limit, window_s, retry_after_s
 
 
+class TooManyStreamsError(RateLimitedError):
+    """A client watches as many jobs at a time as one process lets it."""
+
+    code = "too_many_streams"
+
+    def __init__(self, most: int) -> None:
+        Exception.__init__(
+            self,
+            f"{most} streams of events are open already; close some, or ask for the jobs instead",
+        )
+        self.limit, self.window_s, self.retry_after_s = most, 0.0, 5.0
+
+
 # What is wrong with an HTTP request
 
 

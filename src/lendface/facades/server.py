@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from ..service.office import Office
 from ..service.rates import RateLimiter
+from ..service.watching import JobFeed
 from ..storage.signing import UrlSigner
 from ..version import __version__
 from .beside import Beside
@@ -22,7 +23,14 @@ from .bodies import PATIENCE_S
 from .front import Front
 from .health import add_health
 from .native.app import add_problem_handlers, build_native
-from .native.events import AT_ONCE, Watching
+from .native.events import (
+    AT_ONCE,
+    HEARTBEAT_S,
+    MAX_AGE_S,
+    MAX_STREAMS,
+    POLL_S,
+    Watching,
+)
 
 ASKED_HEADERS = (
     *("Authorization", "X-Api-Key", "Content-Type", "Content-Range", "Range", "If-Range"),
@@ -50,8 +58,10 @@ def build_app(
     limiter: RateLimiter | None = None,
     cors_origins: Sequence[str] = (),
     is_closing: Callable[[], bool] = lambda: False,
-    poll_s: float = 0.5,
-    heartbeat_s: float = 15.0,
+    poll_s: float = POLL_S,
+    heartbeat_s: float = HEARTBEAT_S,
+    max_age_s: float = MAX_AGE_S,
+    max_streams: int = MAX_STREAMS,
     patience_s: float = PATIENCE_S,
     apps_by_path: Mapping[str, ASGIApp] | None = None,
     apps_beside: Sequence[Beside] = (),
@@ -59,7 +69,8 @@ def build_app(
     """The application of one process.
 
     ``signer`` is ``office.links`` where files lie in a folder: then we hand them in and out
-    ourselves; None for a bucket. ``is_closing`` ends streams of events when the server stops.
+    ourselves; None for a bucket. ``is_closing`` ends streams of events when the server stops; a
+    client has at most ``max_streams``, none older than ``max_age_s``.
     ``patience_s`` is how long we wait for a body: a small one in all, a file for each piece.
     ``apps_by_path`` and ``apps_beside`` are other APIs, each with doors and errors of its own;
     these under a path of ours, those at their vendor's.
@@ -88,7 +99,14 @@ def build_app(
     add_health(app, office, time.monotonic)
     if signer:
         add_blob_routes(app, office, signer, patience_s)
-    watching = Watching(poll_s, heartbeat_s, is_closing, anyio.CapacityLimiter(AT_ONCE))
+    watching = Watching(
+        JobFeed(office, poll_s, is_closing),
+        heartbeat_s,
+        max_age_s,
+        max_streams,
+        is_closing,
+        anyio.CapacityLimiter(AT_ONCE),
+    )
     if limiter is None:
         limiter = RateLimiter(lambda: time.monotonic_ns() // 1_000_000)
     native = build_native(

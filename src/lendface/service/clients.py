@@ -21,8 +21,10 @@ from ..errors import (
     BadOptionError,
     ClientRevokedError,
     KeyExpiredError,
+    KeyRefusedError,
     KeyRevokedError,
     KeyUnknownError,
+    LendfaceError,
     NotFoundError,
     ScopeMissingError,
 )
@@ -46,18 +48,33 @@ CLIENT_ID_LENGTH = 16  # and of an AES block
 HINT_LENGTH = 4
 MAX_NAME_LENGTH = 200
 
+AT_A_TIME = 500  # ids in one statement
+
 # Made once, since every request asks it.
+_key_ends = (keys.c.expires_ms, keys.c.revoked_ms.label("key_revoked_ms"))
 BY_KEY = (
     sa.select(
         *(clients.c[name] for name in ("id", "name", "scopes", "revoked_ms")),
         *(clients.c[name] for name in ("quota_units", "rate_per_minute", "max_running")),
         keys.c.id.label("key_id"),
-        keys.c.expires_ms,
-        keys.c.revoked_ms.label("key_revoked_ms"),
+        *_key_ends,
     )
     .join(keys, keys.c.client_id == clients.c.id)
     .where(keys.c.hash == sa.bindparam("hash"))
 )
+_ids = sa.bindparam("ids", expanding=True)
+BY_KEY_ID = (
+    sa.select(keys.c.id, clients.c.scopes, clients.c.revoked_ms, *_key_ends)
+    .join(clients, keys.c.client_id == clients.c.id)
+    .where(keys.c.id.in_(_ids))
+)
+BY_ID = sa.select(
+    clients.c.id,
+    clients.c.scopes,
+    clients.c.revoked_ms,
+    sa.null().label("expires_ms"),
+    sa.null().label("key_revoked_ms"),
+).where(clients.c.id.in_(_ids))
 
 
 class Desk(Protocol):
@@ -107,6 +124,15 @@ class Client:
     rate_per_minute: int | None  # None: as the server has it
     max_running: int | None  # None: as the server has it
     key_id: str | None = field(default=None, compare=False)  # of the key with which it came
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose right to look has to last for as long as they wait."""
+
+    client_id: str
+    key_id: str | None  # None: let in without one
+    scope: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,20 +293,47 @@ def find_client(desk: Desk, key: str) -> Client:
     """
     with desk.database.reading() as connection:
         row = connection.execute(BY_KEY, {"hash": _hash(key)}).first()
-    if row is None:
-        raise KeyUnknownError
-    if row.revoked_ms is not None:
-        raise ClientRevokedError
-    if row.key_revoked_ms is not None:
-        raise KeyRevokedError
-    if _is_past(row.expires_ms, desk.now_ms()):
-        raise KeyExpiredError
+    if fault := _fault_of(row, desk.now_ms()):
+        raise fault
+    assert row is not None
     return replace(_client(row), key_id=row.key_id)
+
+
+def refused_callers(
+    connection: sa.Connection, callers: Iterable[Caller], now_ms: int
+) -> dict[Caller, LendfaceError]:
+    """Those who would not be let in any more: their key or client has ended, or lost its scope."""
+    asked = list(callers)
+    row_by_key = _rows_by_id(connection, BY_KEY_ID, {c.key_id for c in asked if c.key_id})
+    row_by_client = _rows_by_id(connection, BY_ID, {c.client_id for c in asked if not c.key_id})
+    refused: dict[Caller, LendfaceError] = {}
+    for caller in asked:
+        row = row_by_key.get(caller.key_id or "") or row_by_client.get(caller.client_id)
+        if fault := _fault_of(row, now_ms):
+            refused[caller] = fault
+        elif row is not None and caller.scope not in row.scopes:
+            refused[caller] = ScopeMissingError(caller.scope)
+    return refused
+
+
+def check_not_revoked(connection: sa.Connection, client_id: str) -> None:
+    """For who comes without a key, by a link of the client's. Raises ClientRevokedError."""
+    query = sa.select(clients.c.revoked_ms).where(clients.c.id == client_id)
+    if connection.execute(query).scalar() is not None:
+        raise ClientRevokedError
 
 
 def get_client(desk: Desk, client_id: str) -> Client:
     """Also one that is revoked: its jobs may still run. Raises NotFoundError."""
     return _client(get_client_row(desk, client_id))
+
+
+def find_unrevoked(desk: Desk, client_id: str) -> Client:
+    """On whose account others may ask. Raises NotFoundError, ClientRevokedError."""
+    row = get_client_row(desk, client_id)
+    if row.revoked_ms is not None:
+        raise ClientRevokedError
+    return _client(row)
 
 
 def list_clients(desk: Desk) -> list[ClientFacts]:
@@ -346,6 +399,28 @@ def require_scope(client: Client, scope: str) -> None:
 
 
 # Within
+
+
+def _rows_by_id(
+    connection: sa.Connection, query: sa.Select[Any], ids: set[str]
+) -> dict[str, sa.Row[Any]]:
+    every = sorted(ids)
+    return {
+        row[0]: row
+        for start in range(0, len(every), AT_A_TIME)
+        for row in connection.execute(query, {"ids": every[start : start + AT_A_TIME]})
+    }
+
+
+def _fault_of(row: sa.Row[Any] | None, now_ms: int) -> KeyRefusedError | None:
+    """Why nobody is let in by this row of a client and its key; None where all is well."""
+    if row is None:
+        return KeyUnknownError()
+    if row.revoked_ms is not None:
+        return ClientRevokedError()
+    if row.key_revoked_ms is not None:
+        return KeyRevokedError()
+    return KeyExpiredError() if _is_past(row.expires_ms, now_ms) else None
 
 
 def _add_key(

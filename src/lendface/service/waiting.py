@@ -6,41 +6,26 @@ from collections.abc import Mapping
 from typing import Any
 
 import anyio
-from anyio.to_thread import run_sync
 
 from ..errors import StillRunningError
-from .jobs import get_row
-from .office import Office
+from .clients import Caller
 from .states import FINAL
-
-POLL_S = 0.1
+from .watching import JobFeed
 
 Row = Mapping[str, Any]
 
 
-async def wait_for_end(
-    office: Office,
-    job_id: str,
-    timeout_s: float,
-    poll_s: float = POLL_S,
-    limiter: anyio.CapacityLimiter | None = None,
-) -> Row:
+async def wait_for_end(feed: JobFeed, job_id: str, caller: Caller, timeout_s: float) -> Row:
     """The job, succeeded, failed or cancelled. The event loop stays free meanwhile.
 
-    ``limiter`` bounds how many look at the database at a time. Raises StillRunningError; the job
-    goes on then.
+    Raises StillRunningError, and KeyRefusedError where ``caller`` loses the right to wait; the job
+    goes on then. Raises NotFoundError where it is deleted.
     """
     try:
-        with anyio.fail_after(timeout_s):
+        with anyio.fail_after(timeout_s), feed.watch(job_id, caller) as watch:
             while True:
-                job = await run_sync(_look, office, job_id, limiter=limiter)
-                if job["state"] in FINAL:
-                    return job
-                await anyio.sleep(poll_s)
+                seen = await watch.next()
+                if seen is not None and seen.job["state"] in FINAL:
+                    return seen.job
     except TimeoutError:
         raise StillRunningError(timeout_s) from None
-
-
-def _look(office: Office, job_id: str) -> Row:
-    with office.database.reading() as connection:
-        return get_row(connection, job_id)

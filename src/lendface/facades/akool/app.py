@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import anyio
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -13,6 +12,7 @@ from starlette.middleware import Middleware
 from ...errors import LendfaceError
 from ...service.office import Office
 from ...service.rates import RateLimiter
+from ...service.watching import JobFeed
 from ...version import __version__
 from . import detection, envelopes, live, results, submit, tokens
 from .door import Entrance
@@ -24,7 +24,7 @@ ROUTERS: Sequence[APIRouter] = tuple(
 # How the addresses of this API begin.
 PREFIXES = ("/api/open/", "/interface/detect-api/", "/detect", "/results/akool/")
 JSON_BYTES = 1 << 20  # of a body, beside one picture in it
-LOOKS_AT_ONCE = 8
+POLL_S = 0.1  # at jobs for whose end requests wait
 
 
 def akool_app(office: Office, limiter: RateLimiter, options: AkoolOptions) -> FastAPI:
@@ -49,7 +49,7 @@ def akool_app(office: Office, limiter: RateLimiter, options: AkoolOptions) -> Fa
     )
     app.state.office = office
     app.state.options = options
-    app.state.looks = anyio.CapacityLimiter(LOOKS_AT_ONCE)
+    app.state.feed = JobFeed(office, POLL_S)
     for router in ROUTERS:
         app.include_router(router)
     app.include_router(results.files)

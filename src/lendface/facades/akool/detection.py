@@ -117,10 +117,8 @@ async def find(visit: Visit, make: Callable[[Inbox], DetectJob]) -> Row:
     """The finished job. Raises what the job failed of, StillRunningError and what ``make`` does."""
     job = await run_sync(submit, visit, make)
     try:
-        ended = await wait_for_end(
-            visit.office, job["id"], visit.options.detect_s, limiter=visit.looks
-        )
-    except e.StillRunningError:
+        ended = await wait_for_end(visit.feed, job["id"], visit.caller, visit.options.detect_s)
+    except (e.StillRunningError, e.KeyRefusedError):
         await run_sync(stop, visit, job["id"])
         raise
     if ended["state"] != SUCCEEDED:

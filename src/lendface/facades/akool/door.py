@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...errors import KeyRefusedError
-from ...service.clients import Client, find_client, get_client
+from ...service.clients import Client, find_client, find_unrevoked
 from ...service.office import Office
 from ...service.rates import RateLimiter
 from ...service.tokens import find_client_by_token, is_token
@@ -45,7 +45,7 @@ class Entrance:
                 try:
                     return find_caller(office, credential)
                 except KeyRefusedError:
-                    return get_client(office, detect_client)
+                    return find_unrevoked(office, detect_client)
 
             self._older = Door(room, office, limiter, refuse, credential_or_nobody, find)
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import anyio
 from fastapi import Depends, Request
 
-from ...service.clients import Client
+from ...service.clients import WRITE, Caller, Client
 from ...service.office import Office
+from ...service.watching import JobFeed
 
 Row = Mapping[str, Any]
 
@@ -37,7 +37,11 @@ class Visit:
     office: Office
     client: Client
     options: AkoolOptions
-    looks: anyio.CapacityLimiter  # at the database, by requests that wait for a detection
+    feed: JobFeed  # for requests that wait for a detection
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(self.client.id, self.client.key_id, WRITE)
 
 
 async def the_office(request: Request) -> Office:
@@ -51,7 +55,7 @@ async def the_options(request: Request) -> AkoolOptions:
 async def the_visit(request: Request) -> Visit:
     """Of whom the door let in."""
     state = request.app.state
-    return Visit(state.office, request.state.client, state.options, state.looks)
+    return Visit(state.office, request.state.client, state.options, state.feed)
 
 
 Desk = Annotated[Office, Depends(the_office)]

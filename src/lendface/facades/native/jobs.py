@@ -115,7 +115,7 @@ async def watch_job(
     last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
 ) -> Response:
     """Server-sent events; the data of each is the job."""
-    return await follow(request, office, client.id, job_id, last_event_id)
+    return await follow(request, office, client, job_id, last_event_id)
 
 
 BYTES = {"schema": {"type": "string", "format": "binary"}}
