@@ -19,7 +19,14 @@ from lendface.errors import DatabaseError
 from lendface.facades.native import events as events_module
 from lendface.facades.native.events import take_snapshot
 from lendface.service import watching
-from lendface.service.clients import READ, Caller, find_client, revoke_client, revoke_key, rotate_key
+from lendface.service.clients import (
+    READ,
+    Caller,
+    find_client,
+    revoke_client,
+    revoke_key,
+    rotate_key,
+)
 from lendface.service.jobs import delete
 from lendface.service.office import Office
 from lendface.storage.tables import clients, tasks

@@ -319,7 +319,9 @@ def test_a_database_that_is_away_is_worth_another_try(
 # Versions
 
 
-@pytest.mark.parametrize("minor", ["9" * 5000, "10", "00", "05", "٣", "²", "-1", "+1", "1 ", "1%0a", ""])
+@pytest.mark.parametrize(
+    "minor", ["9" * 5000, "10", "00", "05", "٣", "²", "-1", "+1", "1 ", "1%0a", ""]
+)
 def test_a_version_has_one_digit(nobody: TestClient, anna: NewClient, minor: str) -> None:
     for path in (f"/v1.{minor}/client/credit", f"/v2.{minor}/credit/feature-cost"):
         answer = ask(nobody, f"Bearer {anna.key}", f"{PREFIX}{path}")
