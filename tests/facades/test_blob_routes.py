@@ -248,7 +248,7 @@ def send_raw(app: FastAPI, method: str, target: str) -> int:
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
         "scheme": "http", "path": unquote(raw.decode()), "raw_path": raw, "query_string": query,
-        "root_path": "", "headers": headers, "client": ("127.0.0.1", 1), "server": ("a.example", 80),
+        "root_path": "", "headers": headers, "client": ("127.0.0.1", 1), "server": ("a.test", 80),
     }  # fmt: skip
     statuses: list[int] = []
 
