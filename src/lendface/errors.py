@@ -1043,6 +1043,17 @@ class SignatureExpiredError(LinkRefusedError):
         super().__init__("this link has expired; ask for a new one")
 
 
+class LinkRevokedError(LinkRefusedError):
+    """The client was revoked whose file the link leads to."""
+
+    code = "link_revoked"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this link was taken back with its client's keys; ask the operator of this server"
+        )
+
+
 # Logins, and the tokens they give
 
 

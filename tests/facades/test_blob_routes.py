@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
 import anyio
 import pytest
+import sqlalchemy as sa
+from anyio import to_thread
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from facades.belongings import FILM, finish_swap, send_upload, submit_swap
+from lendface.service.clients import find_client, revoke_client
 from lendface.service.office import Office
-from service.offices import BASE_URL, Clock
+from lendface.storage.tables import uploads
+from service.offices import BASE_URL, Clock, change_job
 
 SHA256 = hashlib.sha256(FILM).hexdigest()
 DIGEST = f"sha-256=:{base64.b64encode(bytes.fromhex(SHA256)).decode()}:"
@@ -241,8 +245,13 @@ def test_a_link_has_one_spelling(me: TestClient, app: FastAPI, form: str) -> Non
     assert send_raw(app, "PUT", path) == 200
 
 
-def send_raw(app: FastAPI, method: str, target: str) -> int:
-    """The status of an answer to just this target, as a server hands it on."""
+def send_raw(
+    app: FastAPI, method: str, target: str, halfway: Callable[[], None] = lambda: None
+) -> int:
+    """The status of an answer to just this target, as a server hands it on.
+
+    ``halfway`` is called when half of the body is on its way.
+    """
     raw, _, query = target.encode().partition(b"?")
     headers = [(b"content-type", b"video/mp4"), (b"content-length", b"%d" % len(FILM))]
     scope = {
@@ -251,9 +260,12 @@ def send_raw(app: FastAPI, method: str, target: str) -> int:
         "root_path": "", "headers": headers, "client": ("127.0.0.1", 1), "server": ("a.test", 80),
     }  # fmt: skip
     statuses: list[int] = []
+    halves = [FILM[:100], FILM[100:]]
 
     async def receive() -> dict:
-        return {"type": "http.request", "body": FILM, "more_body": False}
+        if len(halves) == 1:
+            await to_thread.run_sync(halfway)
+        return {"type": "http.request", "body": halves.pop(0), "more_body": bool(halves)}
 
     async def send(message: dict) -> None:
         if message["type"] == "http.response.start":
@@ -269,3 +281,79 @@ def test_no_address_works_with_something_after_it(me: TestClient, path: str, mor
     assert me.get(path).status_code == 200
     answer = me.get(f"{path}{more}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+# Links of a client that was revoked
+
+
+def revoke(office: Office, me: TestClient) -> str:
+    client = find_client(office, me.headers["Authorization"].removeprefix("Bearer "))
+    revoke_client(office, client.id)
+    return client.id
+
+
+def test_links_end_with_their_client(
+    me: TestClient, other: TestClient, nobody: TestClient, office: Office
+) -> None:
+    waiting, begun, others = declare(me), declare(me), declare(other)
+    assert put_part(nobody, begun["upload"], FILM[:10], f"bytes 0-9/{len(FILM)}") == (202, "10")
+    sent = send_upload(me)
+    job = submit_swap(me, sent)
+    finish_swap(office, job)
+    got = [key_link(office, key_of(office, sent)), key_link(office, f"results/{job}/result.mp4")]
+    assert [nobody.get(link).status_code for link in got] == [200, 200]
+    revoke(office, me)
+    for link in got:
+        for method in ("GET", "HEAD"):
+            answer = nobody.request(method, link)
+            assert answer.status_code == 403
+        assert nobody.get(link).json()["code"] == "link_revoked"
+    for made in (waiting, begun):
+        link = made["upload"]
+        answer = nobody.put(link["url"], content=FILM, headers=link["headers"])
+        assert (answer.status_code, answer.json()["code"]) == (403, "link_revoked")
+        assert put_part(nobody, link, b"", f"bytes */{len(FILM)}") == (403, None)
+        rest = put_part(nobody, link, FILM[10:], f"bytes 10-{len(FILM) - 1}/{len(FILM)}")
+        assert rest == (403, None)
+    link = others["upload"]
+    assert nobody.put(link["url"], content=FILM, headers=link["headers"]).status_code == 200
+
+
+def key_of(office: Office, upload_id: str) -> str:
+    with office.database.reading() as connection:
+        query = sa.select(uploads.c.blob_key).where(uploads.c.id == upload_id)
+        return connection.execute(query).scalar_one()
+
+
+def key_link(office: Office, key: str) -> str:
+    return office.links.presign_get(key, 60, office.now_s)
+
+
+def test_pictures_of_a_scan_may_be_seen_while_one_of_its_clients_stays(
+    me: TestClient, other: TestClient, nobody: TestClient, office: Office
+) -> None:
+    for client in (me, other):
+        job = client.post("/v1/scans", json={"target": {"upload_id": send_upload(client)}}).json()
+        change_job(office, job["id"], scan_key="scans/ab/cd")
+    office.blobs.put("scans/ab/cd/face-1.jpg", [b"a picture"])
+    link = key_link(office, "scans/ab/cd/face-1.jpg")
+    revoke(office, me)
+    assert nobody.get(link).content == b"a picture"
+    revoke(office, other)
+    assert (nobody.get(link).status_code, nobody.get(link).json()["code"]) == (403, "link_revoked")
+
+
+def test_a_file_that_was_on_its_way_when_its_client_was_revoked_is_not_kept(
+    me: TestClient, app: FastAPI, office: Office
+) -> None:
+    made = declare(me)
+    path = made["upload"]["url"].removeprefix(BASE_URL)
+
+    def revoke_now() -> None:
+        revoke(office, me)
+
+    assert send_raw(app, "PUT", path, halfway=revoke_now) == 403
+    with office.database.reading() as connection:
+        row = connection.execute(sa.select(uploads).where(uploads.c.id == made["id"])).one()
+    assert row.state == "waiting"
+    assert list(office.blobs.list()) == []

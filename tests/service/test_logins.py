@@ -16,7 +16,7 @@ from lendface.errors import BadOptionError, LoginRefusedError, NotFoundError
 from lendface.service.clients import create_client, revoke_client
 from lendface.service.logins import check_login, login_secret_of
 from lendface.storage.database import Database
-from lendface.storage.tables import audit, clients
+from lendface.storage.tables import audit, clients, used_logins
 
 PKCS1 = padding.PKCS1v15()
 OAEP_SHA1 = padding.OAEP(padding.MGF1(SHA1()), SHA1(), None)
@@ -144,3 +144,60 @@ def test_neither_part_lies_in_the_database(desk: DeskOfTests, client_id: str) ->
     assert sealed.startswith("v1.")
     assert secret not in told
     assert secret not in sealed
+
+
+# Once
+
+
+def login(desk: DeskOfTests, client_id: str) -> str:
+    text = f"client_id={client_id}&timestamp={desk.now_ms()}"
+    return encrypt(login_secret_of(desk, client_id), text)
+
+
+def test_a_login_is_good_once(desk: DeskOfTests, client_id: str) -> None:
+    token = login(desk, client_id)
+    check_login(desk, client_id, token)
+    for spelling in (token, f" {token[:20]}\n{token[20:]} ", f"{token}\n"):
+        with pytest.raises(LoginRefusedError):
+            check_login(desk, client_id, spelling)
+    check_login(desk, client_id, login(desk, client_id))  # the same text, encrypted once more
+
+
+def test_a_login_has_no_second_spelling(desk: DeskOfTests, client_id: str) -> None:
+    """128 bytes of base64 end in a letter of which two bits say nothing."""
+    token = login(desk, client_id)
+    check_login(desk, client_id, token)
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    for letter in letters:
+        with pytest.raises(LoginRefusedError):
+            check_login(desk, client_id, f"{token[:-2]}{letter}=")
+
+
+def test_all_processes_know_which_logins_were_used(desk: DeskOfTests, client_id: str) -> None:
+    token = login(desk, client_id)
+    check_login(desk, client_id, token)
+    other_process = Database(desk.database.url)
+    try:
+        with pytest.raises(LoginRefusedError):
+            check_login(DeskOfTests(other_process, desk.clock), client_id, token)
+    finally:
+        other_process.close()
+
+
+def test_a_used_login_is_remembered_for_as_long_as_it_is_fresh(
+    desk: DeskOfTests, client_id: str
+) -> None:
+    desk.clock.pass_s(3600)  # the client's clock is an hour ahead
+    token = login(desk, client_id)
+    desk.clock.pass_s(-3600)
+    check_login(desk, client_id, token)
+    for _ in range(2):
+        desk.clock.pass_s(3600)
+        check_login(desk, client_id, login(desk, client_id))
+        with pytest.raises(LoginRefusedError):
+            check_login(desk, client_id, token)
+    desk.clock.pass_s(2 * 3600)
+    check_login(desk, client_id, login(desk, client_id))
+    with desk.database.reading() as connection:
+        kept = connection.execute(sa.select(used_logins.c.until_ms)).scalars().all()
+    assert kept == [desk.now_ms() + 3600_000]

@@ -10,8 +10,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from lendface.errors import IdempotencyMismatchError, NotFoundError, UrlNotAllowedError
-from lendface.service.jobs import Wish
+from lendface.errors import (
+    ClientRevokedError,
+    IdempotencyMismatchError,
+    NotFoundError,
+    UrlNotAllowedError,
+)
+from lendface.service.clients import revoke_client
+from lendface.service.jobs import Wish, submit
 from lendface.service.office import Office
 from lendface.service.requests import PairRef, PhotoRef, ScanJob, SwapJob
 from lendface.service.submissions import Intake, is_repeated, submit_new
@@ -52,6 +58,17 @@ def test_files_and_job_come_into_being_together(office: Office, client: str) -> 
     assert counts(office) == (1, 2)
     assert isinstance(office.queue, RecordingQueue)
     assert office.queue.submitted == [(job["id"], 1)]
+
+
+def test_a_request_that_was_on_its_way_when_its_client_was_revoked_makes_nothing(
+    office: Office, client: str
+) -> None:
+    revoke_client(office, client)
+    with pytest.raises(ClientRevokedError):
+        submit_new(office, client, "hash", make_swap, Wish())
+    with pytest.raises(ClientRevokedError):
+        submit(office, client, ScanJob("nothing"))
+    assert counts(office) == (0, 0)
 
 
 def test_where_one_file_is_refused_nothing_comes_into_being(office: Office, client: str) -> None:

@@ -27,6 +27,7 @@ from ..errors import (
     WrongUploadError,
 )
 from ..service.downloads import note_download_of
+from ..service.links import check_link
 from ..service.office import Office
 from ..service.uploads import READY, get_by_blob, mark_received
 from ..storage.blobs import BlobInfo
@@ -57,6 +58,7 @@ class Counter:
     def hand_out(self, request: Request) -> Response:
         """Raises LinkRefusedError, BlobMissingError, RangeNotSatisfiableError."""
         grant = self.grant(request)
+        check_link(self.office, grant.key)
         info = self.blobs.info(grant.key)
         if info is None:
             raise BlobMissingError
@@ -68,6 +70,7 @@ class Counter:
         """Raises LinkRefusedError, WrongUploadError, UploadOffsetError, UploadBusyError and what
         the disk refuses."""
         grant, part, asks_only = self.read_request(request)
+        await to_thread.run_sync(check_link, self.office, grant.key)
         size = grant.size or 0
         if asks_only:
             return await to_thread.run_sync(self.tell, grant.key, size)
@@ -112,11 +115,13 @@ class Counter:
         return self.blobs.append(key, 0, chunks, total_size=size)
 
     def accept(self, info: BlobInfo) -> Response:
-        """The file has come. Raises NotFoundError where nobody wants it any more."""
-        mark_received(self.office, info.key, info.size, info.sha256 or "")
+        """The file has come. Raises NotFoundError where nobody wants it any more, and
+        LinkRevokedError."""
         try:
+            check_link(self.office, info.key)
+            mark_received(self.office, info.key, info.size, info.sha256 or "")
             get_by_blob(self.office, info.key)
-        except LendfaceError:  # deleted meanwhile, before the file was there
+        except LendfaceError:  # deleted or revoked meanwhile, before the file was there
             self.blobs.delete(info.key)
             raise
         told = {"Upload-Offset": str(info.size)}

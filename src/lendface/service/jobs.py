@@ -8,12 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..errors import IdempotencyMismatchError, NotFoundError, ServerBusyError
+from ..errors import ClientRevokedError, IdempotencyMismatchError, NotFoundError, ServerBusyError
 from ..storage.database import lock_row
 from ..storage.tables import clients, jobs, tasks
 from ..trust.audit import SERVER
 from . import audit, ledger, permission
 from . import deliveries as letters
+from .clients import check_not_revoked
 from .office import Office, new_id
 from .requests import JobRequest, SwapJob, digest, dump_request, load_request
 from .states import CANCELLED, LIVE, QUEUED, RUNNING, SUCCEEDED, check_move
@@ -94,8 +95,13 @@ def add_job(
     wish: Wish,
     request_hash: str,
 ) -> Row:
-    """A new job of a client who is locked. ``request_hash`` is of the request as it came."""
+    """A new job of a client who is locked. ``request_hash`` is of the request as it came.
+
+    Raises ClientRevokedError, and what ``submit`` does.
+    """
     client_id = client.id
+    if client.revoked_ms is not None:  # while this request was on its way
+        raise ClientRevokedError
     check_usable(connection, office, client_id, request.uploads)
     if isinstance(request, SwapJob):
         permission.check_submission(connection, office, client, request)
@@ -380,6 +386,7 @@ def retry(office: Office, client_id: str, job_id: str) -> Row:
     with office.database.writing() as connection:
         row = lock_to_end(connection, job_id)
         check_move(row["state"], QUEUED)
+        check_not_revoked(connection, client_id)
         check_usable(connection, office, client_id, load_request(job["request"]).uploads)
         now_ms = office.now_ms()
         connection.execute(

@@ -8,6 +8,7 @@ nothing else can be done with either.
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Callable
 
@@ -25,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ..errors import BadOptionError, LoginRefusedError, NotFoundError
 from ..storage.database import lock_row
-from ..storage.tables import clients
+from ..storage.tables import clients, used_logins
 from ..trust.audit import OPERATOR
 from . import audit
 from .clients import Desk
@@ -71,7 +72,7 @@ def login_secret_of(
 
 
 def check_login(desk: Desk, client_id: str, id_token: str) -> None:
-    """``id_token`` is base64 of ``client_id=ID&timestamp=MS``, encrypted.
+    """``id_token`` is base64 of ``client_id=ID&timestamp=MS``, encrypted; it is good once.
 
     Raises LoginRefusedError, whatever the reason; SealBrokenError.
     """
@@ -82,21 +83,47 @@ def check_login(desk: Desk, client_id: str, id_token: str) -> None:
         sealed = connection.execute(query).scalar()
     if not sealed:
         raise LoginRefusedError
-    pair = _unsealed(desk, client_id, sealed)
-    texts = (_decrypted(pair, id_token, each) for each in PADDINGS)
-    if not any(_is_timely(text, client_id, desk.now_ms()) for text in texts):
+    pair, data, now_ms = _unsealed(desk, client_id, sealed), _data_of(id_token), desk.now_ms()
+    texts = (_decrypted(pair, data, each) for each in PADDINGS)
+    times = (_time_of(text, client_id) for text in texts)
+    at_ms = next((at for at in times if at is not None), None)
+    if at_ms is None or abs(at_ms - now_ms) > FRESH_MS:
         raise LoginRefusedError
+    _use_up(desk, data, at_ms + FRESH_MS, now_ms)
 
 
-def _is_timely(text: str, client_id: str, now_ms: int) -> bool:
+def _use_up(desk: Desk, data: bytes, until_ms: int, now_ms: int) -> None:
+    """Remember a login for as long as it would be good. Raises LoginRefusedError for a second.
+
+    Of its bytes, not of what they say: who has the secret can encrypt the same once more, and two
+    processes of one client may well do so in the same millisecond.
+    """
+    row = {"hash": hashlib.sha256(data).hexdigest(), "until_ms": until_ms}
+    try:
+        with desk.database.writing() as connection:
+            connection.execute(used_logins.delete().where(used_logins.c.until_ms < now_ms))
+            connection.execute(used_logins.insert().values(**row))
+    except sa.exc.IntegrityError:
+        raise LoginRefusedError from None
+
+
+def _time_of(text: str, client_id: str) -> int | None:
+    """When the client says it is; None where it says nothing of the kind."""
     found = PLAIN.fullmatch(text)
-    return bool(found) and found[1] == client_id and abs(int(found[2]) - now_ms) <= FRESH_MS
+    return int(found[2]) if found and found[1] == client_id else None
 
 
-def _decrypted(pair: RSAPrivateKey, id_token: str, how: padding.AsymmetricPadding) -> str:
+def _data_of(id_token: str) -> bytes:
+    """Empty where it is no base64."""
+    try:
+        return base64.b64decode("".join(id_token.split()), validate=True)
+    except ValueError:
+        return b""
+
+
+def _decrypted(pair: RSAPrivateKey, data: bytes, how: padding.AsymmetricPadding) -> str:
     """Empty, or noise, where it is not ours."""
     try:
-        data = base64.b64decode("".join(id_token.split()), validate=True)
         return pair.decrypt(data, how).decode("ascii")
     except ValueError:
         return ""

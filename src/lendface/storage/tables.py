@@ -61,6 +61,15 @@ keys = sa.Table(
     sa.Index(None, "client_id"),
 )
 
+# Logins by RSA that were taken: each is good once, and fresh for a while.
+used_logins = sa.Table(
+    "used_logins",
+    metadata,
+    sa.Column("hash", sa.String(64), primary_key=True),  # SHA-256 of what was sent, hex
+    _ms("until_ms", required=True),  # from then on it would be too old anyway
+    sa.Index(None, "until_ms"),
+)
+
 # Files a client has given us, by PUT or by URL.
 uploads = sa.Table(
     "uploads",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -15,7 +17,8 @@ from facades.akool.workers import Detector, face, found
 from lendface.errors import UnreadableMediaError, UrlStatusError
 from lendface.facades.akool.app import akool_app
 from lendface.facades.akool.incoming import AkoolOptions
-from lendface.service.clients import NewClient
+from lendface.service.clients import NewClient, revoke_client
+from lendface.service.jobs import get_row
 from lendface.service.office import Office
 from lendface.service.rates import RateLimiter
 from service.offices import BASE_URL, RecordingQueue, new_client
@@ -239,6 +242,25 @@ def test_detection_costs_nothing(app: FastAPI, office: Office, detector: Detecto
         assert client.post(DETECT, json={"url": PHOTO}).json()["error_code"] == 0
 
 
+def test_who_waits_is_told_when_the_key_ends(
+    me: TestClient, office: Office, made: NewClient, detector: Detector
+) -> None:
+    def revoke(job: Mapping[str, Any]) -> Mapping[str, Any]:
+        revoke_client(office, made.client_id)
+        gone.wait(300)
+        return {"targets": []}
+
+    gone = threading.Event()
+    detector.answer = revoke
+    try:
+        body = me.post(OLDER, json={"image_url": PHOTO}).json()
+        with office.database.reading() as connection:
+            assert get_row(connection, detector.seen[0]["id"])["state"] == "cancelled"
+    finally:
+        gone.set()
+    assert (body["error_code"], body["code"]) == (1, 1200)
+
+
 # The older detection
 
 OLDER_POINTS = [[410, 300], [520, 304], [468, 372], [425, 430], [0, 0], [0, 0]]
@@ -296,6 +318,9 @@ def test_the_older_detection_needs_a_key_unless_an_operator_opens_it(
             assert body["error_msg"] == "SUCCESS"
         assert open_to_all.post(DETECT, json={"url": PHOTO}).status_code == 401
     assert {job["client_id"] for job in detector.seen} == {made.client_id}
+    revoke_client(office, made.client_id)
+    with TestClient(akool_app(office, RateLimiter(office.now_ms), options)) as closed_to_all:
+        assert closed_to_all.post(OLDER, json=asked).json()["code"] == 1200
 
 
 # People over frames

@@ -27,7 +27,7 @@ from lendface.errors import (
 from lendface.facades.akool.app import akool_app
 from lendface.facades.akool.codes import code_of_failure
 from lendface.facades.akool.incoming import AkoolOptions
-from lendface.service.clients import NewClient
+from lendface.service.clients import NewClient, revoke_client
 from lendface.service.office import DAY_MS, Office
 from lendface.service.rates import RateLimiter
 from lendface.service.shares import get_shared
@@ -290,6 +290,17 @@ def test_a_result_has_no_other_address(me: TestClient, nobody: TestClient, offic
         first["url"].replace("/results", "/results/akool/x/results"),
     ):
         assert nobody.get(wrong).status_code == 404, wrong
+
+
+def test_a_result_of_a_client_that_was_revoked_is_not_handed_out(
+    me: TestClient, nobody: TestClient, office: Office, made: NewClient
+) -> None:
+    data = submit(me)
+    finish_film(office, data["_id"])
+    assert nobody.get(data["url"]).status_code == 200
+    revoke_client(office, made.client_id)
+    answer = nobody.get(data["url"])
+    assert (answer.status_code, answer.json()["code"]) == (403, 1009)
 
 
 def test_a_result_expires_after_seven_days(

@@ -68,6 +68,7 @@ CODE_BY_ERROR: Mapping[type[e.LendfaceError], int] = {
     e.ScopeMissingError: 1009,
     e.QuotaExceededError: 1006,
     e.RateLimitedError: 1005,
+    e.LinkRefusedError: 1009,
     e.ServerBusyError: 1005,
     # What was given
     e.FetchError: 1003,

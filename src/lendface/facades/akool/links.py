@@ -17,9 +17,11 @@ from starlette.responses import RedirectResponse, Response
 
 from ...errors import LendfaceError, NotFoundError, ResultGoneError
 from ...service.downloads import BY_LINK, note_download
+from ...service.links import check_own_link
 from ...service.office import Office
 from ...service.shares import NOTE, SharedFile, get_shared, place_of, shared_file
 from ...service.states import SUCCEEDED
+from ..results import REDIRECT_S
 from ..serving import Stored, answer_file, is_first_look
 from .envelopes import RESULTS
 
@@ -89,9 +91,10 @@ def read_link(address: str) -> Link | None:
 def find_linked(connection: sa.Connection, link: Link) -> tuple[Row, SharedFile]:
     """The job and its file. A file has the one name that was told of it.
 
-    Raises NotFoundError, ResultNotReadyError, ResultGoneError.
+    Raises NotFoundError, LinkRevokedError, ResultNotReadyError, ResultGoneError.
     """
     job = get_shared(connection, link.job_id, link.token)
+    check_own_link(connection, job["client_id"])
     file = shared_file(job, link.place)
     told = result_url(job) if link.place is None else crop_url(job, file.blob_key)
     if told.rpartition("/")[2] != link.name:
@@ -128,7 +131,7 @@ def answer_link(request: Request, office: Office, link: Link, *, streams: bool) 
         response: Response = answer_file(request, stored)
     else:
         away = office.links.presign_get(
-            info.key, office.rules.link_s, office.now_s, None, file.content_type
+            info.key, min(REDIRECT_S, office.rules.link_s), office.now_s, None, file.content_type
         )
         response = RedirectResponse(away, 307, {"Cache-Control": "no-store"})
     response.headers.update(OPEN_TO_ALL)
