@@ -160,13 +160,15 @@ def open_office(data: Path | None) -> Iterator[Office]:
     """The server's database, files and queues."""
     from .serve.building import build_office, prepare
     from .settings import load_settings
+    from .storage.disk import private_files
 
-    built = build_office(load_settings(data=data))
-    try:
-        prepare(built)
-        yield built.office
-    finally:
-        built.close()
+    with private_files():
+        built = build_office(load_settings(data=data))
+        try:
+            prepare(built)
+            yield built.office
+        finally:
+            built.close()
 
 
 def read_time(option: str, text: str | None) -> int | None:

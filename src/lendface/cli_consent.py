@@ -144,14 +144,16 @@ def withdraw(
         from .serve.building import build_office, prepare
         from .service.consents import withdraw as withdraw_it
         from .settings import load_settings
+        from .storage.disk import private_files
 
-        built = build_office(load_settings(data=data), FORMS)
-        try:
-            prepare(built)
-            row = withdraw_it(built.office, None, consent_id, purge=purge)
-            return tell(describe(row, built.office.now_ms()), as_json)
-        finally:
-            built.close()
+        with private_files():
+            built = build_office(load_settings(data=data), FORMS)
+            try:
+                prepare(built)
+                row = withdraw_it(built.office, None, consent_id, purge=purge)
+                return tell(describe(row, built.office.now_ms()), as_json)
+            finally:
+                built.close()
 
 
 def tell(row: dict[str, Any], as_json: bool) -> None:

@@ -28,9 +28,13 @@ def open_desk(data: Path | None) -> Iterator[SmallDesk]:
 
     from .service.clients import open_desk as opened
     from .settings import load_settings
+    from .storage.disk import private_files
 
     settings = load_settings(data=data)
-    with opened(
-        settings.database, settings.secret_ring, lambda: time.time_ns() // 1_000_000
-    ) as desk:
+    with (
+        private_files(),
+        opened(
+            settings.database, settings.secret_ring, lambda: time.time_ns() // 1_000_000
+        ) as desk,
+    ):
         yield desk

@@ -41,9 +41,11 @@ def serve(
     with reporting(False):
         from .serve.server import serve as run
         from .settings import load_settings
+        from .storage.disk import private_files
 
-        settings = load_settings(host=host, port=port, data=data, workers=workers)
-        run(settings, with_workers=not no_workers, say=lambda line: print(line, flush=True))
+        with private_files():
+            settings = load_settings(host=host, port=port, data=data, workers=workers)
+            run(settings, with_workers=not no_workers, say=lambda line: print(line, flush=True))
 
 
 def work(
@@ -56,8 +58,10 @@ def work(
     with reporting(False):
         from .serve.worker import work as run
         from .settings import load_settings
+        from .storage.disk import private_files
 
-        run(load_settings(data=data), queue or [], executor, is_supervised=supervised)
+        with private_files():
+            run(load_settings(data=data), queue or [], executor, is_supervised=supervised)
 
 
 def certificate(

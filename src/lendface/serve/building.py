@@ -19,9 +19,14 @@ from ..service.sealing import Sealer
 from ..settings import MIB, Settings
 from ..storage.blobs import Blobs, open_blobs
 from ..storage.database import Database, create_engine
+from ..storage.disk import keep_to_owner
 from ..storage.schema import upgrade
 from ..storage.scratch import Scratch
 from ..storage.signing import UrlSigner
+from ..trust.certificates import FOLDER as CERTIFICATE
+
+# In the data folder, for nobody else to read; the database sees to itself.
+OWN = ("secret", "locks", "blobs", "scratch", CERTIFICATE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +44,7 @@ class Built:
 
 def build_office(settings: Settings, forms: Mapping[str, MessageForm] | None = None) -> Built:
     """Raises BadOptionError, DatabaseError and what opening the blob store raises."""
+    keep_to_owner(*(settings.folder / name for name in OWN))
     database = Database(settings.database)
     durable = Durable(create_engine(database.url, begins_itself=True))
     blobs = open_blob_store(settings)

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from ..errors import BadOptionError, DatabaseError, DiskFullError
+from .disk import keep_to_owner, make_folder
 from .together import Together
 
 WAL_IS_SAFE = (3, 51, 3)
@@ -89,7 +90,7 @@ def create_engine(url: str, *, begins_itself: bool = False, pool_size: int = 10)
     engine = sa.create_engine(
         url, module=module, pool_size=pool_size, max_overflow=pool_size, hide_parameters=True
     )
-    event.listen(engine, "connect", _Pragmas(module, begins_itself))
+    event.listen(engine, "connect", _Pragmas(module, begins_itself, _file_of(url)))
     if begins_itself:
         event.listen(engine, "handle_error", _tell_outage)
     else:
@@ -100,12 +101,15 @@ def create_engine(url: str, *, begins_itself: bool = False, pool_size: int = 10)
 class _Pragmas:
     """Sets up each new SQLite connection."""
 
-    def __init__(self, module: Any, begins_itself: bool) -> None:
+    def __init__(self, module: Any, begins_itself: bool, file: Path) -> None:
         self._busy = module.OperationalError
+        self._files = [file.with_name(file.name + end) for end in ("", "-wal", "-shm", "-journal")]
         self._level = "IMMEDIATE" if begins_itself else None
         self._journal = journal_mode(module.sqlite_version_info)
 
     def __call__(self, connection: Any, _record: Any) -> None:
+        # Before anything is in it: SQLite gives the other files the rights that this one has.
+        keep_to_owner(*self._files)
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
         self._switch_journal(connection)
@@ -169,7 +173,7 @@ class Database:
         self.url = normal_url(url)
         self.is_sqlite = is_sqlite(self.url)
         if self.is_sqlite:
-            _make_folder(Path(str(sa.make_url(self.url).database)).parent)
+            _make_folder(_file_of(self.url).parent)
         self.engine = create_engine(self.url, pool_size=pool_size)
         # SQLite lets whoever waits for its one lock sleep ever longer between looks. So the threads
         # of a process queue here, and only processes wait for each other there.
@@ -235,9 +239,13 @@ class Database:
         self.engine.dispose()
 
 
+def _file_of(url: str) -> Path:
+    return Path(str(sa.make_url(url).database))
+
+
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder)
     except OSError:
         raise BadOptionError("the folder of LENDFACE_DATABASE_URL cannot be made") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from ..errors import DiskFullError, StorageUnavailableError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-OWNER_FOLDER, OWNER_FILE = 0o700, 0o600
+OWNER_FOLDER, OWNER_FILE, OTHERS = 0o700, 0o600, 0o077
 
 
 @contextmanager
@@ -55,6 +56,28 @@ def settle_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """What this process and those it starts make inside is nobody else's to read, whoever makes
+    it. For commands: it is the whole process that changes."""
+    before = os.umask(OTHERS)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def keep_to_owner(*paths: Path) -> None:
+    """Take from everybody else what they may do with these files and folders, as far as they are
+    there and ours. What a folder of ours holds is closed with it; links are not followed."""
+    for path in paths:
+        with suppress(OSError):
+            seen = path.lstat()
+            is_plain = stat.S_ISREG(seen.st_mode) or stat.S_ISDIR(seen.st_mode)
+            if is_plain and seen.st_uid == os.geteuid() and seen.st_mode & OTHERS:
+                path.chmod(stat.S_IMODE(seen.st_mode) & ~OTHERS)
 
 
 def make_folder(folder: Path) -> None:

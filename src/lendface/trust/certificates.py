@@ -229,8 +229,8 @@ def _keep(place: Path, now: datetime) -> None:
     fresh = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
     fresh.mkdir(parents=True, mode=0o700)
     try:
-        for name, text, mode in ((ROOT, root, 0o644), (CHAIN, chain, 0o644), (KEY, key, 0o600)):
-            file = os.open(fresh / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        for name, text in ((ROOT, root), (CHAIN, chain), (KEY, key)):
+            file = os.open(fresh / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(file, "w") as stream:
                 stream.write(text)
         try:
