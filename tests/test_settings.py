@@ -45,6 +45,8 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "first_key": (False, "perhaps"),
     "cors_origins": ("https://studio.example.org", None),
     "trusted_proxies": ("10.0.0.1", None),
+    "max_connections": (500, -1),
+    "max_connections_per_address": (50, -1),
     "log_format": ("text", "xml"),
     "log_level": ("debug", "verbose"),
     "metrics_open": (True, "perhaps"),

@@ -577,6 +577,18 @@ class ServerBusyError(ServiceError):
         super().__init__("too many jobs are waiting; try again later")
 
 
+class TooManyAtOnceError(ServerBusyError):
+    """As much as this server, or this client's share of it, has room for is under way."""
+
+    code = "too_many_at_once"
+    may_pass = True
+
+    def __init__(self, what: str = "requests of this kind") -> None:
+        ServiceError.__init__(
+            self, f"too many {what} are under way at once; try again when some have ended"
+        )
+
+
 class WrongMoveError(ServiceError):
     """A job is not in a state that allows what was asked."""
 

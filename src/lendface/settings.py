@@ -73,6 +73,12 @@ class Settings(BaseSettings):
         "", description="origins of pages that may call, comma between; *: all"
     )
     trusted_proxies: str = Field("", description="whose X-Forwarded-For counts, comma between")
+    max_connections: int = Field(
+        0, ge=0, description="of one process; 0: 4096, or what the limit of open files allows"
+    )
+    max_connections_per_address: int = Field(
+        0, ge=0, description="except of trusted proxies; 0: a quarter of all"
+    )
 
     # What it tells those who run it
     log_format: Literal["json", "text"] = Field(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,8 @@ from desks import Clock
 from lendface.serve.asgi import build_app
 from lendface.serve.building import Built, build_office, prepare
 from lendface.serve.census import Census
-from lendface.serve.metrics import RequestMetrics, new_registry
+from lendface.serve.connections import ConnectionLimits, Connections
+from lendface.serve.metrics import ConnectionMetrics, RequestMetrics, new_registry
 from lendface.service.clients import create_client
 from lendface.service.office import Office
 from lendface.settings import load_settings
@@ -32,6 +36,17 @@ HOUR_MS = 3600 * 1000
 CLIENT = "c" * 16
 
 Samples = Mapping[tuple[str, str], float]  # (name, labels as they are written) -> value
+
+
+@dataclass(eq=False)
+class Line:
+    """A connection, as far as it is counted."""
+
+    is_closing: bool = False
+    unsent: int = 0
+
+    def drop(self) -> None:
+        pass
 
 
 @contextmanager
@@ -568,3 +583,43 @@ def test_requests_that_break_count_as_500_and_are_not_open_any_more() -> None:
     }
     assert named(samples, "lendface_http_request_seconds_sum") == {"method=GET,route=/breaks": 1}
     assert named(samples, "lendface_http_requests_open") == {"": 0}
+
+
+def test_connections_are_counted_and_why_they_were_closed() -> None:
+    now_s = 0.0
+    connections = Connections(ConnectionLimits(16, 16), lambda: now_s)
+    registry = new_registry()
+    registry.register(ConnectionMetrics(connections))
+    first, second = Line(), Line()
+    connections.add(first, "192.0.2.1")
+    now_s = 20.0
+    connections.add(second, "192.0.2.1")
+    connections.sweep()
+    told = read(generate_latest(registry).decode())
+    assert told["lendface_http_connections", ""] == 1
+    assert told["lendface_http_connections_closed_total", "reason=slow_head"] == 1
+
+
+def test_those_who_ask_for_metrics_do_not_hold_the_threads_of_the_api(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, is_free = threading.Semaphore(0), threading.Event()
+
+    def hang(_: Census) -> Iterator[Any]:
+        asked.release()
+        is_free.wait(300)
+        yield from ()
+
+    monkeypatch.setattr(Census, "collect", hang)
+    opened = replace(built, settings=load_settings(data=built.settings.folder, metrics_open=True))
+    with TestClient(build_app(opened)) as client, ThreadPoolExecutor(20) as callers:
+        answers = [callers.submit(client.get, "/metrics") for _ in range(20)]
+        assert asked.acquire(timeout=300)
+        refused = [done.result() for done in islice(as_completed(answers), 11)]
+        assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {
+            (503, "too_many_at_once")
+        }
+        assert client.get("/v1/jobs").status_code == 401  # found out in a thread
+        is_free.set()
+        codes = [answer.result().status_code for answer in answers]
+    assert codes.count(200) == 9  # one at a time

@@ -26,12 +26,19 @@ from ..settings import Settings, executor_name
 from ..storage.signing import UrlSigner
 from .building import Built
 from .checks import blob_folder, uses_bucket
-from .metrics import RequestMetrics, add_metrics, new_registry
+from .connections import Connections
+from .metrics import ConnectionMetrics, RequestMetrics, add_metrics, new_registry
 from .telemetry import NoTracer, TracedRequests, open_tracer
 
 
-def build_app(built: Built, is_closing: Callable[[], bool] = lambda: False) -> ASGIApp:
+def build_app(
+    built: Built,
+    is_closing: Callable[[], bool] = lambda: False,
+    connections: Connections | None = None,
+) -> ASGIApp:
     links, registry = built.office.links, new_registry()
+    if connections is not None:
+        registry.register(ConnectionMetrics(connections))
     limiter = RateLimiter(lambda: time.monotonic_ns() // 1_000_000)
     akool = akool_app(built.office, limiter, akool_options(built))
     api = build_api(

@@ -11,6 +11,7 @@ import logging
 import re
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, MutableMapping
 from textwrap import indent
@@ -21,6 +22,7 @@ from structlog.contextvars import merge_contextvars
 
 from ..errors import LendfaceError
 from ..settings import Settings
+from .throttle import Throttle
 
 OURS = "lendface"
 MAX_SAID = 300  # characters of a library's text
@@ -28,8 +30,9 @@ MAX_SAID = 300  # characters of a library's text
 # What our lines may add (``extra=``); anything else stays out of the log.
 FIELDS = frozenset(
     {
-        *("attempt", "client_id", "code", "entry", "executor", "face", "fps", "frames", "hash"),
-        *("job_id", "kind", "method", "ms", "policy", "queue", "queues", "reason", "request_id"),
+        *("attempt", "client_id", "code", "connections", "entry", "executor", "face", "fps"),
+        *("frames", "hash", "job_id", "kind", "library", "lines", "method", "ms", "per_address"),
+        *("policy", "queue", "queues", "reason", "request_id"),
         *("route", "rule", "run", "stage", "state", "status", "targets", "task", "tasks", "time_s"),
         "version",
     }
@@ -53,6 +56,7 @@ def set_up_logs(settings: Settings) -> None:
     """Send all logs of this process to standard error, in the form the settings ask for."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(make_formatter(settings.log_format))
+    handler.addFilter(Throttle(OURS, time.monotonic))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI
 from prometheus_client import (
     CollectorRegistry,
@@ -16,14 +18,18 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..errors import TooManyAtOnceError
 from ..facades.front import method_of, route_of
 from ..service.office import Office
 from .census import Census
+from .connections import Connections
 
+MOST_AT_ONCE = 9  # who ask for all metrics; one of them is answered, the others wait
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
@@ -74,6 +80,26 @@ class RequestMetrics:
         return None
 
 
+class ConnectionMetrics:
+    """A collector: who is connected to this process, and whose connection was closed."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "lendface_http_connections", "Connections of clients.", len(self._connections)
+        )
+        closed = CounterMetricFamily(
+            "lendface_http_connections_closed",
+            "Connections closed for being slow, or for others' sake.",
+            labels=["reason"],
+        )
+        for reason, count in list(self._connections.closed.items()):
+            closed.add_metric([reason], count)
+        yield closed
+
+
 def new_registry() -> CollectorRegistry:
     """With what the system tells of this process. The times at which counters began are left out:
     a restart shows as a fall to zero."""
@@ -98,11 +124,21 @@ def add_metrics(
     """
     registry.register(Census(office, folders))
     router = APIRouter(include_in_schema=False)
+    # A thread of its own: those who wait for their turn would hold all that the API has.
+    one_by_one = CapacityLimiter(1)
+    asking: list[Request] = []
 
     @router.api_route("/metrics", methods=["GET", "HEAD"])
-    def read_metrics(request: Request) -> Response:
-        admit(request)
+    async def read_metrics(request: Request) -> Response:
+        await run_sync(admit, request)
+        if len(asking) >= MOST_AT_ONCE:
+            raise TooManyAtOnceError
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"Content-Type": content_type})
+        asking.append(request)
+        try:
+            text = await run_sync(encode, registry, limiter=one_by_one)
+        finally:
+            asking.remove(request)
+        return Response(text, headers={"Content-Type": content_type})
 
     app.include_router(router)

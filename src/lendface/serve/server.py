@@ -7,10 +7,10 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 
 import sqlalchemy as sa
-import uvicorn
 
 from ..app import open_signer
 from ..facades.forms import FORMS
@@ -23,7 +23,9 @@ from ..storage.tables import clients
 from .asgi import build_app
 from .building import Built, build_office, prepare
 from .checks import check_settings
+from .connections import ConnectionLimits, Connections, raise_file_limit, shared_addresses
 from .guards import note_guards
+from .http import make_server
 from .logs import set_up_logs
 
 log = logging.getLogger("lendface.server")
@@ -53,18 +55,18 @@ def serve(settings: Settings, *, with_workers: bool, say: Callable[[str], None])
     for line in first_words(built):
         say(line)
     supervisor = Supervisor(posts_of(settings) if with_workers else [], environment_of(settings))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            build_app(built, is_closing=lambda: server.should_exit),
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=settings.trusted_proxies or None,
-            timeout_graceful_shutdown=round(settings.drain_s) or 1,
-        )
+    connections = open_connections(settings)
+    server = make_server(
+        build_app(built, is_closing=lambda: server.should_exit, connections=connections),
+        connections,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+        timeout_graceful_shutdown=round(settings.drain_s) or 1,
     )
     supervisor.start()
     # A transaction is many short calls, and between them a thread waits for its turn: the default
@@ -80,6 +82,18 @@ def serve(settings: Settings, *, with_workers: bool, say: Callable[[str], None])
     finally:
         supervisor.stop(settings.drain_s + 10)
         built.close()
+
+
+def open_connections(settings: Settings) -> Connections:
+    """As many as the settings and the system's limit of open files allow."""
+    limits = ConnectionLimits.within(
+        raise_file_limit(), settings.max_connections, settings.max_connections_per_address
+    )
+    log.info(
+        "connections are limited",
+        extra={"connections": limits.total, "per_address": limits.per_address},
+    )
+    return Connections(limits, time.monotonic, shared_addresses(settings.trusted_proxies))
 
 
 def _already_heard(*_: object) -> None:

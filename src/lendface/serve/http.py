@@ -1,0 +1,122 @@
+"""The HTTP server under the application: uvicorn, with limits for whoever is connected."""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import partial
+from typing import Any
+
+import uvicorn
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from .connections import Connections
+
+# How many connections are taken from the system's queue before those taken are counted, and how
+# many that queue holds.
+TAKEN_AT_ONCE, QUEUE = 32, 2048
+UNSENT_BYTES = 128 << 10  # in the system's buffer: what is beyond waits here, where we see it
+AGAIN_S = 5
+ALWAYS_ANSWERED = "/healthz"  # or whoever watches over a busy server would end it
+
+
+def make_server(app: ASGIApp, connections: Connections, **options: Any) -> LimitedServer:
+    """``options`` are uvicorn's. Its own choice of protocols is not left: ours counts."""
+    config = uvicorn.Config(
+        app, http=partial(LimitedProtocol, connections), ws="none", backlog=TAKEN_AT_ONCE, **options
+    )
+    return LimitedServer(config, connections)
+
+
+class LimitedServer(uvicorn.Server):
+    """Closes connections that take too long."""
+
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+        super().__init__(config)
+        self._connections = connections
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        for server in self.servers:
+            for listener in server.sockets:
+                lengthen_queue(listener.fileno())
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:  # once a second
+            self._connections.sweep()
+        return await super().on_tick(counter)
+
+
+def lengthen_queue(listener: int) -> None:
+    """asyncio takes as many connections at once as it lets the system keep in its queue: few are
+    right for the one, many for the other."""
+    with socket.socket(fileno=os.dup(listener)) as same:
+        same.listen(QUEUE)
+
+
+class LimitedProtocol(H11Protocol):
+    """One connection; ``Connections`` is told what it does."""
+
+    def __init__(self, connections: Connections, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._connections = connections
+        self._app: Any = self.app
+        self.app = self._answer
+
+    @property
+    def is_closing(self) -> bool:
+        return self.transport.is_closing()
+
+    @property
+    def unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    def drop(self) -> None:
+        self.transport.abort()
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        line = transport.get_extra_info("socket")
+        if line is not None:
+            set_options(line, self._connections.limits.stall_s)
+        self._connections.add(self, self.client[0] if self.client else "")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.remove(self)
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._connections.begin(self)
+
+    def on_response_complete(self) -> None:
+        self._connections.end(self)
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._connections.stall(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._connections.flow(self)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_let_in = scope["type"] != "http" or scope["path"] == ALWAYS_ANSWERED
+        if is_let_in or self._connections.may_answer(self):
+            return await self._app(scope, receive, send)
+        told = {"Retry-After": str(AGAIN_S), "Connection": "close"}
+        return await PlainTextResponse("too many requests at once\n", 503, told)(
+            scope, receive, send
+        )
+
+
+def set_options(line: socket.socket, stall_s: float) -> None:
+    """Where the system knows them: an end to what nobody takes, and a short buffer."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(stall_s * 1000))
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
