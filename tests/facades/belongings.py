@@ -102,7 +102,13 @@ def finish_swap(office: Office, job_id: str, data: bytes = FILM) -> None:
     end_job(office, job_id, SUCCEEDED, result=result, units=1)
 
 
-def finish_scan(office: Office, job_id: str, frames: list[dict[str, Any]] = FRAMES) -> None:
+def finish_scan(
+    office: Office,
+    job_id: str,
+    frames: list[dict[str, Any]] = FRAMES,
+    *,
+    has_pictures: bool = True,
+) -> None:
     place = f"scans/{job_id}"
     office.blobs.put(f"{place}/face-1.jpg", [b"a thumbnail"])
     office.blobs.put(f"{place}/face-1.png", [b"a portrait"])
@@ -110,8 +116,8 @@ def finish_scan(office: Office, job_id: str, frames: list[dict[str, Any]] = FRAM
         f"{place}/frames.ndjson", [json.dumps(frame).encode() + b"\n" for frame in frames]
     )
     person = FACE | {
-        "thumbnail_key": f"{place}/face-1.jpg",
-        "portrait_key": f"{place}/face-1.png",
+        "thumbnail_key": f"{place}/face-1.jpg" if has_pictures else None,
+        "portrait_key": f"{place}/face-1.png" if has_pictures else None,
     }
     result = {
         "frames": len(frames),

@@ -32,6 +32,18 @@ def test_a_scan_tells_the_cast_with_pictures(
     assert nobody.get(face["thumbnail_url"]).headers["content-type"] == "image/jpeg"
 
 
+def test_somebody_whom_a_damaged_film_showed_once_has_no_picture(
+    me: TestClient, office: Office, scan: str
+) -> None:
+    finish_scan(office, scan, has_pictures=False)
+    (face,) = me.get(f"/v1/scans/{scan}").json()["faces"]
+    assert (face["thumbnail_url"], face["portrait_url"]) == (None, None)
+    pair = {"source": {"scan_id": scan, "face": 1}}
+    body = {"target": {"url": "https://example.org/a.mp4"}, "pairs": [pair]}
+    refused = me.post("/v1/swaps", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "no_such_person")
+
+
 def test_tracks_come_in_pages_or_as_lines(me: TestClient, office: Office, scan: str) -> None:
     path = f"/v1/scans/{scan}/tracks"
     assert me.get(path).json()["code"] == "result_not_ready"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lendface.app import SwapReport, swap
 from lendface.engine.types import SourceFace
 from lendface.errors import NoSourceFaceError, NoSuchPersonError
 from lendface.pipeline.parts import Parts, Watch
@@ -29,6 +30,21 @@ def test_a_reference_without_a_face_is_passed_over_where_anybody_will_do(
     assert read_references([LooksLike(wall, or_most_present=True)], parts) == {}
     with pytest.raises(NoSourceFaceError):
         read_references([LooksLike(wall)], parts)
+
+
+@pytest.mark.parametrize("is_point", [False, True])
+def test_who_is_seen_most_stands_in_for_nobody_and_the_report_says_so(
+    wall: Path, material: Material, parts: Parts, tmp_path: Path, is_point: bool
+) -> None:
+    who = (
+        SeenAt((1.0, 1.0), or_most_present=True)
+        if is_point
+        else LooksLike(wall, or_most_present=True)
+    )
+    told = swap(material.other_person, material.photo, tmp_path / "a.png", who=who, parts=parts)
+    assert isinstance(told, SwapReport)
+    assert [person.face for person in told.people] == [1]
+    assert [w for w in told.warnings if w.endswith("; the most present person was taken")]
 
 
 def test_a_point_of_the_target_means_who_is_there(

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 from lendface.engine.geometry import five_points
+from lendface.pipeline import steps
+from lendface.pipeline.parts import Parts
 from lendface.pipeline.scans import Scan
+from lendface.service.jobs import submit
+from lendface.service.requests import ScanJob
 from lendface.service.scans import frame_lines
+from material import Material
+from service.crafts import upload, work_off, worker
+from service.offices import new_client, open_office
 
 
 class SeenFace(NamedTuple):
@@ -43,3 +52,17 @@ def test_each_frame_with_a_face_is_a_line() -> None:
     assert face["box_xyxy"] == [1.0, 2.0, 3.0, 4.1]
     np.testing.assert_allclose(face["landmarks_xy"], five_points(tracks.points), atol=0.06)
     assert all(line.endswith(b"\n") and b" " not in line for line in frame_lines(scan))
+
+
+def test_a_person_whom_a_film_shows_only_once_is_in_the_cast_without_a_picture(
+    parts: Parts, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged film may not give a frame a second time."""
+    monkeypatch.setattr(steps, "read_pictures", lambda *_: iter(()))
+    with open_office(tmp_path) as office, worker(office, tmp_path, parts, None) as work:
+        client_id = new_client(office).client_id
+        film = upload(office, client_id, material.photo)
+        job = work_off(work, submit(office, client_id, ScanJob(film))["id"])
+        assert job["error_code"] is None
+        (person,) = job["facts"]["cast"]["people"]
+        assert (person["thumbnail_key"], person["portrait_key"]) == (None, None)

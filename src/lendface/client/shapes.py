@@ -57,7 +57,7 @@ class Face:
     frames: int
     spans_s: Sequence[Sequence[float]]
     hardness: str
-    thumbnail_url: str
+    thumbnail_url: str | None
     raw: Json = field(repr=False, compare=False, default_factory=dict)
 
     @classmethod

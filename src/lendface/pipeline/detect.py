@@ -14,6 +14,7 @@ from ..engine.enrol import face_height_px
 from ..engine.geometry import five_points
 from ..engine.mesh.topology import POINTS
 from ..engine.types import Box, Floats, Frame, Mesh, Picture, Pixels
+from ..errors import UnreadableMediaError
 from ..media import encode_image, open_video
 from .parts import Parts
 from .targets import ImageTarget, Trim, VideoTarget, open_target
@@ -64,6 +65,8 @@ def detect(path: Path, parts: Parts, frames: int, *, largest_only: bool = False)
         )
         for frame in _frames(target, frames)
     )
+    if not looked:
+        raise UnreadableMediaError(path.name, "no frame of its video decodes")
     return Detected("video" if is_video else "image", looked[0].picture.size_wh, looked)
 
 

@@ -283,23 +283,28 @@ def choose(
             return SwapPlan({get_person(tracks, number).id: source})
         case CastNumbers(numbers):
             return SwapPlan({get_person(tracks, number).id: source for number in numbers})
-        case LooksLike():
-            person = find_person(tracks, references[who]) if who in references else None
+        case LooksLike() | SeenAt():
+            person = find_meant(who, tracks, references)
             if person is None and who.or_most_present and may_fall_back:
                 return plan_most_present(tracks, source)
             if person is None:
                 raise NoSuchPersonError(
-                    f"nobody in the target looks like {who.photo.name}; "
-                    "see the cast list with: lendface scan TARGET"
+                    f"{told_nobody(who)}; see the cast list with: lendface scan TARGET"
                 )
             return SwapPlan({person.id: source})
-        case SeenAt():
-            person = find_at(tracks, who.at_xy)
-            if person is None and who.or_most_present and may_fall_back:
-                return plan_most_present(tracks, source)
-            if person is None:
-                raise NoSuchPersonError("nobody in the target is ever seen at the given point")
-            return SwapPlan({person.id: source})
+
+
+def find_meant(who: LooksLike | SeenAt, tracks: Tracks, references: References) -> Track | None:
+    """Whom a photo or a point means; None where it is nobody, or the photo shows no face."""
+    if isinstance(who, SeenAt):
+        return find_at(tracks, who.at_xy)
+    return find_person(tracks, references[who]) if who in references else None
+
+
+def told_nobody(who: LooksLike | SeenAt) -> str:
+    if isinstance(who, SeenAt):
+        return "nobody in the target is ever seen at the given point"
+    return f"nobody in the target looks like {who.photo.name}"
 
 
 def get_person(tracks: Tracks, number: int) -> Track:
@@ -317,10 +322,10 @@ def told_choices(
 ) -> list[str]:
     """Warnings about who was chosen."""
     fallen_back = [
-        f"nobody in the target looks like {pair.who.photo.name}; the most present person was taken"
+        f"{told_nobody(pair.who)}; the most present person was taken"
         for pair in pairs
-        if isinstance(pair.who, LooksLike)
-        and find_person(scan.tracks, references[pair.who]) is None
+        if isinstance(pair.who, LooksLike | SeenAt)
+        and find_meant(pair.who, scan.tracks, references) is None
     ]
     hard = hard_warning(scan, plan)
     return [*fallen_back, *([hard] if hard else [])]

@@ -5,7 +5,8 @@ The result of a scan job is plain values::
     {"frames": 250,              # of the target
      "people": [{...}],          # describe_person's, and:
          # "landmarks_xy": [[x, y] * 5]  the five points in the best frame
-         # "thumbnail_key", "portrait_key"  blobs: small for a list; whole, to be a source
+         # "thumbnail_key", "portrait_key"  blobs: small for a list; whole, to be a source;
+         #     None where a damaged film did not show them again
      "tracks_key": "scans/..."}  # a blob of ``frame_lines``
 """
 
@@ -134,9 +135,12 @@ def take_portrait(office: Office, client_id: str, scan_id: str, face: int) -> st
     Raises NotFoundError, ResultNotReadyError, ResultGoneError, NoSuchPersonError.
     """
     result = check_finished(get_scan(office, client_id, scan_id))
-    key = next((p["portrait_key"] for p in result["people"] if p["face"] == face), None)
-    if key is None:
+    person = next((person for person in result["people"] if person["face"] == face), None)
+    if person is None:
         raise NoSuchPersonError(f"the scan has no face {face}")
+    key = person["portrait_key"]
+    if key is None:
+        raise NoSuchPersonError(f"the scan has no picture of face {face}; send a photo instead")
     info = office.blobs.info(key)
     if info is None:
         raise ResultGoneError

@@ -74,6 +74,8 @@ READ_BYTES = 1 << 20
 TICK_MS = 500  # between two notes of progress, and two looks at whether the job is still wanted
 STAGE = {"chunk": "render"}
 DONE = "done"
+# Of somebody whose best frame a damaged film does not give a second time.
+NO_PICTURES: Mapping[str, None] = {"thumbnail_key": None, "portrait_key": None}
 
 Row = Mapping[str, Any]
 
@@ -371,7 +373,7 @@ class JobWork:
                 for person in steps.read_pictures(path, trim, found)
             }
             for person in cast["people"]:
-                person |= keys[person["face"]]
+                person |= keys.get(person["face"], NO_PICTURES)
             blobs.put(f"{place}/frames.ndjson", frame_lines(found))
             self._seal_tracks(place, tracks)
         cast["tracks_key"] = f"{place}/frames.ndjson"

@@ -77,9 +77,13 @@ def face_view(office: Office, person: Row) -> Face:
     return Face(
         **{name: person[name] for name in PLAIN},
         landmarks_xy=person["landmarks_xy"],
-        thumbnail_url=scans.link_to(office, person["thumbnail_key"], scans.THUMBNAIL_TYPE),
-        portrait_url=scans.link_to(office, person["portrait_key"], scans.PORTRAIT_TYPE),
+        thumbnail_url=find_link(office, person["thumbnail_key"], scans.THUMBNAIL_TYPE),
+        portrait_url=find_link(office, person["portrait_key"], scans.PORTRAIT_TYPE),
     )
+
+
+def find_link(office: Office, key: str | None, content_type: str) -> str | None:
+    return None if key is None else scans.link_to(office, key, content_type)
 
 
 TRACKS = {

@@ -270,8 +270,10 @@ class Face(Told):
     landmarks_xy: list[tuple[float, float]] = Field(
         description="eyes, nose tip, mouth corners in the best frame, each left one first; pixels"
     )
-    thumbnail_url: str = Field(description="good for a while, without a key")
-    portrait_url: str
+    thumbnail_url: str | None = Field(
+        description="good for a while, without a key; null where a damaged film shows none"
+    )
+    portrait_url: str | None
 
 
 class Scan(Job):
