@@ -43,6 +43,7 @@ from .pipeline.swaps import (
     Who,
     choose,
     enrol_pairs,
+    kept_pixels_each,
     read_references,
 )
 from .pipeline.swaps import swap_files as run_swap
@@ -286,7 +287,7 @@ def protect_face(
     if not reason.strip():
         raise BadOptionError("a protected face needs a reason; give --reason")
     given = [photos] if isinstance(photos, (str, Path, np.ndarray)) else list(photos)
-    shown = [Photo(_name(photo), _picture(photo), face_number) for photo in given]
+    shown = (Photo(_name(photo), _picture(photo), face_number) for photo in given)
     portraits = (parts or build()).enroller.enrol(shown).source.portraits
     rows = np.stack([portrait.embedding for portrait in portraits])
     entry = ProtectedFace.new(reason.strip(), time.time_ns() // 1_000_000, rows, is_kept)
@@ -424,8 +425,8 @@ def swap_frames(
     parts = parts or build()
     watch = watch or Watch()
     sources = [source] if isinstance(source, (str, Path, np.ndarray)) else list(source)
-    photos = [Photo(_name(photo), _picture(photo)) for photo in sources]
-    enrolled = parts.enroller.enrol(photos).source
+    photos = (Photo(_name(photo), _picture(photo)) for photo in sources)
+    enrolled = parts.enroller.enrol(photos, kept_pixels_each(len(sources))).source
     rest_on(settings, consent, lambda: [enrolled])
     guard = open_guard(settings, parts)
     guard.check_sources([enrolled])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from lendface.errors import (
@@ -16,14 +18,18 @@ from lendface.errors import (
 
 from .geometry import crop_of, face_roi, five_points, next_face_roi
 from .mesh.topology import POINTS
+from .picture import ArrayPicture
 from .roles import Detector, Landmarker, Recognizer
-from .types import Detection, Floats, Mesh, Picture, Portrait, SourceFace
+from .types import Box, Detection, Floats, Mesh, Picture, Portrait, SourceFace
 
 LEAST_SCORE = 0.5
 BYSTANDER = 0.35  # of the largest face's height; smaller ones do not count as a choice
 SAME_PERSON = 0.30  # cosine of two photos of one source
 SMALL_PX = 120  # face height below which a source lacks detail
 LOOKS = 3  # times the landmarker runs, each time from its own last result
+KEPT_PIXELS = 12_500_000  # of a photo: a larger one is cut to the face and, if need be, shrunk
+AROUND = 1.5  # face sizes on each side that a cut photo keeps: more than any net looks at
+OVERVIEW_PX = 512  # longer side: what is judged of a whole photo is judged on no more
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,26 +58,32 @@ class Enroller:
     landmarker: Landmarker
     recognizer: Recognizer
 
-    def enrol(self, photos: Sequence[Photo]) -> Enrolment:
+    def enrol(self, photos: Iterable[Photo], kept_pixels: int = KEPT_PIXELS) -> Enrolment:
         """One person from one or several photos.
 
+        Of each photo no more than ``kept_pixels`` are kept, so that photos may be read one after
+        the other and never lie in memory together.
         Raises NoSourceFaceError, SeveralSourceFacesError where a photo leaves it open which face
         is meant, NoSuchSourceFaceError and SourcePeopleDifferError.
         """
-        portraits = [self.portrait(photo) for photo in photos]
-        for photo, portrait in zip(photos, portraits, strict=True):
+        names, portraits, warnings = [], [], []
+        for photo in photos:
+            portrait = self.portrait(photo)
+            if (height := face_height_px(portrait.mesh)) < SMALL_PX:
+                warnings.append(
+                    f"the face in {photo.name} is only {height:.0f} px high; the result will lack "
+                    f"detail (use a photo with a face of {SMALL_PX} px or more)"
+                )
+            names.append(photo.name)
+            portraits.append(cut_to_face(portrait, kept_pixels))
+            del photo, portrait  # before the next one is read
+        for name, portrait in zip(names, portraits, strict=True):
             if float(portrait.embedding @ portraits[0].embedding) < SAME_PERSON:
-                raise SourcePeopleDifferError(photo.name, photos[0].name)
-        warnings = tuple(
-            f"the face in {photo.name} is only {height:.0f} px high; the result will lack detail "
-            f"(use a photo with a face of {SMALL_PX} px or more)"
-            for photo, portrait in zip(photos, portraits, strict=True)
-            if (height := face_height_px(portrait.mesh)) < SMALL_PX
-        )
+                raise SourcePeopleDifferError(name, names[0])
         mean = np.sum([portrait.embedding for portrait in portraits], axis=0)
         embedding = (mean / np.linalg.norm(mean)).astype(np.float32)
         best_first = sorted(portraits, key=lambda p: -face_height_px(p.mesh))
-        return Enrolment(SourceFace(tuple(best_first), embedding), warnings)
+        return Enrolment(SourceFace(tuple(best_first), embedding), tuple(warnings))
 
     def portrait(self, photo: Photo) -> Portrait:
         """The one face of a photo, or the one that is asked for.
@@ -111,6 +123,42 @@ class Enroller:
             roi = next_face_roi(mesh.landmarks_xyz)
             mesh = self.landmarker.landmarks(picture, crop_of(roi, self.landmarker.size_px))
         return mesh
+
+
+def cut_to_face(portrait: Portrait, most_pixels: int) -> Portrait:
+    """The same with no more than ``most_pixels`` of the photo.
+
+    Nothing changes where it has no more. Else what is far from the face goes, and if that is not
+    enough what remains is shrunk.
+    """
+    picture, mesh = portrait.picture, portrait.mesh
+    width, height = picture.size_wh
+    if width * height <= most_pixels:
+        return portrait
+    box = _room_of(mesh, picture.size_wh)
+    scale = min(1.0, math.sqrt(most_pixels / (box.width * box.height)))
+    pixels = np.uint8(np.rint(picture.region(box)))
+    if scale < 1:
+        size = tuple(max(1, math.floor(side * scale)) for side in (box.width, box.height))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    ratio = np.float32([pixels.shape[1] / box.width, pixels.shape[0] / box.height])
+    landmarks = mesh.landmarks_xyz - np.float32([box.x0, box.y0, 0])
+    landmarks[:, :2] = (landmarks[:, :2] + 0.5) * ratio - 0.5  # centres of pixels
+    landmarks[:, 2] *= ratio.mean()
+    return Portrait(
+        ArrayPicture(pixels),
+        Mesh(landmarks, mesh.score),
+        portrait.embedding,
+        ArrayPicture(picture.reduced(OVERVIEW_PX)),
+    )
+
+
+def _room_of(mesh: Mesh, size_wh: tuple[int, int]) -> Box:
+    points = mesh.landmarks_xyz[:POINTS, :2]
+    low, high = points.min(0), points.max(0)
+    room = AROUND * float((high - low).max())
+    corners = *np.floor(low - room).astype(int), *np.ceil(high + room).astype(int)
+    return Box(*(int(corner) for corner in corners)).clipped(size_wh)
 
 
 def nearest(meshes: Sequence[Mesh], at_xy: tuple[float, float]) -> Mesh:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from .pyramid import Pyramid
-from .types import Box, Floats, Patch, Pixels
+from .types import Array, Box, Floats, Patch, Pixels
+
+STRIP_PIXELS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,10 +52,35 @@ class ArrayPicture:
     def pasted(self, patches: Sequence[Patch]) -> ArrayPicture:
         pixels = self.pixels.copy()
         for patch in patches:
-            box = patch.box
-            part = pixels[box.y0 : box.y1, box.x0 : box.x1]
-            alpha = patch.alpha[..., None]
-            mixed = part + alpha * (patch.pixels - part)
-            covered = patch.alpha > 0
-            part[covered] = np.clip(np.rint(mixed[covered]), 0, 255).astype(np.uint8)
+            paste(pixels, patch)
         return ArrayPicture(pixels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScratchPicture(ArrayPicture):
+    """One whose pixels nobody needs afterwards: patches are pasted where it lies, and the picture
+    before is gone. A picture of a hundred megapixels need not fit into memory twice."""
+
+    def pasted(self, patches: Sequence[Patch]) -> ScratchPicture:
+        for patch in patches:
+            paste(self.pixels, patch)
+        return ScratchPicture(self.pixels)
+
+
+def paste(pixels: Pixels, patch: Patch) -> None:
+    """Blend a patch into (H, W, 3) uint8 RGB."""
+    box = patch.box
+    whole = pixels[box.y0 : box.y1, box.x0 : box.x1]
+    for rows in strips_of(whole):
+        part, alpha = whole[rows], patch.alpha[rows][..., None]
+        mixed = part + alpha * (patch.pixels[rows] - part)
+        covered = patch.alpha[rows] > 0
+        part[covered] = np.clip(np.rint(mixed[covered]), 0, 255).astype(np.uint8)
+
+
+def strips_of(pixels: Array) -> Iterator[slice]:
+    """The rows of (h, w, ...), a few at a time: what is worked out on the way stays small."""
+    height, width = pixels.shape[:2]
+    step = max(1, STRIP_PIXELS // max(1, width))
+    for start in range(0, height, step):
+        yield slice(start, min(height, start + step))

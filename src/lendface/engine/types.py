@@ -130,9 +130,10 @@ class Hand:
 class Portrait:
     """One photo of a source, with its face found."""
 
-    picture: Picture
+    picture: Picture  # of a large photo what is around the face
     mesh: Mesh
     embedding: Floats  # (128,) unit length
+    overview: Picture | None = None  # all of a photo of which ``picture`` is a part, small
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,21 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..engine.picture import ArrayPicture
+from ..engine.picture import ArrayPicture, ScratchPicture, strips_of
 from ..engine.types import Array, Box, Picture, Pixels
-from ..errors import DiskFullError, OutputError, OutputFormatError, UnreadableMediaError
+from ..errors import (
+    DiskFullError,
+    MediaTooManyPixelsError,
+    OutputError,
+    OutputFormatError,
+    UnreadableMediaError,
+)
 from .failures import FULL, check_readable
 from .output import atomic_output
+from .picture_size import MOST_SCANS, count_scans, find_format, read_picture_size
 from .placement import STRAIGHT, Placement, Turn
+
+MOST_PIXELS = 250_000_000  # of a picture: no camera has more, and its pixels are 750 MB
 
 FORMAT_BY_SUFFIX = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
 TURN_BY_ORIENTATION: dict[int, Turn] = {
@@ -27,6 +37,7 @@ TURN_BY_ORIENTATION: dict[int, Turn] = {
     7: (0, -1, -1, 0),
     8: (0, -1, 1, 0),
 }
+TRANSPARENT = (".png", ".webp")
 ORIENTATION_TAG = 0x0112
 EXIF, ICC = int(cv2.IMAGE_METADATA_EXIF), int(cv2.IMAGE_METADATA_ICCP)
 XMP = int(cv2.IMAGE_METADATA_XMP)
@@ -49,56 +60,77 @@ def is_image(path: Path) -> bool:
     return find_format(path) is not None
 
 
-def find_format(path: Path) -> str | None:
-    with path.open("rb") as file:
-        head = file.read(4096)
-    if head.startswith(b"\xff\xd8\xff"):
-        return None if path.suffix.lower() in (".mjpeg", ".mjpg") else "jpeg"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return None if b"acTL" in head else "png"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        is_animated = head[12:16] == b"VP8X" and head[20:21] and head[20] & 2
-        return None if is_animated else "webp"
-    if head[:4] in (b"II*\x00", b"MM\x00*"):
-        return "tiff"
-    return "bmp" if head[:2] == b"BM" and head[6:10] == b"\x00\x00\x00\x00" else None
-
-
 def read_image(path: Path) -> tuple[ArrayPicture, ImageInfo]:
     """The picture, upright, and what to keep of its file.
 
-    Raises FileMissingError, EmptyFileError, UnreadableMediaError.
+    It takes three bytes a pixel, and three more on the way where it has to be turned.
+    Raises FileMissingError, EmptyFileError, UnreadableMediaError, MediaTooManyPixelsError.
     """
     path = Path(path)
     check_readable(path)
     kind = find_format(path)
     if kind is None:
         raise UnreadableMediaError(path.name, "it is not a JPEG, PNG or WebP picture")
-    pixels, metadata = decode(path)
+    check_decodable(path, kind)
+    colours, alpha, depth, metadata = decode(path)
     exif = metadata.get(EXIF)
     place = Placement(
-        (pixels.shape[1], pixels.shape[0]), TURN_BY_ORIENTATION.get(orientation(exif), STRAIGHT)
+        (colours.shape[1], colours.shape[0]), TURN_BY_ORIENTATION.get(orientation(exif), STRAIGHT)
     )
-    depth = 16 if pixels.dtype == np.uint16 else 8
-    upright = np.ascontiguousarray(place.upright(to_8_bit(pixels)))
-    colours, alpha = split(upright)
+    colours = np.ascontiguousarray(place.upright(colours))
+    if alpha is not None:
+        alpha = np.ascontiguousarray(place.upright(alpha))
     info = ImageInfo(
         kind, depth, alpha, with_orientation_1(exif), metadata.get(ICC), metadata.get(XMP)
     )
     return ArrayPicture(colours), info
 
 
-def decode(path: Path) -> tuple[Array, dict[int, bytes]]:
-    data = np.frombuffer(path.read_bytes(), np.uint8)
+def check_decodable(path: Path, kind: str) -> None:
+    """Raises MediaTooManyPixelsError; UnreadableMediaError for what only keeps a decoder busy."""
+    size_wh = read_picture_size(path)
+    if size_wh[0] * size_wh[1] > MOST_PIXELS:
+        raise MediaTooManyPixelsError(path.name, size_wh, MOST_PIXELS, of_a_side=False)
+    if kind == "jpeg" and count_scans(path) > MOST_SCANS:
+        raise UnreadableMediaError(path.name, f"it has more than {MOST_SCANS} scans")
+
+
+def decode(path: Path) -> tuple[Pixels, Pixels | None, int, dict[int, bytes]]:
+    """RGB, alpha, the bits of a sample of the file, and its metadata by kind; not turned."""
+    name: Any = os.fsencode(path)
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        pixels, kinds, values = cv2.imdecodeWithMetadata(data, flags=flags)
+        pixels, kinds, values = cv2.imreadWithMetadata(name, flags=flags)
     except cv2.error:
         pixels, kinds, values = None, [], []
     if pixels is None:
         raise UnreadableMediaError(path.name, "the picture does not decode")
     pairs = zip(kinds, values, strict=True)
-    return pixels, {int(kind): np.asarray(value).tobytes() for kind, value in pairs}
+    depth = 16 if pixels.dtype == np.uint16 else 8
+    metadata = {int(kind): np.asarray(value).tobytes() for kind, value in pairs}
+    return *split(pixels), depth, metadata
+
+
+def split(bgr: Array) -> tuple[Pixels, Pixels | None]:
+    """RGB and alpha of what OpenCV decoded, both 8 bits; a plain BGR picture is changed where it
+    lies, for a second one of that size may not fit."""
+    if bgr.ndim == 3 and bgr.shape[2] == 3 and bgr.dtype == np.uint8:
+        swap_channels(bgr)
+        return bgr, None
+    rgb = np.empty((*bgr.shape[:2], 3), np.uint8)
+    alpha = np.empty(bgr.shape[:2], np.uint8) if bgr.ndim == 3 and bgr.shape[2] == 4 else None
+    for rows in strips_of(rgb):
+        strip = to_8_bit(bgr[rows])
+        rgb[rows] = strip[..., None] if strip.ndim == 2 else strip[..., 2::-1]
+        if alpha is not None:
+            alpha[rows] = strip[..., 3]
+    return rgb, alpha
+
+
+def swap_channels(pixels: Pixels) -> None:
+    """RGB becomes BGR, or the other way round, where it lies."""
+    for rows in strips_of(pixels):
+        pixels[rows] = cv2.cvtColor(pixels[rows], cv2.COLOR_RGB2BGR)
 
 
 def to_8_bit(pixels: Array) -> Pixels:
@@ -107,15 +139,6 @@ def to_8_bit(pixels: Array) -> Pixels:
     if pixels.dtype == np.uint8:
         return pixels
     return cv2.convertScaleAbs(pixels, alpha=255)  # floating point, 0..1
-
-
-def split(bgr: Pixels) -> tuple[Pixels, Pixels | None]:
-    """RGB and alpha of what OpenCV decoded."""
-    if bgr.ndim == 2:
-        return cv2.cvtColor(bgr, cv2.COLOR_GRAY2RGB), None
-    if bgr.shape[2] == 4:
-        return cv2.cvtColor(bgr, cv2.COLOR_BGRA2RGB), np.ascontiguousarray(bgr[..., 3])
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), None
 
 
 def write_image(path: Path, picture: Picture, info: ImageInfo, quality: int = 95) -> None:
@@ -128,12 +151,8 @@ def write_image(path: Path, picture: Picture, info: ImageInfo, quality: int = 95
     suffix = path.suffix.lower()
     if suffix not in FORMAT_BY_SUFFIX:
         raise OutputFormatError(f"{path.name}: pictures are written as .jpg, .png or .webp")
-    rgb = np.uint8(np.rint(picture.region(Box(0, 0, *picture.size_wh))))
-    if info.alpha is not None and suffix not in (".jpg", ".jpeg"):
-        pixels = cv2.cvtColor(np.dstack([rgb, info.alpha]), cv2.COLOR_RGBA2BGRA)
-    else:
-        pixels = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    data = encode(suffix, pixels, info, quality)
+    alpha = info.alpha if suffix in TRANSPARENT else None
+    data = encode(suffix, bgr_of(picture, alpha), info, quality)
     with atomic_output(path) as part:
         try:
             part.write_bytes(data)
@@ -145,12 +164,29 @@ def write_image(path: Path, picture: Picture, info: ImageInfo, quality: int = 95
             ) from fault
 
 
+def bgr_of(picture: Picture, alpha: Pixels | None) -> Pixels:
+    """(H, W, 3), or 4 with ``alpha`` (H, W), for an encoder. A ``ScratchPicture`` without alpha is
+    changed where it lies."""
+    width, height = picture.size_wh
+    if isinstance(picture, ScratchPicture) and alpha is None:
+        swap_channels(picture.pixels)
+        return picture.pixels
+    bgr = np.empty((height, width, 3 if alpha is None else 4), np.uint8)
+    for rows in strips_of(bgr):
+        strip = picture.region(Box(0, rows.start, width, rows.stop))
+        bgr[rows, :, :3] = np.uint8(np.rint(strip))[..., ::-1]
+        if alpha is not None:
+            bgr[rows, :, 3] = alpha[rows]
+    return bgr
+
+
 def encode_image(rgb: Pixels, kind: str = "jpg", quality: int = 92) -> bytes:
     """(H, W, 3) RGB as the bytes of a JPEG, PNG or WebP. Raises OutputFormatError."""
-    return encode(f".{kind}", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), ImageInfo(kind), quality)
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return encode(f".{kind}", bgr, ImageInfo(kind), quality).tobytes()
 
 
-def encode(suffix: str, bgr: Pixels, info: ImageInfo, quality: int) -> bytes:
+def encode(suffix: str, bgr: Pixels, info: ImageInfo, quality: int) -> memoryview:
     kept = {EXIF: info.exif, XMP: info.xmp, ICC: info.icc}
     kinds = [kind for kind, value in kept.items() if value]
     values = [np.frombuffer(value, np.uint8) for value in kept.values() if value]
@@ -161,7 +197,7 @@ def encode(suffix: str, bgr: Pixels, info: ImageInfo, quality: int) -> bytes:
         raise OutputFormatError(f"the picture does not fit a {suffix} file") from fault
     if not done:
         raise OutputFormatError(f"the picture does not fit a {suffix} file")
-    return data.tobytes()
+    return data.data
 
 
 def quality_flags(suffix: str, quality: int) -> list[Any]:

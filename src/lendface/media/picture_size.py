@@ -1,4 +1,4 @@
-"""How large a still picture says it is, before anything of it is decoded.
+"""What a still picture says of itself, before anything of it is decoded: its format and its size.
 
 A file of a few bytes can claim 100000x100000 pixels, and a decoder would make room for them. The
 headers are read as the decoders read them; where they do not say a size the file is refused.
@@ -6,6 +6,8 @@ headers are read as the decoders read them; where they do not say a size the fil
 
 from __future__ import annotations
 
+import mmap
+import re
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +15,6 @@ from typing import IO
 
 from ..errors import UnreadableMediaError
 from .failures import check_readable
-from .images import find_format
 
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
@@ -23,6 +24,24 @@ TIFF_SIDES = {256: 0, 257: 1, 322: 0, 323: 1}  # picture and tile, width and len
 TIFF_STRIP_ROWS = 278
 TIFF_NUMBERS = {3: "H", 4: "I"}  # short and long; nobody writes a size otherwise
 MOST_TIFF_TAGS = 4096
+MOST_SCANS = 100  # of a progressive JPEG, which is decoded once for each; programs write ten
+JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends the data of a scan
+
+
+def find_format(path: Path) -> str | None:
+    """jpeg, png, webp, tiff or bmp by the first bytes; None for all else, animations too."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head.startswith(b"\xff\xd8\xff"):
+        return None if path.suffix.lower() in (".mjpeg", ".mjpg") else "jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return None if b"acTL" in head else "png"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        is_animated = head[12:16] == b"VP8X" and head[20:21] and head[20] & 2
+        return None if is_animated else "webp"
+    if head[:4] in (b"II*\x00", b"MM\x00*"):
+        return "tiff"
+    return "bmp" if head[:2] == b"BM" and head[6:10] == b"\x00\x00\x00\x00" else None
 
 
 def read_picture_size(path: Path) -> tuple[int, int]:
@@ -66,6 +85,21 @@ def jpeg_size(file: IO[bytes]) -> tuple[int, int]:
             raise ValueError
         file.seek(length - 2, 1)
     raise ValueError
+
+
+def count_scans(path: Path) -> int:
+    """How many scans a JPEG has, to its end or until there are more than ``MOST_SCANS``."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        at = count = 0
+        while count <= MOST_SCANS and (found := JPEG_MARKER.search(data, at)):
+            at, marker = found.end(), data[found.end() - 1]
+            if marker == 0xD9 and count:  # the end of the picture; of what follows nobody reads
+                break
+            if marker in JPEG_ALONE or at + 2 > len(data):
+                continue
+            count += marker == 0xDA
+            at += struct.unpack_from(">H", data, at)[0]
+        return count
 
 
 def _next_jpeg_marker(file: IO[bytes]) -> int:

@@ -76,9 +76,11 @@ class Placement:
 
     def upright(self, image: Array) -> Array:
         """A coded (h, w, ...) array turned as it is shown; samples are only moved."""
-        if self.is_sideways:
-            image = cv2.transpose(image)
-        return cv2.flip(image, code) if (code := self._flip_code()) is not None else image
+        code = self._flip_code()
+        if not self.is_sideways:
+            return image if code is None else cv2.flip(image, code)
+        turned = cv2.transpose(image)
+        return turned if code is None else cv2.flip(turned, code, dst=turned)
 
     def laid_down(self, image: Array) -> Array:
         """The inverse of ``upright``."""

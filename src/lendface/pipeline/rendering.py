@@ -99,9 +99,11 @@ class Rendering:
         return writer.warnings
 
     def write_still(self, target: ImageTarget, output: Path) -> None:
-        for frame in self._swapped([target.frame], None):
+        """The target is taken: whoever wants it again reads it again."""
+        taken, info = target.take()
+        for frame in self._swapped([taken], None):
             self.watch.step("render", 1, 1)
-            picture, info = frame.picture, target.info
+            picture = frame.picture
             side = self.encode.max_long_side
             if side is not None and max(picture.size_wh) > side:
                 picture = ArrayPicture(picture.reduced(side))

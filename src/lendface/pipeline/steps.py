@@ -301,7 +301,7 @@ def describe_result(path: Path) -> dict[str, Any]:
     }
     target = open_target(path, Trim())
     if isinstance(target, ImageTarget):
-        width, height = target.frame.picture.size_wh
+        width, height = target.size_wh
         return facts | {"width": width, "height": height}
     info = target.info
     is_counted = info.is_frame_count_exact

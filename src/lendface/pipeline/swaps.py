@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..engine.enrol import Photo
+from ..engine.enrol import KEPT_PIXELS, Photo
 from ..engine.label import Label
 from ..engine.plan import SwapPlan, find_at, find_person, plan_everyone, plan_most_present
 from ..engine.preview import MaskPreview
@@ -28,6 +28,8 @@ from .room import is_long, make_room
 from .scans import Scan, scan_target
 from .side_by_side import gathered, render_side_by_side
 from .targets import Trim, VideoTarget, open_target
+
+MOST_KEPT_PIXELS = 8 * KEPT_PIXELS  # of all source photos of a swap
 
 
 @dataclass(frozen=True)
@@ -208,19 +210,31 @@ def check_output(request: SwapRequest) -> None:
 
 
 def enrol_pairs(pairs: Iterable[Pair], parts: Parts) -> tuple[list[SourceFace], list[str]]:
-    """A source face for each pair, and warnings about their photos."""
+    """A source face for each pair, and warnings about their photos.
+
+    Photos are read one after the other, and no more than ``MOST_KEPT_PIXELS`` of all are kept.
+    """
+    pairs = list(pairs)
+    most = kept_pixels_each(sum(len(pair.photos) for pair in pairs))
     sources, warnings = [], []
     for pair in pairs:
-        numbers = pair.face_numbers or (pair.face_number,) * len(pair.photos)
-        points = pair.faces_at_xy or (None,) * len(pair.photos)
-        photos = [
-            Photo(path.name, read_image(path)[0], number, point)
-            for path, number, point in zip(pair.photos, numbers, points, strict=True)
-        ]
-        enrolment = parts.enroller.enrol(photos)
+        enrolment = parts.enroller.enrol(read_photos(pair), most)
         sources.append(enrolment.source)
         warnings += enrolment.warnings
     return sources, warnings
+
+
+def kept_pixels_each(photos: int) -> int:
+    """How much of each photo is kept where there are so many."""
+    return min(KEPT_PIXELS, MOST_KEPT_PIXELS // max(1, photos))
+
+
+def read_photos(pair: Pair) -> Iterator[Photo]:
+    """Each when it is asked for. Raises the errors of ``read_image``."""
+    numbers = pair.face_numbers or (pair.face_number,) * len(pair.photos)
+    points = pair.faces_at_xy or (None,) * len(pair.photos)
+    for path, number, point in zip(pair.photos, numbers, points, strict=True):
+        yield Photo(path.name, read_image(path)[0], number, point)
 
 
 def make_plan(
@@ -251,15 +265,19 @@ def read_references(whos: Iterable[Who], parts: Parts) -> References:
     """
     references: dict[LooksLike, Floats] = {}
     for who in whos:
-        if not isinstance(who, LooksLike):
+        if not isinstance(who, LooksLike) or who in references:
             continue
-        photo = Photo(who.photo.name, read_image(who.photo)[0], who.face_number, who.face_at_xy)
         try:
-            references[who] = parts.enroller.portrait(photo).embedding
+            references[who] = read_embedding(who, parts)
         except FaceError:
             if not who.or_most_present:
                 raise
     return references
+
+
+def read_embedding(who: LooksLike, parts: Parts) -> Floats:
+    photo = Photo(who.photo.name, read_image(who.photo)[0], who.face_number, who.face_at_xy)
+    return parts.enroller.portrait(photo).embedding
 
 
 def choose(

@@ -8,8 +8,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from ..engine.types import Frame
-from ..media import ImageInfo, MediaInfo, VideoReader, open_video, prefetch, probe, read_image
+from ..engine.picture import ArrayPicture, ScratchPicture
+from ..engine.types import Frame, Picture
+from ..errors import TargetChangedError
+from ..media import (
+    ImageInfo,
+    MediaInfo,
+    VideoReader,
+    is_image,
+    open_video,
+    prefetch,
+    probe,
+    read_image,
+)
+from ..media.failures import check_readable
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +70,43 @@ class VideoTarget:
         return Target(self.info.path.name, frames, self.frame_count)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class ImageTarget:
-    """A still picture, which is a film of one frame."""
+    """A still picture, which is a film of one frame. It is read when it is opened, and again where
+    it was taken since."""
 
     path: Path
-    frame: Frame
-    info: ImageInfo
+    size_wh: tuple[int, int]
+    _read: tuple[ArrayPicture, ImageInfo] | None
+
+    @property
+    def frame(self) -> Frame:
+        return self._frame_of(self._known()[0])
+
+    def take(self) -> tuple[Frame, ImageInfo]:
+        """The frame as a picture that its new owner may change, and what belongs to its file.
+
+        Raises TargetChangedError, and the errors of ``read_image`` where it is read again.
+        """
+        (picture, info), self._read = self._known(), None
+        return self._frame_of(ScratchPicture(picture.pixels)), info
 
     def as_target(self) -> Target:
-        return still(self.path.name, self.frame)
+        @contextmanager
+        def frames() -> Iterator[Iterator[Frame]]:
+            yield iter([self.frame])
+
+        return Target(self.path.name, frames, 1)
+
+    def _known(self) -> tuple[ArrayPicture, ImageInfo]:
+        if self._read is None:
+            self._read = read_image(self.path)
+            if self._read[0].size_wh != self.size_wh:
+                raise TargetChangedError(self.path.name)
+        return self._read
+
+    def _frame_of(self, picture: Picture) -> Frame:
+        return Frame(0, Fraction(0), picture)
 
 
 def still(name: str, frame: Frame) -> Target:
@@ -82,8 +121,8 @@ def still(name: str, frame: Frame) -> Target:
 
 def open_target(path: Path, trim: Trim) -> VideoTarget | ImageTarget:
     """What the file is. Raises the errors of ``probe`` and ``read_image``."""
-    info = probe(path)
-    if info.kind == "video":
-        return VideoTarget(info, trim)
-    picture, image_info = read_image(path)
-    return ImageTarget(path, Frame(0, Fraction(0), picture), image_info)
+    check_readable(path)
+    if not is_image(path):
+        return VideoTarget(probe(path), trim)
+    read = read_image(path)
+    return ImageTarget(path, read[0].size_wh, read)

@@ -110,7 +110,9 @@ def judge_portrait(
     number: int = 1,
 ) -> Verdict:
     """The photos of one source; each has to pass by itself, for they are few and chosen."""
-    bare = [nets.nudity.score(portrait.picture) for portrait in source.portraits]
+    bare = [
+        nets.nudity.score(portrait.overview or portrait.picture) for portrait in source.portraits
+    ]
     readings = [
         read_age(portrait.picture, portrait.mesh.landmarks_xyz, nets.ages)
         for portrait in source.portraits
