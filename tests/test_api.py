@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import lendface
+from lendface.engine.label import Label
+from lendface.engine.picture import ArrayPicture
 from lendface.engine.types import Pixels
 from lendface.errors import (
     BadOptionError,
@@ -53,6 +56,73 @@ def test_an_array_in_an_array_out(parts: Parts) -> None:
     assert (swapped.shape, swapped.dtype) == (target.shape, np.uint8)
     assert (swapped != target).any()
     np.testing.assert_array_equal(target, before)
+
+
+def corner_of(pixels: Pixels, label: Label) -> Pixels:
+    box = label.patch((pixels.shape[1], pixels.shape[0])).box
+    return pixels[box.y0 : box.y1, box.x0 : box.x1]
+
+
+@pytest.mark.parametrize(
+    ("rule", "asked", "drawn"),
+    [
+        ("asked", None, None),
+        ("asked", Label("top-left", 0.1), Label("top-left", 0.1)),
+        ("always", None, Label()),
+        ("always", Label("top-left", 0.02), Label("top-left", 0.06)),
+    ],
+)
+def test_a_label_is_drawn_into_arrays_too(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, rule: str, asked: Label | None,
+    drawn: Label | None,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("LENDFACE_LABEL", "asked")
+    photo, target = read_person("P003"), read_person("P005")
+    plain = lendface.swap(photo, target, parts=parts)
+    monkeypatch.setenv("LENDFACE_LABEL", rule)
+    swapped = lendface.swap(photo, target, parts=parts, label=asked)
+    assert isinstance(plain, np.ndarray)
+    expected = ArrayPicture(plain)
+    if drawn is not None:
+        expected = expected.pasted([drawn.patch(expected.size_wh)])
+        assert corner_of(expected.pixels, drawn).max() > 240 > corner_of(plain, drawn).min()
+    np.testing.assert_array_equal(swapped, expected.pixels)
+
+
+def test_every_frame_of_a_caller_has_the_label(parts: Parts, frames: list[Pixels]) -> None:
+    photo, label = read_person("P003"), Label("top-right")
+    plain = list(lendface.swap_frames(photo, frames, parts=parts))
+    labelled = list(lendface.swap_frames(photo, frames, parts=parts, label=label))
+    for before, after in zip(plain, labelled, strict=True):
+        assert (corner_of(before, label) != corner_of(after, label)).any()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"output": "out.png"},
+        {"encode": lendface.EncodeOptions(codec="av1")},
+        {"trim": lendface.Trim(Fraction(1))},
+        {"workers": 2},
+    ],
+)
+def test_what_means_nothing_for_arrays_is_refused_by_its_name(given: dict[str, Any]) -> None:
+    target: Any = read_person("P005")
+    (name,) = given
+    with pytest.raises(BadOptionError, match=f"^{name}=: only for files"):
+        lendface.swap(read_person("P003"), target, **given)
+    if name == "trim":
+        with pytest.raises(BadOptionError, match="^trim=: only for files"):
+            lendface.scan([target], **given)
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (40, 40, 4)])
+def test_an_array_that_is_no_picture_is_told_as_such(parts: Parts, shape: tuple[int, ...]) -> None:
+    with pytest.raises(BadOptionError, match=r"must be an array \(H, W, 3\) of uint8"):
+        lendface.swap(read_person("P003"), np.zeros(shape, np.uint8), parts=parts)
+    photo: Any = np.zeros((40, 40, 3))
+    with pytest.raises(BadOptionError, match=r"this one is .* of float64"):
+        lendface.swap(photo, read_person("P003"), parts=parts)
 
 
 def test_a_path_and_an_array_of_one_photo_give_the_same(

@@ -157,18 +157,33 @@ def swap(
     ``target`` is a video or image file, written to ``output``; or an array, and then the swapped
     array is returned. For frames of your own use :func:`swap_frames`.
 
-    A file is signed (see ``swap_files``) and may have a visible ``label``; arrays have neither.
+    A file is signed (see ``swap_files``), an array is not; a visible ``label`` is drawn into both.
+    ``encode``, ``trim`` and ``workers`` are for files, and an array has no ``output``.
     ``consent``: ids of consents on record, of which each source must match one.
     ``workers`` processes render a film side by side; each takes memory of its own, and one already
     keeps several cores busy.
 
     Raises the errors of ``lendface.errors``; nothing is half-written.
     """
+    if isinstance(target, np.ndarray):
+        _refuse_for_arrays(
+            output=output is not None,
+            encode=encode not in (None, EncodeOptions()),
+            trim=trim not in (None, Trim()),
+            workers=workers != 1,
+        )
     parts = parts or build()
     sources = [source] if isinstance(source, (str, Path, np.ndarray)) else list(source)
     if isinstance(target, np.ndarray):
         swapped = swap_frames(
-            sources, [target], who=who, parts=parts, watch=watch, style=style, consent=consent
+            sources,
+            [target],
+            who=who,
+            parts=parts,
+            watch=watch,
+            style=style,
+            label=label,
+            consent=consent,
         )
         return next(swapped)
     if output is None:
@@ -217,15 +232,20 @@ def swap_consented(
     """``swap_files`` that rests on these consents, or that needs none since nobody is shown."""
     from .settings import load_settings
 
-    settings, asked = load_settings(), request.label
+    settings = load_settings()
     check_models(settings)
-    wish = (asked.position, asked.size_share) if asked else ()
-    request = replace(request, label=settings.label_rule.settle(asked is not None, *wish))
+    request = replace(request, label=_settled_label(settings, request.label))
     guard = open_guard(settings, parts)
     finish = _finish_with(open_signer(settings), request, consents)
     gate = _gate_nets(parts.provider).later if settings.thresholds else ()
     with warmed((*parts.later, *gate), with_kernels=request.workers == 1):
         return run_swap(request, parts, watch, finish=finish, guard=guard)
+
+
+def _settled_label(settings: Settings, asked: Label | None) -> Label | None:
+    """What is drawn, by the rule of the operator."""
+    wish = (asked.position, asked.size_share) if asked else ()
+    return settings.label_rule.settle(asked is not None, *wish)
 
 
 def rest_on(
@@ -408,10 +428,12 @@ def swap_frames(
     parts: Parts | None = None,
     watch: Watch | None = None,
     style: Style | None = None,
+    label: Label | None = None,
     consent: str | Sequence[str] = (),
 ) -> Iterator[Pixels]:
     """Swap frames that a caller holds: (H, W, 3) uint8 RGB, in order, of one size.
 
+    A visible ``label`` is drawn into each, as the settings of the operator may ask for anyway.
     They are read twice, so give a sequence, or a function that starts reading anew; where somebody
     is seen only briefly, the content gate reads some of them a third time. Yields every frame once.
     Raises NoSourceFaceError, NoTargetFaceError and the like, and RefusedError where the content
@@ -438,7 +460,8 @@ def swap_frames(
         raise NoTargetFaceError("the frames")
     plan: SwapPlan = choose(who, enrolled, found.tracks, references)
     guard.check_plan(target, found, plan)
-    return _rendered(target, found, plan, parts.styled(style or Style()), watch)
+    drawn = _settled_label(settings, label)
+    return _rendered(target, found, plan, parts.styled(style or Style()), watch, drawn)
 
 
 def scan(
@@ -449,11 +472,13 @@ def scan(
     trim: Trim | None = None,
 ) -> Scan:
     """Who is in a target: a video or image file, one array, or frames as in ``swap_frames``."""
+    if not isinstance(target, (str, Path)):
+        _refuse_for_arrays(trim=trim not in (None, Trim()))
     parts = parts or build()
     if isinstance(target, (str, Path)):
         opened = open_target(Path(target), trim or Trim()).as_target()
     elif isinstance(target, np.ndarray):
-        opened = still("the picture", Frame(0, Fraction(0), ArrayPicture(target)))
+        opened = still("the picture", Frame(0, Fraction(0), _array_picture(target)))
     else:
         opened = _frames_target(target)
     return scan_target(opened, parts, watch)
@@ -528,13 +553,21 @@ def _finish_with(signer: Signer, request: SwapRequest, consents: Sequence[str]) 
 
 
 def _rendered(
-    target: Target, found: Scan, plan: SwapPlan, parts: Parts, watch: Watch
+    target: Target,
+    found: Scan,
+    plan: SwapPlan,
+    parts: Parts,
+    watch: Watch,
+    label: Label | None,
 ) -> Iterator[Pixels]:
     with target.open() as frames:
         swapped = render(frames, found.tracks, plan, parts.swapper)
         for done, frame in enumerate(swapped, start=1):
             watch.step("render", done, target.frame_count)
-            yield _pixels(frame.picture)
+            picture = frame.picture
+            if label is not None:
+                picture = picture.pasted([label.patch(picture.size_wh)])
+            yield _pixels(picture)
 
 
 def _frames_target(frames: FrameSource) -> Target:
@@ -547,7 +580,7 @@ def _frames_target(frames: FrameSource) -> Target:
     def opened() -> Iterator[Iterator[Frame]]:
         arrays = frames() if callable(frames) else iter(frames)
         yield (
-            Frame(index, Fraction(index), ArrayPicture(pixels))
+            Frame(index, Fraction(index), _array_picture(pixels))
             for index, pixels in enumerate(arrays)
         )
 
@@ -556,7 +589,26 @@ def _frames_target(frames: FrameSource) -> Target:
 
 
 def _picture(photo: PhotoLike) -> Picture:
-    return ArrayPicture(photo) if isinstance(photo, np.ndarray) else read_image(Path(photo))[0]
+    return _array_picture(photo) if isinstance(photo, np.ndarray) else read_image(Path(photo))[0]
+
+
+def _array_picture(pixels: Pixels) -> ArrayPicture:
+    try:
+        return ArrayPicture(pixels)
+    except (AttributeError, ValueError):
+        shape, kind = getattr(pixels, "shape", ()), getattr(pixels, "dtype", type(pixels).__name__)
+        raise BadOptionError(
+            f"a picture must be an array (H, W, 3) of uint8, RGB; this one is {shape} of {kind}"
+        ) from None
+
+
+def _refuse_for_arrays(**is_given: bool) -> None:
+    """Raises BadOptionError for what only files can have."""
+    if wrong := [f"{name}=" for name, given in is_given.items() if given]:
+        raise BadOptionError(
+            f"{', '.join(wrong)}: only for files; a target of arrays is neither cut, encoded nor "
+            "written: save it first and give its path"
+        )
 
 
 def _name(photo: PhotoLike) -> str:

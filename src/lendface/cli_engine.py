@@ -34,8 +34,9 @@ JsonOption = Annotated[
 
 def load(provider: Provider) -> Parts:
     from .app import RuntimeOptions, build
-    from .engine.memory import collect_rarely, share_freed_memory
+    from .engine.memory import collect_rarely, own_process, share_freed_memory
 
+    own_process()
     share_freed_memory()
     parts = build(RuntimeOptions(provider=provider.value))
     collect_rarely()

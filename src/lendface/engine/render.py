@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from .memory import keep_freed_memory
 from .plan import SwapPlan
 from .roles import LookT, Swapper
 from .tracks import Tracks
@@ -16,7 +15,6 @@ def render(
     frames: Iterable[Frame], tracks: Tracks, plan: SwapPlan, swapper: Swapper[LookT]
 ) -> Iterator[Frame]:
     """Every frame once, in order; only planned faces change, nothing depends on other frames."""
-    keep_freed_memory()
     looks = {
         track_id: swapper.prepare(source, tracks.get_person(track_id))
         for track_id, source in plan.source_by_track.items()

@@ -17,7 +17,7 @@ import cv2
 
 from ..engine import kernels
 from ..engine.label import Label
-from ..engine.memory import collect_rarely, share_freed_memory
+from ..engine.memory import collect_rarely, own_process, share_freed_memory
 from ..engine.plan import SwapPlan
 from ..engine.roles import Swapper
 from ..errors import LendfaceError
@@ -106,6 +106,7 @@ def tell(end: Connection, progress: Progress) -> None:
 
 
 def main() -> None:
+    own_process()
     share_freed_memory()
     collect_rarely()
     with Connection(int(sys.argv[1])) as end:

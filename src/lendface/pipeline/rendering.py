@@ -18,6 +18,7 @@ from typing import Generic
 import cv2
 
 from ..engine.label import Label
+from ..engine.memory import prepare_to_render, return_freed_memory
 from ..engine.picture import ArrayPicture
 from ..engine.plan import SwapPlan
 from ..engine.render import render
@@ -39,7 +40,6 @@ from ..media import (
 from ..media.reader import THREADS
 from ..media.thinning import ends_of_kept
 from .parts import Watch
-from .room import return_freed_memory
 from .scans import Scan
 from .targets import ImageTarget, VideoTarget
 
@@ -124,6 +124,7 @@ class Rendering:
         return None if max_fps is None else ends_of_kept(self.scan.times, max_fps)
 
     def _swapped(self, frames: Iterable[Frame], ends: Ends | None) -> Iterator[Frame]:
+        prepare_to_render()
         kept = frames if ends is None else (frame for frame in frames if frame.index in ends)
         for frame in render(kept, self.scan.tracks, self.plan, Tidied(self.swapper)):
             yield self._labelled(frame)

@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from itertools import chain
 
 from ..engine import kernels
+from ..engine.memory import trim_heap
 from ..models.session import LaterSession
-from .room import trim_heap
 
 
 @contextmanager

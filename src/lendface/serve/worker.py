@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..app import build, open_signer
+from ..engine.memory import own_process
 from ..errors import BadOptionError
 from ..facades.forms import FORMS
 from ..jobs.work import CONTROL, QUICK, RENDER_QUEUES
@@ -46,6 +47,7 @@ def work(
     settings: Settings, words: Sequence[str], executor: str | None, *, is_supervised: bool = False
 ) -> None:
     """Does not return. Raises BadOptionError, ExecutorTakenError, ProviderUnavailableError."""
+    own_process()
     set_up_logs(settings)
     words = list(words) or ["control", QUICK, settings.render_queue]
     queues = queues_of(words)
