@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import lendface
+from lendface.engine.memory import own_process
 
 from .clips import SIZES, Clip, get_clip
 from .measure import Measured, measure
@@ -32,6 +33,7 @@ STAGE_FRAMES = {"360p": 120, "720p": 90, "1080p": 60}
 
 
 def main() -> None:
+    own_process()  # as the command does
     options = read_options()
     machine = describe_machine()
     how = {

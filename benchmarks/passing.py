@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from lendface.app import build
+from lendface.engine.memory import own_process
 from lendface.engine.plan import SwapPlan
 from lendface.engine.rows import MemoryLog
 from lendface.engine.tracks import Tracks
@@ -26,4 +27,5 @@ def render_nobody(path: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
+    own_process()  # as the command does
     render_nobody(Path(sys.argv[1]), Path(sys.argv[2]))

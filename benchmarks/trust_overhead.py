@@ -30,6 +30,7 @@ from benchmarks.clips import FPS, SOURCES, Clip, get_clip
 from lendface.app import build, open_signer
 from lendface.demo.people import get_photo
 from lendface.engine.enrol import Photo
+from lendface.engine.memory import own_process
 from lendface.media import read_image
 from lendface.pipeline.parts import Parts
 from lendface.serve.building import Built, build_office, prepare, scratch_of
@@ -162,6 +163,7 @@ def summary(costs: dict[str, list[Cost]]) -> dict[str, Any]:
 
 
 def main() -> None:
+    own_process()  # as a worker does
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10)

@@ -112,7 +112,7 @@ def test_what_means_nothing_for_arrays_is_refused_by_its_name(given: dict[str, A
     with pytest.raises(BadOptionError, match=f"^{name}=: only for files"):
         lendface.swap(read_person("P003"), target, **given)
     if name == "trim":
-        with pytest.raises(BadOptionError, match="^trim=: only for files"):
+        with pytest.raises(BadOptionError, match=r"^trim=: only for files"):
             lendface.scan([target], **given)
 
 
