@@ -66,6 +66,7 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "max_fps": (30.5, 0),
     "max_pixels": (1920 * 1080, 4095),
     "max_photo_pixels": (20_000_000, 4095),
+    "max_gigapixels": (250.0, 0),
     "job_timeout_s": (600.5, 0),
     "rate_per_minute": (10, 0),
     "max_running": (2, 0),

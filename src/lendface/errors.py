@@ -185,6 +185,22 @@ class MediaFrameRateError(MediaLimitError):
         )
 
 
+class MediaTooMuchWorkError(MediaLimitError):
+    """More pixels in all frames together than are worked on; ``limit`` and ``measured`` are
+    gigapixels. A film of few bytes can be a day's work."""
+
+    code = "media_too_much_work"
+
+    def __init__(self, name: str, limit: float, frames: int, size_wh: tuple[int, int]) -> None:
+        measured = frames * size_wh[0] * size_wh[1] / 1e9
+        super().__init__(
+            f"{name} has {frames} frames of {size_wh[0]}x{size_wh[1]}, {measured:.1f} gigapixels "
+            f"in all; at most {limit:g} are taken; make it smaller or cut it into shorter files",
+            limit,
+            measured,
+        )
+
+
 class MediaTooManyStreamsError(MediaLimitError):
     code = "media_too_many_streams"
 

@@ -111,7 +111,10 @@ class Settings(BaseSettings):
     max_seconds: float = Field(3600, gt=0, description="length of one video")
     max_fps: float = Field(121, gt=0, description="frames a second of one video")
     max_pixels: int = Field(4096 * 2304, ge=4096, description="of one frame")
-    max_photo_pixels: int = Field(100_000_000, ge=4096, description="of one photo")
+    max_photo_pixels: int = Field(100_000_000, ge=4096, le=250_000_000, description="of one photo")
+    max_gigapixels: float = Field(
+        500, gt=0, description="of all frames of one video together: work that few bytes can hide"
+    )
     job_timeout_s: float = Field(6 * 3600, gt=0, description="from its start to its end")
     rate_per_minute: int = Field(600, ge=1, description="requests of one key")
     max_running: int = Field(16, ge=1, description="jobs of one key at a time")

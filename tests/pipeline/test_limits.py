@@ -29,6 +29,7 @@ from lendface.errors import (
     MediaTooManyFramesError,
     MediaTooManyPixelsError,
     MediaTooManyStreamsError,
+    MediaTooMuchWorkError,
     MediaWrongKindError,
     NoVideoError,
     UnreadableMediaError,
@@ -107,6 +108,7 @@ def test_a_picture_is_a_target_of_one_frame(ending: str, tmp_path: Path) -> None
         (Limits(max_pixels=64 * 48 - 1), MediaTooManyPixelsError, 64 * 48 - 1, 64 * 48),
         (Limits(max_long_side=63), MediaTooManyPixelsError, 63, 64),
         (Limits(max_streams=1), MediaTooManyStreamsError, 1, 2),
+        (Limits(max_gigapixels=7e-5), MediaTooMuchWorkError, 7e-5, 25 * 64 * 48 / 1e9),
     ],
 )
 def test_each_limit_is_told_with_both_numbers(
@@ -118,6 +120,25 @@ def test_each_limit_is_told_with_both_numbers(
     assert caught.value.measured > limit
     assert measured is None or caught.value.measured == measured
     assert str(limit) in str(caught.value)
+
+
+def test_a_film_of_few_bytes_and_much_work_is_refused_by_its_work(tmp_path: Path) -> None:
+    """A GIF in which nothing moves: 400 frames of half a megapixel in a few kilobytes."""
+    path = tmp_path / "still.gif"
+    with av.open(str(path), "w") as target:
+        video = target.add_stream("gif", rate=50)
+        video.width, video.height, video.pix_fmt = 960, 540, "rgb8"
+        grey = av.VideoFrame.from_ndarray(np.full((540, 960, 3), 90, np.uint8), format="rgb24")
+        for number in range(400):
+            frame = grey.reformat(format="rgb8")
+            frame.pts = number
+            target.mux(video.encode(frame))
+        target.mux(video.encode(None))
+    assert path.stat().st_size < 100_000
+    gigapixels = 400 * 960 * 540 / 1e9
+    assert check_target(path, Limits(max_gigapixels=gigapixels)).frame_count == 400
+    with pytest.raises(MediaTooMuchWorkError, match=r"400 frames of 960x540, 0\.2 gigapixels"):
+        check_target(path, Limits(max_gigapixels=gigapixels - 1e-6))
 
 
 def test_exactly_the_limit_is_taken(film: Path) -> None:

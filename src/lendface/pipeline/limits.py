@@ -19,6 +19,7 @@ from ..errors import (
     MediaTooManyFramesError,
     MediaTooManyPixelsError,
     MediaTooManyStreamsError,
+    MediaTooMuchWorkError,
     MediaWrongKindError,
     NoVideoError,
     UnknownCodecError,
@@ -52,6 +53,7 @@ class Limits:
     audio_codecs: Collection[str] | None = None
     kinds: Collection[Kind] = ("video", "image")
     max_streams: int = 100
+    max_gigapixels: float | None = None  # of all frames of a film together
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ def check_target(path: Path, limits: Limits, *, name: str | None = None) -> Targ
 
     Raises MediaTooLargeError, MediaWrongKindError, MediaBadContainerError, MediaBadCodecError,
     MediaTooManyPixelsError, MediaTooManyStreamsError, MediaTooLongError,
-    MediaTooManyFramesError, MediaFrameRateError; and the errors of ``probe``.
+    MediaTooManyFramesError, MediaFrameRateError, MediaTooMuchWorkError; and the errors of
+    ``probe``.
     """
     path, name = Path(path), name or Path(path).name
     with told_as(name):
@@ -182,7 +185,17 @@ def check_counts(info: MediaInfo, found: Inspection, limits: Limits, name: str) 
     fps = mean_fps(video, info)
     if limits.max_fps is not None and fps > limits.max_fps * CLOCK_TREMBLE:
         raise MediaFrameRateError(name, limits.max_fps, fps)
+    check_work(video, info, limits, name)
     return video
+
+
+def check_work(video: InspectedVideo, info: MediaInfo, limits: Limits, name: str) -> None:
+    """Whether all of its frames are no more than a server does for one file. A decoder makes the
+    coded size, whatever is shown of it."""
+    size_wh = max(info.coded_wh, video.size_wh, key=lambda wh: wh[0] * wh[1])
+    gigapixels = video.frame_count * size_wh[0] * size_wh[1] / 1e9
+    if limits.max_gigapixels is not None and gigapixels > limits.max_gigapixels:
+        raise MediaTooMuchWorkError(name, limits.max_gigapixels, video.frame_count, size_wh)
 
 
 def facts_of(path: Path, info: MediaInfo, found: Inspection, video: InspectedVideo) -> TargetFacts:

@@ -107,6 +107,7 @@ def rules_of(settings: Settings) -> Rules:
             max_frames=round(settings.max_seconds * settings.max_fps),
             max_fps=settings.max_fps,
             max_pixels=settings.max_pixels,
+            max_gigapixels=settings.max_gigapixels,
         ),
         photo_limits=Limits(
             max_bytes=settings.max_photo_mb * MIB, max_pixels=settings.max_photo_pixels

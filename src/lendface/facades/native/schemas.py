@@ -301,7 +301,8 @@ class TrackedFrame(Told):
 
 
 class Usage(Told):
-    """Units: one buys up to five seconds of film, or one picture. Scans are free."""
+    """Units: one buys up to five seconds of film, or one picture. A scan is free up to 20
+    gigapixels (frames x width x height, five minutes of full HD); a unit buys 20 more."""
 
     granted: int | None = Field(description="all there ever were; null: no end of them")
     used: int

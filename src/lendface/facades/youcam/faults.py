@@ -61,6 +61,7 @@ KIND_BY_CODE: Mapping[str, str] = {
     "media_too_many_frames": "unsupported",
     "media_frame_rate": "unsupported",
     "media_too_many_streams": "unsupported",
+    "media_too_much_work": "unsupported",
     # A file that is too large
     "media_too_many_pixels": "size",
     "media_too_large": "bytes",
