@@ -91,8 +91,13 @@ class Durable:
                     polling_interval_sec=polling_s,
                     on_conflict="always_update",
                 )
-            with self.engine.begin() as connection:
-                own_up(connection)
+        self.adopt()
+
+    def adopt(self) -> None:
+        """Give work that names no client, as an earlier version put it in, a share to go by: from
+        a queue with shares the engine takes nothing else."""
+        with _told_plainly(), self.engine.begin() as connection:
+            name_nobody(connection)
 
     # Work
 
@@ -272,9 +277,8 @@ def _told_plainly() -> Iterator[None]:
         raise DatabaseError from fault
 
 
-def own_up(connection: sa.Connection) -> None:
-    """Work that an earlier version put in names no client, and nobody would ask for it: from a
-    queue with shares the engine takes nothing else."""
+def name_nobody(connection: sa.Connection) -> None:
+    """As whose work it is, where that is not said; the engine has no word for it."""
     table = sa.table(
         "workflow_status",
         sa.column("queue_name", sa.Text),

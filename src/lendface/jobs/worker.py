@@ -263,6 +263,7 @@ class Keeper(threading.Thread):
             self._house.tidy()
             if self._rounds % FORGET_EVERY == 0:
                 self._durable.forget_deliveries()
+                self._durable.adopt()  # an API process of an earlier version may live on
 
 
 def _try(action: Callable[[], object], what_if_not: str) -> None:
