@@ -605,6 +605,17 @@ class TooManyAtOnceError(ServerBusyError):
         )
 
 
+class UploadLostError(ServiceError):
+    """The file of an upload was there and is not any more, or is not what it was."""
+
+    code = "upload_lost"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a file that was sent is not in the storage as it came; send it again, and then the job"
+        )
+
+
 class WrongMoveError(ServiceError):
     """A job is not in a state that allows what was asked."""
 
@@ -944,6 +955,18 @@ class ResultGoneError(ServiceError):
         super().__init__("the result was deleted when its time was over; submit the job again")
 
 
+class ResultDamagedError(ServiceError):
+    """What lies in the storage is not what was made, or nothing does before its time is over."""
+
+    code = "result_damaged"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "what was made is not whole in the storage any more, and is not handed out; submit the "
+            "job again"
+        )
+
+
 class StillRunningError(ServiceError):
     """Somebody waits for a quick job, and it has not ended."""
 
@@ -1012,6 +1035,15 @@ class BlobMissingError(NotFoundError):
 
     def __init__(self) -> None:
         super().__init__("file; it was never sent or is deleted")
+
+
+class BlobChangedError(BlobMissingError):
+    """What lies there is not what was kept there."""
+
+    code = "blob_changed"
+
+    def __init__(self) -> None:
+        NotFoundError.__init__(self, "file; what is stored in its place is not what was kept")
 
 
 class BlobTooLargeError(StorageError):

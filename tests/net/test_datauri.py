@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lendface.errors import InvalidUrlError, UrlTooLargeError
-from lendface.net.datauri import DataUri, is_data_uri, read_data_uri
+from lendface.net.datauri import (
+    SLICE_CHARS,
+    DataUri,
+    is_data_uri,
+    open_data_uri,
+    read_data_uri,
+)
+from peak_memory import PEAK_MIB
 
 LIMIT = 1000
 
@@ -90,6 +99,48 @@ def test_over_the_limit_it_is_refused(size: int) -> None:
 def test_the_size_is_refused_before_the_data_is_looked_at() -> None:
     with pytest.raises(UrlTooLargeError):
         read_data_uri("data:image/png;base64," + "\u00e4 %" * 10_000, LIMIT)
+
+
+@pytest.mark.parametrize("payload", ["AAAA" * SLICE_CHARS, "%41" * SLICE_CHARS])
+def test_it_is_decoded_piece_by_piece(payload: str) -> None:
+    pieces = list(open_data_uri(f"data:;base64,{payload}", 1 << 30).pieces)
+    assert b"".join(pieces) == bytes(len(payload.replace("%41", "A")) // 4 * 3)
+    assert max(map(len, pieces)) <= SLICE_CHARS
+
+
+@pytest.mark.parametrize("wrong", ["=", "%", " ", "\u00e4", "-", "%4-"])
+@pytest.mark.parametrize("before", [SLICE_CHARS - 3, SLICE_CHARS - 1, SLICE_CHARS])
+def test_what_is_wrong_is_found_wherever_it_stands(wrong: str, before: int) -> None:
+    payload = "A" * before + wrong + "A" * 40
+    with pytest.raises(InvalidUrlError):
+        read_data_uri(f"data:;base64,{payload}", 1 << 30)
+
+
+def test_a_large_one_takes_little_more_than_its_text() -> None:
+    """In a process of its own; a regular expression took 120 bytes a character."""
+    taken = subprocess.run(
+        [sys.executable, "-c", LARGE], capture_output=True, text=True, check=True
+    )
+    assert int(taken.stdout) < 40  # MiB beside the texts, of which each has 12
+
+
+LARGE = (
+    PEAK_MIB
+    + """
+from lendface.errors import InvalidUrlError
+from lendface.net.datauri import open_data_uri
+payloads = ("AAAA", "%41%41", "aGk%3D")
+texts = ["data:image/png;base64," + each * ((12 << 20) // len(each)) for each in payloads]
+before = peak_mib()
+for text in texts:
+    try:
+        for piece in open_data_uri(text, 1 << 30).pieces:
+            pass
+    except InvalidUrlError:
+        pass
+print(peak_mib() - before)
+"""
+)
 
 
 @given(st.binary(max_size=LIMIT))

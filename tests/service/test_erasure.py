@@ -20,8 +20,8 @@ from lendface.service.jobs import Wish, get_job, submit
 from lendface.service.office import Message, Office
 from lendface.service.requests import PairRef, PhotoRef, ScanJob, SwapJob
 from lendface.service.states import SUCCEEDED
-from lendface.service.uploads import Declared, declare, declare_url, get_upload, mark_received
-from lendface.storage.tables import consents, job_consents, metadata
+from lendface.service.uploads import Declared, declare, get_upload, mark_received, url_row
+from lendface.storage.tables import consents, job_consents, metadata, uploads
 from service.offices import RecordingQueue, change_job, end_job, new_client, open_office
 
 ANNA = "anna-marker"  # in every text and file that comes from her
@@ -178,7 +178,8 @@ def test_a_client_goes_wholly_and_others_stay(office: Office) -> None:
     film, photo = send(office, client, "film.mp4"), send(office, client, "me.png")
     swapped(office, client, film, photo)
     with office.database.writing() as connection:
-        declare_url(connection, office, client, f"data:image/png;base64,{ANNA * 5000}")
+        row = url_row(office, client, f"data:image/png;base64,{ANNA * 5000}")
+        connection.execute(uploads.insert().values(**row))
     add_endpoint(office, client, "native", f"https://8.8.8.8/{ANNA}", ())
     kept = swapped(
         office,

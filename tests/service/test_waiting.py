@@ -21,9 +21,10 @@ from lendface.service.jobs import get_row, progress_of, submit
 from lendface.service.office import Office
 from lendface.service.requests import FetchJob
 from lendface.service.states import FAILED, SUCCEEDED
-from lendface.service.uploads import declare_url
+from lendface.service.uploads import url_row
 from lendface.service.waiting import wait_for_end
 from lendface.service.watching import JobFeed, look
+from lendface.storage.tables import uploads
 from service.offices import end_job, new_client, open_office, start_job
 
 
@@ -41,8 +42,9 @@ def job_id(office: Office) -> str:
 def make_job(office: Office) -> str:
     client_id = new_client(office).client_id
     with office.database.writing() as connection:
-        upload = declare_url(connection, office, client_id, "https://a.example/a.mp4")
-    return submit(office, client_id, FetchJob(upload))["id"]
+        row = url_row(office, client_id, "https://a.example/a.mp4")
+        connection.execute(uploads.insert().values(**row))
+    return submit(office, client_id, FetchJob(row["id"]))["id"]
 
 
 @pytest.fixture

@@ -148,6 +148,7 @@ def test_what_the_first_revision_knew_outlives_a_way_back(database: Database) ->
     rows["clients"][0] |= {"login_key": None, "consent_policy": None}
     rows["clients"][0]["attestation_id"] = attested["id"]
     rows["jobs"][0]["attestation_id"] = None
+    rows["uploads"][0] |= {"incoming_key": None, "etag": None}
     rows |= {"attestations": [attested], "consents": [], "job_consents": []}
     rows["protected_faces"] = []
     (entry,) = rows["audit"]

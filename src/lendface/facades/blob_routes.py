@@ -20,8 +20,8 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from ..errors import (
-    BlobMissingError,
-    LendfaceError,
+    LinkRevokedError,
+    NotFoundError,
     UploadDoneError,
     UploadOffsetError,
     WrongUploadError,
@@ -29,7 +29,8 @@ from ..errors import (
 from ..service.downloads import note_download_of
 from ..service.links import check_link
 from ..service.office import Office
-from ..service.uploads import READY, get_by_blob, mark_received
+from ..service.results import check_linked
+from ..service.uploads import READY, get_by_key, mark_received
 from ..storage.blobs import BlobInfo
 from ..storage.folder_blobs import FolderBlobs
 from ..storage.ranges import SentRange, parse_content_range
@@ -56,12 +57,11 @@ class Counter:
         return self.signer.verify(request.method, address_of(request.scope), self.office.now_s)
 
     def hand_out(self, request: Request) -> Response:
-        """Raises LinkRefusedError, BlobMissingError, RangeNotSatisfiableError."""
+        """Raises LinkRefusedError, BlobMissingError, ResultDamagedError, UploadLostError,
+        RangeNotSatisfiableError."""
         grant = self.grant(request)
         check_link(self.office, grant.key)
-        info = self.blobs.info(grant.key)
-        if info is None:
-            raise BlobMissingError
+        info = check_linked(self.office, grant.key)
         if is_first_look(request):
             note_download_of(self.office, grant.key)
         return answer_file(request, Stored(self.blobs, info, grant.content_type, grant.file_name))
@@ -103,7 +103,7 @@ class Counter:
         self, key: str, part: SentRange | None, chunks: Iterable[bytes], size: int
     ) -> BlobInfo | None:
         """None while parts are missing. In a thread."""
-        row = get_by_blob(self.office, key)
+        row = get_by_key(self.office, key)
         if part and row["state"] == READY:
             raise UploadOffsetError(row["size"])
         if part:
@@ -115,13 +115,13 @@ class Counter:
         return self.blobs.append(key, 0, chunks, total_size=size)
 
     def accept(self, info: BlobInfo) -> Response:
-        """The file has come. Raises NotFoundError where nobody wants it any more, and
-        LinkRevokedError."""
+        """The file has come. Raises NotFoundError where nobody wants it any more,
+        LinkRevokedError, UploadDoneError and UploadBusyError where another one came as well."""
         try:
             check_link(self.office, info.key)
-            mark_received(self.office, info.key, info.size, info.sha256 or "")
-            get_by_blob(self.office, info.key)
-        except LendfaceError:  # deleted or revoked meanwhile, before the file was there
+            mark_received(self.office, info.key, info.size, info.sha256 or "", info.etag)
+            get_by_key(self.office, info.key)
+        except (NotFoundError, LinkRevokedError):  # meanwhile, before the file was there
             self.blobs.delete(info.key)
             raise
         told = {"Upload-Offset": str(info.size)}
@@ -131,9 +131,11 @@ class Counter:
 
     def tell(self, key: str, size: int) -> Response:
         """How much of a file is here."""
-        get_by_blob(self.office, key)
+        row = get_by_key(self.office, key)
         info = self.blobs.info(key)
         here = info.size if info else self.blobs.partial_size(key)
+        if row["state"] == READY:
+            here = row["size"]
         status = 200 if here == size else 202
         return Response(status_code=status, headers={"Upload-Offset": str(here)})
 

@@ -8,9 +8,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ..errors import NotFoundError, ResultGoneError, ResultNotReadyError
+from ..errors import NotFoundError, ResultNotReadyError
 from ..service.downloads import BY_KEY, note_download
 from ..service.office import Office
+from ..service.results import whole_file
 from ..service.states import SUCCEEDED
 from ..trust.provenance import MANIFEST_TYPE, SIDECAR
 from .serving import Stored, answer_file, is_first_look
@@ -27,16 +28,15 @@ def answer_result(
     """The file itself, or the way to it in a bucket (``streams`` says which).
 
     HEAD is always answered here: a link is good for one method. Raises ResultNotReadyError,
-    ResultGoneError, NotFoundError for jobs that make no file, RangeNotSatisfiableError.
+    ResultGoneError, ResultDamagedError, NotFoundError for jobs that make no file,
+    RangeNotSatisfiableError.
     """
     result = job["result"] or {}
     if job["state"] != SUCCEEDED:
         raise ResultNotReadyError(job["state"])
     if "blob_key" not in result:
         raise NotFoundError("file: this job's result is in its description")
-    info = None if job["purged_ms"] else office.blobs.info(result["blob_key"])
-    if info is None:
-        raise ResultGoneError
+    info = whole_file(office, job, result["blob_key"])
     if is_first_look(request):
         note_download(office, job, BY_KEY)
     stored = Stored(office.blobs, info, result["content_type"], name_of(job))
@@ -48,16 +48,15 @@ def answer_manifest(
 ) -> Response:
     """The signed manifest of a result that cannot hold it.
 
-    Raises ResultNotReadyError, ResultGoneError, NotFoundError where it is in the file.
+    Raises ResultNotReadyError, ResultGoneError, ResultDamagedError, NotFoundError where it is in
+    the file.
     """
     if job["state"] != SUCCEEDED:
         raise ResultNotReadyError(job["state"])
     key = (job["result"] or {}).get("manifest_key")
     if key is None:
         raise NotFoundError("manifest beside this job's result")
-    info = None if job["purged_ms"] else office.blobs.info(key)
-    if info is None:
-        raise ResultGoneError
+    info = whole_file(office, job, key)
     stored = Stored(office.blobs, info, MANIFEST_TYPE, f"{name_of(job)}{SIDECAR}")
     return _answer(request, office, stored, streams=streams)
 

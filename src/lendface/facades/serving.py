@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -35,6 +36,10 @@ class Stored:
     def etag(self) -> str:
         return self.info.etag or f'"{self.info.sha256}"'
 
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """Of the very file that was looked at. Raises BlobMissingError, BlobChangedError."""
+        return self.blobs.read(self.info.key, start, end, etag=self.info.etag)
+
 
 def is_first_look(request: Request) -> bool:
     """Whether a file is asked for from its beginning, and not a further part of it by a player."""
@@ -56,7 +61,7 @@ def answer_file(request: Request, stored: Stored) -> Response:
     status = 206 if part else 200
     if request.method == "HEAD":
         return Response(status_code=status, headers=told)
-    return StreamingResponse(stored.blobs.read(stored.info.key, start, end), status, told)
+    return StreamingResponse(stored.read(start, end), status, told)
 
 
 def headers_for(stored: Stored) -> dict[str, str]:

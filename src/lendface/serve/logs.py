@@ -26,6 +26,7 @@ from .throttle import Throttle
 
 OURS = "lendface"
 MAX_SAID = 300  # characters of a library's text
+MAX_READ = 8 * MAX_SAID  # of it that are looked at: on a long one the pattern takes for ever
 
 # What our lines may add (``extra=``); anything else stays out of the log.
 FIELDS = frozenset(
@@ -48,6 +49,9 @@ PERSONAL = re.compile(
     |\b[\w-]+\.(?:mp4|m4v|mov|mkv|webm|avi|jpe?g|png|webp|heic|gif)\b""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
+
+LAST_WORD = re.compile(r"\S+\Z")
+OPEN_QUOTE = re.compile(r"(?<!\w)['\"`].*", re.DOTALL)
 
 Line = MutableMapping[str, Any]
 
@@ -99,7 +103,11 @@ def strip(text: str) -> str:
     >>> strip("GET https://films.example/anna.mp4?token=x failed")
     'GET … failed'
     """
-    return PERSONAL.sub("…", text)[:MAX_SAID]
+    if len(text) <= MAX_READ:
+        return PERSONAL.sub("…", text)[:MAX_SAID]
+    # A word or a quotation may be cut through: of these nothing is told.
+    cut = LAST_WORD.sub("…", text[:MAX_READ])
+    return OPEN_QUOTE.sub("…", PERSONAL.sub("…", cut))[:MAX_SAID]
 
 
 def describe(error: BaseException) -> str:

@@ -36,7 +36,7 @@ from . import audit
 from .jobs import end, get_row, lock_to_end
 from .office import Office
 from .states import CANCELLED, LIVE
-from .uploads import DELETED
+from .uploads import DELETED, keys_of
 
 AT_A_TIME = 500  # ids in one statement
 
@@ -157,7 +157,7 @@ def erase_client(
         found = Found(
             connection.execute(own_jobs).scalars().all(),
             connection.execute(own_uploads).scalars().all(),
-            [f"uploads/{client_id}", f"scans/{client_id}"],
+            [f"uploads/{client_id}", f"incoming/{client_id}", f"scans/{client_id}"],
             connection.execute(own_consents).scalars().all(),
             whole_client=client_id,
         )
@@ -306,7 +306,8 @@ def _mark(office: Office, upload_ids: Collection[str]) -> list[str]:
     with office.database.writing() as connection:
         for ids in _some(upload_ids):
             is_meant = uploads.c.id.in_(ids)
-            blob_keys += connection.execute(sa.select(uploads.c.blob_key).where(is_meant)).scalars()
+            for row in connection.execute(sa.select(uploads).where(is_meant)).mappings():
+                blob_keys += keys_of(row)
             connection.execute(uploads.update().where(is_meant).values(**marks))
     return blob_keys
 

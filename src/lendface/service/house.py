@@ -63,6 +63,7 @@ ALL_OWNERS = (
     Owners("results", jobs.c.id, jobs.c.purged_ms.is_(None), job_of),
     Owners("scans", jobs.c.scan_key, jobs.c.purged_ms.is_(None), scan_of),
     Owners("uploads", uploads.c.blob_key, uploads.c.purged_ms.is_(None), str),
+    Owners("incoming", uploads.c.incoming_key, uploads.c.state == files.WAITING, str),
 )
 
 

@@ -18,7 +18,7 @@ from .clients import check_not_revoked
 from .office import Office, new_id
 from .requests import JobRequest, SwapJob, digest, dump_request, load_request
 from .states import CANCELLED, LIVE, QUEUED, RUNNING, SUCCEEDED, check_move
-from .uploads import are_elsewhere, check_usable
+from .uploads import after_a_look, are_elsewhere, check_usable
 
 Row = Mapping[str, Any]
 SHORT = ("detect", "fetch", "consent")  # kinds that are over in a moment
@@ -69,14 +69,16 @@ def submit(office: Office, client_id: str, request: JobRequest, wish: Wish = Wis
     IdempotencyMismatchError, ServerBusyError, and QuotaExceededError for a wish with units.
     """
     request_hash = digest(dump_request(request))
-    with (
-        audit.telling_refusals(office, client_id),
-        office.database.writing() as connection,
-    ):
-        client = lock_client(connection, client_id)
-        if earlier := find_repeated(connection, client_id, wish.idempotency_key, request_hash):
-            return earlier
-        return add_job(connection, office, client, request, wish, request_hash)
+
+    def write() -> Row:
+        with office.database.writing() as connection:
+            client = lock_client(connection, client_id)
+            if earlier := find_repeated(connection, client_id, wish.idempotency_key, request_hash):
+                return earlier
+            return add_job(connection, office, client, request, wish, request_hash)
+
+    with audit.telling_refusals(office, client_id):
+        return after_a_look(office, client_id, request.uploads, write)
 
 
 def lock_client(connection: sa.Connection, client_id: str) -> sa.Row[Any]:
@@ -383,11 +385,17 @@ def retry(office: Office, client_id: str, job_id: str) -> Row:
     Raises NotFoundError, WrongMoveError, UploadMissingError.
     """
     job = get_job(office, client_id, job_id)
+    files = load_request(job["request"]).uploads
+    after_a_look(office, client_id, files, lambda: _begin_again(office, client_id, job_id, files))
+    return get_job(office, client_id, job_id)
+
+
+def _begin_again(office: Office, client_id: str, job_id: str, files: Sequence[str]) -> None:
     with office.database.writing() as connection:
         row = lock_to_end(connection, job_id)
         check_move(row["state"], QUEUED)
         check_not_revoked(connection, client_id)
-        check_usable(connection, office, client_id, load_request(job["request"]).uploads)
+        check_usable(connection, office, client_id, files)
         now_ms = office.now_ms()
         connection.execute(
             jobs.update()
@@ -407,7 +415,6 @@ def retry(office: Office, client_id: str, job_id: str) -> Row:
         )
         admit_new(connection, office, row)
         audit.record(connection, "job.retried", job_id, client_id, {}, now_ms)
-    return get_job(office, client_id, job_id)
 
 
 def delete(office: Office, client_id: str, job_id: str) -> None:

@@ -17,10 +17,12 @@ from ..pipeline.limits import Limits
 from ..storage.blobs import Blobs
 from ..storage.database import Database
 from ..storage.signing import SignedRequest
+from ..storage.stripes import Stripes
 from ..trust.label import LabelRule
 from ..trust.matching import SAME_FACE
 from ..trust.thresholds import USUAL, Thresholds
 from .crowd import Crowd
+from .intact import Intact
 from .receivers import Receivers
 from .sealing import Sealer
 
@@ -170,6 +172,8 @@ class Office:
     forms: Mapping[str, MessageForm] = field(default_factory=dict)  # by api
     crowd: Crowd = field(default_factory=Crowd)
     receivers: Receivers = field(default_factory=Receivers)
+    intact: Intact = field(default_factory=Intact)
+    arrivals: Stripes = field(default_factory=Stripes)  # uploads that are being taken in
 
     @property
     def now_s(self) -> float:

@@ -27,10 +27,12 @@ from ..errors import (
 )
 from ..pipeline.scans import Scan
 from ..storage.blobs import BlobInfo
+from ..storage.tables import uploads
 from .jobs import get_job
 from .office import Office
+from .results import whole_file
 from .states import SUCCEEDED
-from .uploads import Declared, declare, mark_ready
+from .uploads import keep_now
 
 THUMBNAIL_TYPE, PORTRAIT_TYPE = "image/jpeg", "image/png"
 
@@ -94,14 +96,15 @@ def link_to(office: Office, key: str, content_type: str) -> str:
 
 
 def read_tracks(office: Office, job: Row) -> Iterator[bytes]:
-    """All lines. Raises ResultNotReadyError, ResultGoneError."""
+    """All lines. Raises ResultNotReadyError, ResultGoneError, ResultDamagedError."""
     return office.blobs.read(_tracks_key(office, job).key)
 
 
 def read_frames(office: Office, job: Row, from_byte: int, limit: int) -> FramesPage:
     """``limit`` lines from where the page before ended.
 
-    Raises ResultNotReadyError, ResultGoneError; BadOptionError where no page ended.
+    Raises ResultNotReadyError, ResultGoneError, ResultDamagedError; BadOptionError where no page
+    ended.
     """
     info = _tracks_key(office, job)
     if from_byte > info.size or (from_byte and not _is_line_end(office, info, from_byte)):
@@ -123,28 +126,26 @@ def _is_line_end(office: Office, info: BlobInfo, byte: int) -> bool:
 
 
 def _tracks_key(office: Office, job: Row) -> BlobInfo:
-    info = office.blobs.info(check_finished(job)["tracks_key"])
-    if info is None:
-        raise ResultGoneError
-    return info
+    return whole_file(office, job, check_finished(job)["tracks_key"])
 
 
 def take_portrait(office: Office, client_id: str, scan_id: str, face: int) -> str:
     """An upload that holds the portrait of a person of a scan, as if the client had sent it.
 
-    Raises NotFoundError, ResultNotReadyError, ResultGoneError, NoSuchPersonError.
+    Raises NotFoundError, ResultNotReadyError, ResultGoneError, ResultDamagedError,
+    NoSuchPersonError.
     """
-    result = check_finished(get_scan(office, client_id, scan_id))
+    job = get_scan(office, client_id, scan_id)
+    result = check_finished(job)
     person = next((person for person in result["people"] if person["face"] == face), None)
     if person is None:
         raise NoSuchPersonError(f"the scan has no face {face}")
     key = person["portrait_key"]
     if key is None:
         raise NoSuchPersonError(f"the scan has no picture of face {face}; send a photo instead")
-    info = office.blobs.info(key)
-    if info is None:
-        raise ResultGoneError
-    row, _ = declare(office, client_id, Declared(f"face-{face}.png", PORTRAIT_TYPE, info.size))
-    copied = office.blobs.put(row["blob_key"], office.blobs.read(key), content_type=PORTRAIT_TYPE)
-    mark_ready(office, row, copied.size, copied.sha256)
+    info = whole_file(office, job, key)
+    pieces = office.blobs.read(key, etag=info.etag)
+    row = keep_now(office, client_id, pieces, f"face-{face}.png", info.size, PORTRAIT_TYPE)
+    with office.database.writing() as connection:
+        connection.execute(uploads.insert().values(**row))
     return row["id"]

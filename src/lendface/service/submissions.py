@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from ..errors import JobDeletedError, QuotaExceededError
-from ..net.datauri import read_data_uri
+from ..errors import (
+    DatabaseError,
+    JobDeletedError,
+    QuotaExceededError,
+    StorageUnavailableError,
+)
+from ..net.datauri import open_data_uri
 from ..net.guard import check_url
+from ..storage.tables import uploads
 from . import audit, ledger
 from .jobs import JobProgress, Wish, add_job, find_repeated, lock_client, progress_in
 from .office import Office
 from .requests import JobRequest, SwapJob
-from .uploads import declare_copy, declare_url
+from .uploads import after_a_look, copy_row, keep_now, url_row
 
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
 class Intake:
-    """Takes in files while a job is being made, in the job's own transaction."""
+    """The files of one job that is being made: their rows, to be written with the job's.
 
-    connection: sa.Connection
-    office: Office
-    client_id: str
+    What comes within the request is kept in the blob store at once, so that its text is never
+    written to the database; a job that does not come into being takes it away again.
+    """
+
+    def __init__(self, office: Office, client_id: str) -> None:
+        self.office, self.client_id = office, client_id
+        self.rows: list[dict[str, Any]] = []
+        self._kept: list[str] = []  # keys of blobs
 
     def by_url(self, url: str, name: str = "") -> str:
         """The upload id of a file that the job will fetch first.
@@ -34,19 +45,35 @@ class Intake:
         Raises InvalidUrlError, UrlNotAllowedError for what can be told without asking anybody.
         """
         check_url(url, self.office.rules.fetch.allow)
-        return declare_url(self.connection, self.office, self.client_id, url, name)
+        return self._add(url_row(self.office, self.client_id, url, name))
 
     def by_data_uri(self, uri: str) -> str:
-        """The upload id of a file that is written into the request.
+        """The upload id of a file that is written into the request; it is ready at once.
 
-        Raises InvalidUrlError, UrlTooLargeError.
+        Raises InvalidUrlError, UrlTooLargeError, DiskFullError, StorageUnavailableError.
         """
-        read_data_uri(uri, self.office.rules.max_photo_bytes)
-        return declare_url(self.connection, self.office, self.client_id, uri, "data")
+        most = self.office.rules.max_photo_bytes
+        pieces = open_data_uri(uri, most).pieces
+        row = keep_now(self.office, self.client_id, pieces, "data", most)
+        self._kept.append(row["blob_key"])
+        return self._add(row)
 
     def by_blob(self, blob_key: str, name: str) -> str:
         """The upload id of a copy of a file of ours, such as an earlier result."""
-        return declare_copy(self.connection, self.office, self.client_id, blob_key, name)
+        return self._add(copy_row(self.office, self.client_id, blob_key, name))
+
+    def write(self, connection: sa.Connection) -> None:
+        if self.rows:
+            connection.execute(uploads.insert(), self.rows)
+
+    def forget(self) -> None:
+        """There is no such job. What cannot be taken away now a sweep takes later."""
+        with suppress(StorageUnavailableError):
+            self.office.blobs.delete_many(self._kept)
+
+    def _add(self, row: dict[str, Any]) -> str:
+        self.rows.append(row)
+        return row["id"]
 
 
 def submit_new(
@@ -71,6 +98,7 @@ class Placed:
 
     job: Row
     progress: JobProgress
+    is_repeated: bool = False  # it was there before
 
 
 def submit_placed(
@@ -82,20 +110,57 @@ def submit_placed(
 ) -> Placed:
     """``submit_new``, and what it would take another transaction to ask."""
 
-    def submit(connection: sa.Connection) -> Placed:
+    with audit.telling_refusals(office, client_id):
+        if wish.idempotency_key is not None:
+            with office.database.reading() as connection:
+                if placed := _find_placed(connection, office, client_id, wish, request_hash):
+                    return placed
+        intake = Intake(office, client_id)
+        try:
+            request = make(intake)  # reads pictures and asks the store: not in a transaction
+            placed = _write(office, client_id, request_hash, intake, request, wish)
+        except DatabaseError:  # it may have been written down all the same
+            raise
+        except BaseException:
+            intake.forget()
+            raise
+        if placed.is_repeated:
+            intake.forget()
+        return placed
+
+
+def _write(
+    office: Office,
+    client_id: str,
+    request_hash: str,
+    intake: Intake,
+    request: JobRequest,
+    wish: Wish,
+) -> Placed:
+    def write(connection: sa.Connection) -> Placed:
         client = lock_client(connection, client_id)
-        job = find_repeated(connection, client_id, wish.idempotency_key, request_hash)
-        if job is not None:
-            check_kept(job)
-        else:
-            request = make(Intake(connection, office, client_id))
-            if isinstance(request, SwapJob):
-                check_units(connection, client)
-            job = add_job(connection, office, client, request, wish, request_hash)
+        if placed := _find_placed(connection, office, client_id, wish, request_hash):
+            return placed
+        intake.write(connection)
+        if isinstance(request, SwapJob):
+            check_units(connection, client)
+        job = add_job(connection, office, client, request, wish, request_hash)
         return Placed(job, progress_in(connection, office, job))
 
-    with audit.telling_refusals(office, client_id):
-        return office.database.write_together(submit)
+    return after_a_look(
+        office, client_id, request.uploads, lambda: office.database.write_together(write)
+    )
+
+
+def _find_placed(
+    connection: sa.Connection, office: Office, client_id: str, wish: Wish, request_hash: str
+) -> Placed | None:
+    """The job that the same request made. Raises IdempotencyMismatchError, JobDeletedError."""
+    job = find_repeated(connection, client_id, wish.idempotency_key, request_hash)
+    if job is None:
+        return None
+    check_kept(job)
+    return Placed(job, progress_in(connection, office, job), is_repeated=True)
 
 
 def check_kept(job: Row) -> None:

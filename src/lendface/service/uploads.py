@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from ..errors import (
     BadOptionError,
+    BlobMissingError,
     BlobTooLargeError,
     NotFoundError,
+    UploadBusyError,
+    UploadDoneError,
     UploadMissingError,
 )
+from ..net.datauri import is_data_uri
+from ..storage.blobs import BlobInfo
 from ..storage.signing import SignedRequest
 from ..storage.tables import uploads
 from . import audit
 from .office import Office, new_id
 
 WAITING, READY, FAILED, DELETED = "waiting", "ready", "failed", "deleted"
+OCTETS = "application/octet-stream"
+KEPT, INCOMING = "uploads", "incoming"  # where ready files are, and where clients send them
 COPY = "blob:"  # an address of ours, which nobody can give from outside
 PHOTO_TYPES = ("image/",)
-TYPES = ("image/", "video/", "application/octet-stream")
+TYPES = ("image/", "video/", OCTETS)
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
-THEIRS = sa.select(
-    *(uploads.c[name] for name in ("id", "state", "expires_ms", "url", "blob_key"))
-).where(
+THEIRS = sa.select(*(uploads.c[name] for name in ("id", "state", "expires_ms", "url"))).where(
     uploads.c.id.in_(sa.bindparam("ids", expanding=True)),
     uploads.c.client_id == sa.bindparam("client_id"),
 )
@@ -69,6 +76,7 @@ def declare(
     """
     check_declared(office, file)
     row = _new_row(office, client_id, upload_id, file.name, file.content_type, file.size, None)
+    row["blob_key"] = row["incoming_key"] = row["blob_key"].replace(KEPT, INCOMING, 1)
     if keep_ms is not None:
         row["expires_ms"] = row["created_ms"] + keep_ms
     with office.database.writing() as connection:
@@ -100,23 +108,33 @@ def check_declared(office: Office, file: Declared) -> None:
         raise BlobTooLargeError(limit)
 
 
-def declare_url(
-    connection: sa.Connection, office: Office, client_id: str, url: str, name: str = ""
-) -> str:
-    """A file that a job will fetch; returns its upload id. Nothing is fetched here."""
-    name = name or url.split("?")[0].rsplit("/", 1)[-1] or "file"
-    row = _new_row(office, client_id, None, name, "application/octet-stream", None, url)
-    connection.execute(uploads.insert().values(**row))
-    return row["id"]
+def url_row(office: Office, client_id: str, url: str, name: str = "") -> dict[str, Any]:
+    """Of a file that a job will fetch. Nothing is fetched here."""
+    name = name or url.partition("?")[0].rpartition("/")[2] or "file"
+    return _new_row(office, client_id, None, name, OCTETS, None, url)
 
 
-def declare_copy(
-    connection: sa.Connection, office: Office, client_id: str, blob_key: str, name: str
-) -> str:
-    """A file that a job will copy from one we keep already; returns its upload id."""
-    row = _new_row(office, client_id, None, name, "application/octet-stream", None, COPY + blob_key)
-    connection.execute(uploads.insert().values(**row))
-    return row["id"]
+def copy_row(office: Office, client_id: str, blob_key: str, name: str) -> dict[str, Any]:
+    """Of a file that a job will copy from one we keep already."""
+    return _new_row(office, client_id, None, name, OCTETS, None, COPY + blob_key)
+
+
+def keep_now(
+    office: Office,
+    client_id: str,
+    pieces: Iterable[bytes],
+    name: str,
+    max_bytes: int,
+    content_type: str = OCTETS,
+) -> dict[str, Any]:
+    """A row, ready and not yet written down, of a file that lies in the blob store from now on.
+
+    Raises what ``pieces`` raises, BlobTooLargeError, DiskFullError, StorageUnavailableError.
+    """
+    row = _new_row(office, client_id, None, name, content_type, None, None)
+    info = office.blobs.put(row["blob_key"], pieces, max_bytes=max_bytes, content_type=content_type)
+    told = {"state": READY, "size": info.size, "sha256": info.sha256, "etag": info.etag}
+    return row | told | {"ready_ms": office.now_ms()}
 
 
 def get_upload(office: Office, client_id: str, upload_id: str) -> Row:
@@ -125,7 +143,7 @@ def get_upload(office: Office, client_id: str, upload_id: str) -> Row:
         row = find_upload(connection, client_id, upload_id)
     if row is None or row["state"] == DELETED:
         raise NotFoundError("upload")
-    return notice(office, row) if row["state"] == WAITING and row["url"] is None else row
+    return notice(office, row) if is_expected(row) else row
 
 
 def find_upload(connection: sa.Connection, client_id: str, upload_id: str) -> Row | None:
@@ -135,19 +153,19 @@ def find_upload(connection: sa.Connection, client_id: str, upload_id: str) -> Ro
 
 
 def check_usable(
-    connection: sa.Connection, office: Office, client_id: str, upload_ids: tuple[str, ...]
+    connection: sa.Connection, office: Office, client_id: str, upload_ids: Sequence[str]
 ) -> None:
-    """Whether a job may be made of these. Raises NotFoundError, UploadMissingError."""
+    """Whether a job may be made of these. Raises NotFoundError, UploadMissingError.
+
+    Only rows are looked at: of files that a bucket was sent see ``after_a_look``.
+    """
     wanted = {"ids": upload_ids, "client_id": client_id}
     row_by_id = {row["id"]: row for row in connection.execute(THEIRS, wanted).mappings()}
     for upload_id in upload_ids:
         row = row_by_id.get(upload_id)
         if row is None or row["state"] == DELETED or row["expires_ms"] <= office.now_ms():
             raise NotFoundError("upload")
-        if row["state"] == FAILED:
-            raise UploadMissingError
-        is_here = row["state"] == READY or row["url"] is not None
-        if not is_here and office.blobs.info(row["blob_key"]) is None:
+        if row["state"] == FAILED or is_expected(row):
             raise UploadMissingError
 
 
@@ -156,43 +174,153 @@ def are_elsewhere(connection: sa.Connection, upload_ids: tuple[str, ...]) -> boo
     return connection.execute(ELSEWHERE, {"ids": upload_ids}).first() is not None
 
 
-def notice(office: Office, row: Row) -> Row:
-    """The row, made ready if its file has come."""
-    info = office.blobs.info(row["blob_key"])
+def after_a_look(
+    office: Office, client_id: str, upload_ids: Sequence[str], action: Callable[[], T]
+) -> T:
+    """What ``action`` gives; where it misses files it is asked once more after a look for them.
+
+    So the store is asked only where it matters, and never within a transaction. Raises what
+    ``action`` raises, StorageUnavailableError.
+    """
+    try:
+        return action()
+    except UploadMissingError:
+        with office.database.reading() as connection:
+            rows = [find_upload(connection, client_id, upload_id) for upload_id in upload_ids]
+        waiting = [row for row in rows if row is not None and is_expected(row)]
+        noticed = [notice(office, row, wait=True)["state"] for row in waiting]
+        if READY not in noticed:
+            raise
+    return action()
+
+
+# Arriving: a client sends a file to a place of its own, for as long as its link is good. From
+# there the bytes are brought to where nobody but we can write, and only these are looked at.
+
+
+def is_expected(row: Row) -> bool:
+    """Whether its client is to send it, and nobody has seen it come yet."""
+    return row["state"] == WAITING and row["url"] is None
+
+
+def notice(office: Office, row: Row, *, wait: bool = False) -> Row:
+    """The row, ready if its file has come.
+
+    ``wait`` for another thread that brings the same file; else the row is told as it stands.
+    """
+    with office.arrivals.held(row["id"], wait=wait) as is_ours:
+        if not is_ours:
+            return row
+        now = _row_now(office, row["id"])
+        return take_in(office, now) if is_expected(now) else now
+
+
+def take_in(office: Office, row: Row, sha256: str | None = None, etag: str | None = None) -> Row:
+    """Bring what was sent to where it stays; the row as it is then, unchanged if nothing came.
+
+    ``etag`` says which bytes are meant, and ``sha256`` is theirs; without them those that lie
+    there now. What is sent later changes nothing.
+    """
+    source = row["blob_key"]
+    info = office.blobs.info(source)
     if info is None:
         return row
-    return mark_ready(office, row, info.size, row["sha256"])
+    try:
+        kept = office.blobs.copy(source, new_place(row), etag or info.etag or "")
+    except BlobMissingError:  # another one was faster, or something else was sent meanwhile
+        return _row_now(office, row["id"])
+    row = arrive(office, row, replace(kept, sha256=sha256))
+    office.blobs.delete(source)
+    return row
 
 
-def mark_ready(office: Office, row: Row, size: int, sha256: str | None) -> Row:
-    now_ms = office.now_ms()
-    changes = {"state": READY, "size": size, "sha256": sha256, "ready_ms": now_ms}
+def arrive(office: Office, row: Row, kept: BlobInfo) -> Row:
+    """The blob becomes the upload's, unless another came first, or it was deleted: then the blob
+    goes. Returns the row as it is afterwards."""
+    if not mark_ready(office, row, kept.size, kept.sha256, kept.key, kept.etag):
+        office.blobs.delete(kept.key)
+    return _row_now(office, row["id"])
+
+
+def mark_ready(
+    office: Office,
+    row: Row,
+    size: int,
+    sha256: str | None,
+    blob_key: str | None = None,
+    etag: str | None = None,
+) -> bool:
+    """Whether it was waiting until now: nothing that came later counts."""
+    changes = {
+        "state": READY,
+        "size": size,
+        "sha256": sha256,
+        "etag": etag,
+        "ready_ms": office.now_ms(),
+        "blob_key": blob_key or row["blob_key"],
+    }
+    if is_data_uri(row["url"] or ""):  # of an earlier version; its text is not kept
+        changes["url"] = None
     with office.database.writing() as connection:
-        connection.execute(
-            uploads.update()
-            .where(uploads.c.id == row["id"], uploads.c.state.in_((WAITING, READY)))
-            .values(**changes)
-        )
-    return {**row, **changes}
+        is_meant = (uploads.c.id == row["id"]) & (uploads.c.state == WAITING)
+        return bool(connection.execute(uploads.update().where(is_meant).values(**changes)).rowcount)
 
 
-def mark_received(office: Office, blob_key: str, size: int, sha256: str) -> None:
-    """A file came by one of our own links."""
-    with office.database.reading() as connection:
-        query = sa.select(uploads).where(uploads.c.blob_key == blob_key)
-        row = connection.execute(query).mappings().first()
-    if row is not None:
-        mark_ready(office, row, size, sha256)
+def note_hash(office: Office, row: Row, sha256: str, etag: str | None) -> Row:
+    """Whoever reads a file first says what it is; from then on it may be nothing else, though it
+    may get another etag."""
+    is_same = sa.or_(uploads.c.sha256.is_(None), uploads.c.sha256 == sha256)
+    is_meant = (uploads.c.id == row["id"]) & is_same
+    with office.database.writing() as connection:
+        connection.execute(uploads.update().where(is_meant).values(sha256=sha256, etag=etag))
+    return _row_now(office, row["id"])
 
 
-def get_by_blob(office: Office, blob_key: str) -> Row:
-    """Whose file lies there. Raises NotFoundError where nobody wants it any more."""
-    with office.database.reading() as connection:
-        query = sa.select(uploads).where(uploads.c.blob_key == blob_key)
-        row = connection.execute(query).mappings().first()
+def mark_received(
+    office: Office, key: str, size: int, sha256: str, etag: str | None = None
+) -> Row | None:
+    """A file came by one of our own links, and lies under its key. Its row, if there is one.
+
+    Raises UploadDoneError where another file was faster, UploadBusyError where one still comes.
+    """
+    row = _find_by_key(office, key)
+    if row is not None and row["state"] == WAITING:
+        row = take_in(office, row, sha256, etag)
+        if row["state"] == WAITING:
+            raise UploadBusyError
+    if row is None or row["state"] != READY:
+        return row
+    if row["sha256"] is None and row["etag"] == etag:  # a look was faster
+        row = note_hash(office, row, sha256, etag)
+    if row["sha256"] != sha256:
+        raise UploadDoneError
+    return row
+
+
+def get_by_key(office: Office, key: str) -> Row:
+    """Whose file is sent there. Raises NotFoundError where nobody wants it any more."""
+    row = _find_by_key(office, key)
     if row is None or row["state"] not in (WAITING, READY):
         raise NotFoundError("upload")
     return row
+
+
+def new_place(row: Row) -> str:
+    """A key that nobody has, and to which no link leads."""
+    blob = row["blob_key"].rpartition("/")[2]
+    return f"{KEPT}/{row['client_id']}/{blob}-{secrets.token_hex(4)}"
+
+
+def _row_now(office: Office, upload_id: str) -> Row:
+    with office.database.reading() as connection:
+        query = sa.select(uploads).where(uploads.c.id == upload_id)
+        return connection.execute(query).mappings().one()
+
+
+def _find_by_key(office: Office, key: str) -> Row | None:
+    is_meant = sa.or_(uploads.c.incoming_key == key, uploads.c.blob_key == key)
+    with office.database.reading() as connection:
+        return connection.execute(sa.select(uploads).where(is_meant)).mappings().first()
 
 
 def mark_failed(office: Office, upload_id: str, code: str) -> None:
@@ -228,7 +356,7 @@ def purge(
 
     ``action`` and ``actor`` are written into the audit log.
     """
-    office.blobs.delete(upload["blob_key"])
+    office.blobs.delete_many(keys_of(upload))
     with office.database.writing() as connection:
         connection.execute(
             uploads.update()
@@ -237,6 +365,11 @@ def purge(
         )
         about = (action, upload["id"], upload["client_id"])
         audit.record(connection, *about, {}, office.now_ms(), actor)
+
+
+def keys_of(upload: Row) -> list[str]:
+    """Under which there may be something of it."""
+    return list(dict.fromkeys(filter(None, (upload["blob_key"], upload["incoming_key"]))))
 
 
 def _new_row(
@@ -258,7 +391,9 @@ def _new_row(
         "content_type": content_type,
         "size": size,
         "sha256": None,
-        "blob_key": f"uploads/{client_id}/{blob}",
+        "blob_key": f"{KEPT}/{client_id}/{blob}",
+        "incoming_key": None,
+        "etag": None,
         "url": url,
         "error_code": None,
         "created_ms": now_ms,

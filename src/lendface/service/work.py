@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,14 +22,19 @@ import sqlalchemy as sa
 from ..engine.enrol import Photo
 from ..engine.types import Floats
 from ..errors import (
+    BlobChangedError,
     BlobMissingError,
     CancelledError,
     FetchError,
     InternalError,
+    ScanFileError,
+    SealBrokenError,
+    StorageUnavailableError,
+    UploadLostError,
     UploadMissingError,
 )
 from ..media import read_image
-from ..net.datauri import is_data_uri, read_data_uri
+from ..net.datauri import is_data_uri, open_data_uri
 from ..net.fetch import fetch
 from ..pipeline import steps
 from ..pipeline.detect import Detected, FoundFace, LookedAt, cut_out, describe_face, detect, xywh
@@ -39,6 +44,7 @@ from ..pipeline.scans import Scan
 from ..pipeline.steps import JobPlan, Rendition
 from ..pipeline.targets import open_target
 from ..pipeline.trackfile import load_scan
+from ..storage.blobs import BlobInfo
 from ..storage.disk import opened, write_all
 from ..storage.scratch import Scratch
 from ..storage.tables import jobs, tasks, uploads
@@ -46,6 +52,7 @@ from ..trust.provenance import MANIFEST_TYPE, SIDECAR, sidecar_of
 from ..trust.readings import GateNets
 from ..trust.swaps import Signer
 from . import audit, consents, deliveries, ledger, permission, sealed_files, swapping
+from .intact import record_of
 from .jobs import end, get_row, lock_job, lock_to_end, purge_files
 from .judging import Judge
 from .office import Office
@@ -66,7 +73,7 @@ from .requests import (
 )
 from .scans import frame_lines
 from .states import FAILED, LIVE, QUEUED, RUNNING, SUCCEEDED
-from .uploads import COPY, READY, mark_failed, mark_ready
+from .uploads import COPY, READY, arrive, mark_failed, new_place, note_hash, notice
 
 log = logging.getLogger("lendface.work")
 
@@ -76,6 +83,7 @@ STAGE = {"chunk": "render"}
 DONE = "done"
 # Of somebody whose best frame a damaged film does not give a second time.
 NO_PICTURES: Mapping[str, None] = {"thumbnail_key": None, "portrait_key": None}
+DAMAGED = (SealBrokenError, ScanFileError, BlobMissingError)  # of what can be made again
 
 Row = Mapping[str, Any]
 
@@ -186,40 +194,31 @@ class JobWork:
         if row["state"] == READY:
             return
         if row["url"] is None:
-            info = self.office.blobs.info(row["blob_key"])
-            if info is None:
+            if notice(self.office, row, wait=True)["state"] != READY:
                 raise UploadMissingError
-            mark_ready(self.office, row, info.size, row["sha256"])
             return
         rules = self.office.rules
         limit = rules.limits.max_bytes if is_target else rules.max_photo_bytes
         try:
-            self._download(row, limit, follow)
-            self._upload(upload_id)
+            kept = self._download(row, limit, follow)
         except FetchError as error:
             mark_failed(self.office, upload_id, error.code)
             raise
-        except UploadMissingError:  # deleted before its file was there
-            self.office.blobs.delete(row["blob_key"])
-            raise
+        if arrive(self.office, row, kept)["state"] != READY:  # deleted meanwhile
+            raise UploadMissingError
 
-    def _download(self, row: Row, limit: int | None, follow: Follow) -> None:
-        office = self.office
+    def _download(self, row: Row, limit: int | None, follow: Follow) -> BlobInfo:
+        """Where it lies now, under a key of its own: another task may bring the same file."""
+        office, place = self.office, new_place(row)
         policy = replace(office.rules.fetch, max_bytes=limit) if limit else office.rules.fetch
         if row["url"].startswith(COPY):
             chunks = office.blobs.read(row["url"].removeprefix(COPY))
-            info = office.blobs.put(
-                row["blob_key"], follow.through(chunks), max_bytes=policy.max_bytes
-            )
-        elif is_data_uri(row["url"]):
-            data = read_data_uri(row["url"], policy.max_bytes).data
-            info = office.blobs.put(row["blob_key"], [data], max_bytes=policy.max_bytes)
-        else:
-            with fetch(row["url"], policy) as got:
-                info = office.blobs.put(
-                    row["blob_key"], follow.through(got.chunks), max_bytes=policy.max_bytes
-                )
-        mark_ready(office, row, info.size, info.sha256)
+            return office.blobs.put(place, follow.through(chunks), max_bytes=policy.max_bytes)
+        if is_data_uri(row["url"]):  # an earlier version wrote it down
+            pieces = open_data_uri(row["url"], policy.max_bytes).pieces
+            return office.blobs.put(place, pieces, max_bytes=policy.max_bytes)
+        with fetch(row["url"], policy) as got:
+            return office.blobs.put(place, follow.through(got.chunks), max_bytes=policy.max_bytes)
 
     def _probe(self, job: Row, request: ScanJob | SwapJob, files: Files) -> None:
         """Refuse what is too large or no film; set aside what it will cost."""
@@ -271,9 +270,7 @@ class JobWork:
         check_photo(path, self.office.rules.photo_limits, name=PHOTO_NAME)
         shown = Photo(PHOTO_NAME, read_image(path)[0], photo.face_number, photo.face_at)
         face = self.load_parts().enroller.portrait(shown)
-        with path.open("rb") as file:
-            digest_hex = hashlib.file_digest(file, "sha256").hexdigest()
-        consents.keep_face(self.office, request.consent, face.embedding, digest_hex)
+        consents.keep_face(self.office, request.consent, face.embedding, hash_of(path))
         return False
 
     def _described(
@@ -286,8 +283,8 @@ class JobWork:
             if request.crops:
                 room, data = cut_out(frame.picture, face.box, request.crop_margin)
                 key = f"results/{job['id']}/{place}.jpg"
-                self.office.blobs.put(key, [data], content_type="image/jpeg")
-                facts |= {"crop_key": key, "crop_xywh": xywh(room)}
+                kept = self.office.blobs.put(key, [data], content_type="image/jpeg")
+                facts |= {"crop_key": key, "crop_xywh": xywh(room), "crop": record_of(kept)}
             return facts
 
         return {
@@ -313,17 +310,25 @@ class JobWork:
         place = self._scan_place(job, request)
         with self.office.database.writing() as connection:  # so that it stays while it is used
             self._keep_facts(connection, job, {"scan": place}, scan_key=place)
-        if not self.office.blobs.exists(f"{place}/cast.json"):
-            with told_as(TARGET_NAME):
-                self._scan_afresh(request, files, place, follow)
-        cast = json.loads(b"".join(self.office.blobs.read(f"{place}/cast.json")))
-        facts: dict[str, Any] = {"scan": place, "cast": cast}
+        cast = self._find_cast(place)
+        is_fresh = cast is None
+        if cast is None:
+            cast = self._scan_afresh(request, files, place, follow)
+        facts: dict[str, Any] = {"scan": place}
         names: list[str] = []
         rests_on: list[str] = []
         if isinstance(request, SwapJob):
-            planned, rests_on = self._plan(job, request, place, files, follow)
+            try:
+                planned, rests_on = self._plan(job, request, place, files, follow)
+            except DAMAGED:  # as by another secret: what was kept is made anew, once
+                if is_fresh:
+                    raise
+                log.warning("a kept scan cannot be opened and is made again")
+                cast = self._scan_afresh(request, files, place, follow)
+                planned, rests_on = self._plan(job, request, place, files, follow)
             facts |= planned
             names = [f"chunk/{number}" for number in range(len(facts["chunks"]))]
+        facts["cast"] = cast
         with self.office.database.writing() as connection:
             self._keep_facts(connection, job, facts, frames_total=cast["frames"])
             if rests_on:
@@ -359,71 +364,123 @@ class JobWork:
             )
         return planned, rests_on
 
+    def _find_cast(self, place: str) -> dict[str, Any] | None:
+        """What was found when the film was scanned; None unless all of it is there and whole."""
+        blobs = self.office.blobs
+        try:
+            cast = read_cast(b"".join(blobs.read(cast_key(place))))
+        except BlobMissingError:
+            return None
+        kept = cast.get("kept", {}) if cast else {}
+        if cast and all(self.office.intact.is_as(blobs, f"{place}/{n}", kept[n]) for n in kept):
+            return cast
+        log.warning("a kept scan is not whole and is made again")
+        return None
+
     def _scan_afresh(
         self, request: ScanJob | SwapJob, files: Files, place: str, follow: Follow
-    ) -> None:
+    ) -> dict[str, Any]:
         path, blobs, trim = files.path(request.target), self.office.blobs, swapping.trim_of(request)
         look = self.judge.new_look()
-        with self.scratch.new_file(".tracks") as tracks:
+        with told_as(TARGET_NAME), self.scratch.new_file(".tracks") as tracks:
             cast = steps.scan_file_to(path, trim, self.load_parts(), follow.watch, tracks, look)
             found = load_scan(tracks)
             self.judge.keep(place, look, found.tracks)
-            keys = {
-                person.face: self._keep_pictures(place, person)
-                for person in steps.read_pictures(path, trim, found)
-            }
-            for person in cast["people"]:
-                person |= keys.get(person["face"], NO_PICTURES)
-            blobs.put(f"{place}/frames.ndjson", frame_lines(found))
-            self._seal_tracks(place, tracks)
+            kept: dict[str, BlobInfo] = {}
+            for person in steps.read_pictures(path, trim, found):
+                kept |= self._keep_pictures(place, person)
+            kept["frames.ndjson"] = blobs.put(f"{place}/frames.ndjson", frame_lines(found))
+            kept["tracks"] = self._seal_tracks(place, tracks)
+        for person in cast["people"]:
+            name = f"face-{person['face']}"
+            has_pictures = f"{name}.png" in kept
+            person |= keys_of_pictures(place, name) if has_pictures else NO_PICTURES
         cast["tracks_key"] = f"{place}/frames.ndjson"
-        blobs.put(f"{place}/cast.json", [json.dumps(cast).encode()])  # last: now it is whole
+        cast["kept"] = {name: record_of(info) for name, info in kept.items()}
+        blobs.put(cast_key(place), [write_cast(cast)])  # last: now it is whole
+        return cast
 
-    def _keep_pictures(self, place: str, person: steps.PersonPictures) -> dict[str, str]:
-        blobs, name = self.office.blobs, f"{place}/face-{person.face}"
-        blobs.put(f"{name}.jpg", [person.thumbnail], content_type="image/jpeg")
-        blobs.put(f"{name}.png", [person.portrait], content_type="image/png")
-        return {"thumbnail_key": f"{name}.jpg", "portrait_key": f"{name}.png"}
+    def _keep_pictures(self, place: str, person: steps.PersonPictures) -> dict[str, BlobInfo]:
+        return {
+            name: self.office.blobs.put(f"{place}/{name}", [data], content_type=content_type)
+            for name, data, content_type in (
+                (f"face-{person.face}.jpg", person.thumbnail, "image/jpeg"),
+                (f"face-{person.face}.png", person.portrait, "image/png"),
+            )
+        }
 
-    def _render(self, job: Row, request: SwapJob, number: int, follow: Follow) -> None:
-        key, facts = chunk_key(job, number), job["facts"]
-        if self.office.blobs.exists(key):
-            return
+    def _render(self, job: Row, request: SwapJob, number: int, follow: Follow) -> str:
+        """A chunk's key, which also says what its bytes are."""
+        facts = job["facts"]
+        if found := self._find_chunk(job, number):
+            return found
+        suffix = swapping.part_suffix(facts, number)
         with (
             self._rendition(job, request, follow) as rendition,
-            self.scratch.new_file(swapping.part_suffix(facts, number)) as made,
+            self.scratch.new_file(suffix) as made,
         ):
             warnings = swapping.render(
                 rendition, facts, number, self.load_parts(), follow.watch, made
             )
+            key = f"{chunk_place(job, number)}-{hash_of(made)}{suffix}"
             self.office.blobs.put_file(key, made)
         if warnings:
             with self.office.database.writing() as connection:
                 self._keep_facts(connection, job, {f"warnings/{number}": warnings})
+        return key
+
+    def _find_chunk(self, job: Row, number: int) -> str | None:
+        place = chunk_place(job, number)
+        keys = (blob.key for blob in self.office.blobs.list(f"work/{job['id']}"))
+        return next((key for key in keys if key.startswith(f"{place}-")), None)
+
+    @contextmanager
+    def _chunk(self, job: Row, request: SwapJob, number: int, follow: Follow) -> Iterator[Path]:
+        """A chunk as a file; one that is missing or damaged is rendered again, once."""
+        with ExitStack() as opened:
+            for _ in range(2):
+                key = self._render(job, request, number, follow)
+                path = opened.enter_context(self._local(key))
+                if hash_of(path) in key:
+                    break
+                log.warning("a chunk is not what was rendered and is made again")
+                self.office.blobs.delete(key)
+            else:
+                raise StorageUnavailableError
+            yield path
 
     def _join(self, job: Row, request: SwapJob, follow: Follow) -> None:
         """One signed result. To sign twice makes two files that differ, so each has a name of its
         own; the first that is written down counts, and the others go."""
         facts = job["facts"]
-        parts = [chunk_key(job, number) for number in range(len(facts["chunks"]))]
+        parts = [chunk_place(job, number) for number in range(len(facts["chunks"]))]
         if self.signer is None:
             raise InternalError
         made_of = digest([parts, self.signer.provenance is not None])
         kept = found = facts.get("result", {})
-        if found.get("made_of") != made_of or not self.office.blobs.exists(found["blob_key"]):
-            made = self._join_afresh(job, request, parts, follow, self.signer)
+        if found.get("made_of") != made_of or not self._is_whole(found):
+            made = self._join_afresh(job, request, follow, self.signer)
             kept = self._keep_result(job, found, made | {"made_of": made_of})
         mine = {kept["blob_key"], kept["manifest_key"]}
         keys = [blob.key for blob in self.office.blobs.list(f"results/{job['id']}")]
         self.office.blobs.delete_many([key for key in keys if key not in mine])
 
+    def _is_whole(self, result: Row) -> bool:
+        blobs, check = self.office.blobs, self.office.intact.is_as
+        manifest = result["manifest_key"]
+        is_manifest_whole = not manifest or check(blobs, manifest, result.get("manifest") or {})
+        return is_manifest_whole and check(blobs, result["blob_key"], result)
+
     def _join_afresh(
-        self, job: Row, request: SwapJob, parts: Sequence[str], follow: Follow, signer: Signer
+        self, job: Row, request: SwapJob, follow: Follow, signer: Signer
     ) -> dict[str, Any]:
         facts, blobs = job["facts"], self.office.blobs
         with ExitStack() as opened:
             rendition = opened.enter_context(self._rendition(job, request, follow))
-            rendered = [opened.enter_context(self._local(key)) for key in parts]
+            rendered = [
+                opened.enter_context(self._chunk(job, request, number, follow))
+                for number in range(len(facts["chunks"]))
+            ]
             made = opened.enter_context(self.scratch.new_file(facts["suffix"]))
             beside = sidecar_of(made)
             opened.callback(beside.unlink, missing_ok=True)
@@ -434,10 +491,16 @@ class JobWork:
             result = swapping.join(rendition, facts, rendered, follow.watch, made, sign)
             key = f"results/{job['id']}/result-{result['sha256'][:16]}{facts['suffix']}"
             manifest_key = f"{key}{SIDECAR}" if beside.exists() else None
+            manifest = None
             if manifest_key:  # first: what belongs to a result is there when it is
-                blobs.put_file(manifest_key, beside, content_type=MANIFEST_TYPE)
-            blobs.put_file(key, made, content_type=result["content_type"])
-        return {"blob_key": key, "manifest_key": manifest_key, **result}
+                manifest = record_of(
+                    blobs.put_file(manifest_key, beside, content_type=MANIFEST_TYPE)
+                )
+            kept = blobs.put_file(key, made, content_type=result["content_type"])
+        if kept.sha256 != result["sha256"]:
+            raise StorageUnavailableError
+        told = {"blob_key": key, "manifest_key": manifest_key, "manifest": manifest}
+        return {**told, **result, "etag": kept.etag}
 
     def _keep_result(self, job: Row, found: Row, made: dict[str, Any]) -> dict[str, Any]:
         """The one that counts, and that is the first where somebody else did the same meanwhile:
@@ -452,11 +515,28 @@ class JobWork:
     @contextmanager
     def _rendition(self, job: Row, request: SwapJob, follow: Follow) -> Iterator[Rendition]:
         """All that decides how the job's result looks, as files of this machine."""
-        with (
-            self._files(request, follow) as files,
-            self._tracks(job["facts"]["scan"]) as tracks,
-        ):
+        place = job["facts"]["scan"]
+        with ExitStack() as opened:
+            files = opened.enter_context(self._files(request, follow))
+            try:
+                tracks = opened.enter_context(self._tracks(place))
+            except DAMAGED:
+                self._scan_again(job, request, files, follow)
+                tracks = opened.enter_context(self._tracks(place))
             yield swapping.rendition(request, job["facts"], files.path, tracks)
+
+    def _scan_again(self, job: Row, request: SwapJob, files: Files, follow: Follow) -> None:
+        """For a job that was planned already: what it was planned by is gone.
+
+        Judged like the first time, and it must come to the same plan, of which parts may be
+        rendered. Raises ScanFileError, and what ``_plan`` raises.
+        """
+        facts = job["facts"]
+        log.warning("a kept scan cannot be opened and is made again")
+        self._scan_afresh(request, files, facts["scan"], follow)
+        planned, _ = self._plan(job, request, facts["scan"], files, follow)
+        if any(digest(planned[name]) != digest(facts[name]) for name in ("plan", "chunks")):
+            raise ScanFileError("made anew, it came to another plan")
 
     def _finish(self, job: Row) -> None:
         with self.office.database.writing() as connection:
@@ -497,8 +577,8 @@ class JobWork:
 
     def _scan_place(self, job: Row, request: ScanJob | SwapJob) -> str:
         """Where the scan of this very film lies, for this client: the same film is scanned once."""
-        row = self._upload(request.target)
-        what = [row["sha256"] or row["id"], request.start_s, request.end_s, steps.SCAN_VERSION]
+        row = self._upload(request.target)  # whose hash is known: it is open
+        what = [row["sha256"], request.start_s, request.end_s, steps.SCAN_VERSION]
         return f"scans/{job['client_id']}/{digest(what)[:32]}"
 
     @contextmanager
@@ -506,12 +586,37 @@ class JobWork:
         with self.office.blobs.local(key, self.scratch) as path:
             yield path
 
-    def _seal_tracks(self, place: str, path: Path) -> None:
+    @contextmanager
+    def _opened_upload(self, upload_id: str) -> Iterator[Path]:
+        """Its bytes as they were when it was ready, and no others. Raises UploadLostError."""
+        row = self._upload(upload_id)
+        with self._pinned(row) as path:
+            if row["sha256"] is None:
+                note_hash(self.office, row, hash_of(path), row["etag"])
+            yield path
+
+    @contextmanager
+    def _pinned(self, row: Row) -> Iterator[Path]:
+        blobs, key = self.office.blobs, row["blob_key"]
+        with ExitStack() as opened:
+            try:
+                path = opened.enter_context(blobs.local(key, self.scratch, etag=row["etag"]))
+            except BlobChangedError:  # as after files were brought elsewhere: their hash tells
+                path = opened.enter_context(self._local(key))
+                if row["sha256"] != hash_of(path):
+                    raise UploadLostError from None
+                info = blobs.info(key)
+                note_hash(self.office, row, row["sha256"], info.etag if info else None)
+            except BlobMissingError:
+                raise UploadLostError from None
+            yield path
+
+    def _seal_tracks(self, place: str, path: Path) -> BlobInfo:
         """Landmarks and embeddings are biometric data: they never lie open where they are kept."""
         key = tracks_key(place)
         with path.open("rb") as file:
             chunks = iter(lambda: file.read(READ_BYTES), b"")
-            self.office.blobs.put(key, sealed_files.sealed(self.office.sealer, chunks, key))
+            return self.office.blobs.put(key, sealed_files.sealed(self.office.sealer, chunks, key))
 
     @contextmanager
     def _tracks(self, place: str) -> Iterator[Path]:
@@ -536,7 +641,7 @@ class JobWork:
         """The request's files as paths of this machine."""
         with ExitStack() as opened:
             paths = {
-                upload_id: opened.enter_context(self._local(self._upload(upload_id)["blob_key"]))
+                upload_id: opened.enter_context(self._opened_upload(upload_id))
                 for upload_id in request.uploads
             }
             follow.check()
@@ -622,18 +727,49 @@ def stage_of(task: str) -> str:
     return STAGE.get(name, name)
 
 
+def hash_of(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def tracks_key(place: str) -> str:
     return f"{place}/tracks"
 
 
-def chunk_key(job: Row, number: int) -> str:
-    """Where a chunk lies: named after all that decides how it looks."""
+def keys_of_pictures(place: str, name: str) -> dict[str, str]:
+    return {"thumbnail_key": f"{place}/{name}.jpg", "portrait_key": f"{place}/{name}.png"}
+
+
+def cast_key(place: str) -> str:
+    return f"{place}/cast.json"
+
+
+def write_cast(cast: Row) -> bytes:
+    return json.dumps({"cast": cast, "sha256": digest(cast)}).encode()
+
+
+def read_cast(data: bytes) -> dict[str, Any] | None:
+    """None for what is not whole. An earlier version wrote the cast alone."""
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return None
+    if not isinstance(found, dict):
+        return None
+    if "people" in found:
+        return found
+    cast = found.get("cast")
+    return cast if cast and digest(cast) == found.get("sha256") else None
+
+
+def chunk_place(job: Row, number: int) -> str:
+    """How a chunk's key begins: by all that decides how it looks."""
     facts = job["facts"]
     what = [job["request"], facts["plan"], facts["chunks"][number], facts["scan"]]
     if facts.get("label"):  # of the request or of the operator
         what.append(facts["label"])
-    suffix = swapping.part_suffix(facts, number)
-    return f"work/{job['id']}/{number}-{digest(what)[:16]}{suffix}"
+    return f"work/{job['id']}/{number}-{digest(what)[:16]}"
 
 
 def result_of(job: Row) -> dict[str, Any] | None:

@@ -29,6 +29,7 @@ class BlobInfo:
     sha256: str | None = None  # hex; known to whoever wrote it
     etag: str | None = None  # with its quotes; another one means other bytes
     modified_ms: int | None = None
+    changed_ns: int | None = None  # in a folder: when anything of the file changed last
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Blobs(Protocol):
         max_bytes: int | None = None,
         content_type: str | None = None,
     ) -> BlobInfo:
-        """Keep what comes, once all of it has come, in place of what was there.
+        """Keep what comes, once all of it has come, in place of what was there. Returns its size,
+        hash and etag.
 
         Whatever ``chunks`` raises comes out unchanged; then, and at BlobTooLargeError and
         DiskFullError, nothing of it stays.
@@ -64,10 +66,20 @@ class Blobs(Protocol):
 
     def info(self, key: str) -> BlobInfo | None: ...
 
-    def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def read(
+        self, key: str, start: int = 0, end: int | None = None, *, etag: str | None = None
+    ) -> Iterator[bytes]:
         """The bytes from ``start`` to before ``end``, as far as there are any.
 
-        Raises BlobMissingError, already when called.
+        With an ``etag`` only those of a blob that has it. Raises BlobMissingError and
+        BlobChangedError, already when called.
+        """
+        ...
+
+    def copy(self, source: str, key: str, etag: str) -> BlobInfo:
+        """Keep under ``key`` the very bytes that ``source`` holds while it has this ``etag``.
+
+        They do not pass this machine. Raises BlobMissingError, BlobChangedError.
         """
         ...
 
@@ -83,9 +95,13 @@ class Blobs(Protocol):
         """All blobs under ``prefix/``: ``jobs/1`` finds jobs/1/a and not jobs/12/a."""
         ...
 
-    def local(self, key: str, scratch: Scratch) -> AbstractContextManager[Path]:
-        """A file of this machine with the blob's bytes, to be read only. Raises BlobMissingError,
-        ScratchFullError, DiskFullError."""
+    def local(
+        self, key: str, scratch: Scratch, *, etag: str | None = None
+    ) -> AbstractContextManager[Path]:
+        """A file of this machine with the blob's bytes, to be read only; ``etag`` as of ``read``.
+
+        Raises BlobMissingError, BlobChangedError, ScratchFullError, DiskFullError.
+        """
         ...
 
     def sweep_unfinished(self, older_than_s: float, now_s: float) -> int:
@@ -113,8 +129,8 @@ class Intake:
             self._sha256.update(chunk)
             yield chunk
 
-    def info(self, key: str) -> BlobInfo:
-        return BlobInfo(key, self.size, self._sha256.hexdigest())
+    def info(self, key: str, etag: str | None = None) -> BlobInfo:
+        return BlobInfo(key, self.size, self._sha256.hexdigest(), etag)
 
 
 def check_key(key: str) -> str:

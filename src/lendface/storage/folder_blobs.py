@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import (
+    BlobChangedError,
     BlobKeyError,
     BlobMissingError,
     BlobTooLargeError,
@@ -41,6 +43,7 @@ from .disk import (
 )
 from .scratch import Scratch
 
+NO_SECOND_NAMES = frozenset({errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.EMLINK})
 TRIES = 20  # a folder may be taken away, as empty, just before a file moves in
 
 
@@ -76,8 +79,9 @@ class FolderBlobs:
             for chunk in intake:
                 write_all(descriptor, chunk)
             settle(descriptor)
+            etag = _etag(os.fstat(descriptor))
             self._publish(path, place)
-        return intake.info(key)
+        return intake.info(key, etag)
 
     def put_file(self, key: str, path: Path, *, content_type: str | None = None) -> BlobInfo:
         return self.put(key, read_chunks(path))
@@ -90,11 +94,26 @@ class FolderBlobs:
                 return None
         if not stat.S_ISREG(facts.st_mode):
             return None
-        etag = f'"{facts.st_ino:x}-{facts.st_mtime_ns:x}-{facts.st_size:x}"'
-        return BlobInfo(key, facts.st_size, None, etag, facts.st_mtime_ns // 1_000_000)
+        modified_ms = facts.st_mtime_ns // 1_000_000
+        return BlobInfo(key, facts.st_size, None, _etag(facts), modified_ms, facts.st_ctime_ns)
 
-    def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        info = self._get(key)
+    def copy(self, source: str, key: str, etag: str) -> BlobInfo:
+        """By a second name of the same file, where the file system has such."""
+        place = self._place(key)
+        self._get(source, etag)
+        if not self._link(self._place(source), place):
+            self.put(key, self.read(source, etag=etag))
+            return self._get(key)
+        try:
+            return self._get(key, etag)  # it may have been replaced just before
+        except BlobChangedError:
+            self.delete(key)
+            raise
+
+    def read(
+        self, key: str, start: int = 0, end: int | None = None, *, etag: str | None = None
+    ) -> Iterator[bytes]:
+        info = self._get(key, etag)
         end = info.size if end is None else min(end, info.size)
         return _read_file(self._place(key), start, end)
 
@@ -117,9 +136,9 @@ class FolderBlobs:
             yield BlobListing(key, facts.st_size, facts.st_mtime_ns // 1_000_000)
 
     @contextmanager
-    def local(self, key: str, scratch: Scratch) -> Iterator[Path]:
+    def local(self, key: str, scratch: Scratch, *, etag: str | None = None) -> Iterator[Path]:
         """The file itself, without a copy."""
-        self._get(key)
+        self._get(key, etag)
         yield self._place(key)
 
     def check(self) -> None:
@@ -160,8 +179,9 @@ class FolderBlobs:
             whole = Intake(_read(descriptor, 0, size))
             for _ in whole:
                 pass  # it hashes
+            etag = _etag(os.fstat(descriptor))
             self._publish(path, place)
-            return whole.info(key)
+            return whole.info(key, etag)
 
     def partial_size(self, key: str) -> int:
         """How many bytes of an upload under way are here; 0 where there is none."""
@@ -183,10 +203,33 @@ class FolderBlobs:
     def _part(self, key: str) -> Path:
         return self._partial / hashlib.sha256(check_key(key).encode()).hexdigest()
 
-    def _get(self, key: str) -> BlobInfo:
-        if info := self.info(key):
-            return info
-        raise BlobMissingError
+    def _get(self, key: str, etag: str | None = None) -> BlobInfo:
+        info = self.info(key)
+        if info is None:
+            raise BlobMissingError
+        if etag not in (None, info.etag):
+            raise BlobChangedError
+        return info
+
+    def _link(self, path: Path, place: Path) -> bool:
+        """Whether it has the second name; not where names cannot be given. Raises
+        BlobMissingError where the file went away."""
+        with storing():
+            for _ in range(TRIES):
+                make_folder(place.parent)
+                try:
+                    os.link(path, place)
+                except FileNotFoundError:  # or the folder went away under way
+                    if not path.exists():
+                        raise BlobMissingError from None
+                    continue
+                except OSError as fault:
+                    if fault.errno in NO_SECOND_NAMES:
+                        return False
+                    raise
+                settle_folder(place.parent)
+                return True
+        raise StorageUnavailableError
 
     @contextmanager
     def _draft(self) -> Iterator[tuple[Path, int]]:
@@ -207,6 +250,11 @@ class FolderBlobs:
                     settle_folder(place.parent)
                     return
         raise StorageUnavailableError
+
+
+def _etag(facts: os.stat_result) -> str:
+    """A file that is written here gets another one, whatever its bytes."""
+    return f'"{facts.st_ino:x}-{facts.st_mtime_ns:x}-{facts.st_size:x}"'
 
 
 def _move(path: Path, place: Path) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,7 +27,12 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
-from ..errors import BadOptionError, BlobMissingError, StorageUnavailableError
+from ..errors import (
+    BadOptionError,
+    BlobChangedError,
+    BlobMissingError,
+    StorageUnavailableError,
+)
 from .blobs import (
     CHUNK_BYTES,
     BlobInfo,
@@ -44,7 +49,10 @@ from .signing import SignedRequest, attachment
 PART_BYTES = 8 << 20  # S3 takes 10,000 parts: files up to 78 GiB
 PARTS_AT_ONCE = 4  # of one file
 KEYS_AT_ONCE = 1000  # of one request to delete
+COPY_BYTES = 5 << 30  # AWS copies no more in one request
+COPY_PART_BYTES = 1 << 30
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+CHANGED = frozenset({"412", "PreconditionFailed"})
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60
 ATTEMPTS = 3
 CONNECTIONS = 32  # and parts of all files at once, each of which is in memory until it is sent
@@ -119,10 +127,10 @@ class S3Blobs:
         first, second = next(parts, b""), next(parts, None)
         if second is None:  # one request, which leaves nothing behind where it fails
             with talking():
-                self._client.put_object(**place, **kind, Body=first)
+                etag = self._client.put_object(**place, **kind, Body=first)["ETag"]
         else:
-            self._put_in_parts(place, kind, chain([first, second], parts))
-        return intake.info(key)
+            etag = self._put_in_parts(place, kind, chain([first, second], parts))
+        return intake.info(key, etag)
 
     def put_file(self, key: str, path: Path, *, content_type: str | None = None) -> BlobInfo:
         return self.put(key, read_chunks(path), content_type=content_type)
@@ -133,8 +141,25 @@ class S3Blobs:
         except BlobMissingError:
             return None
 
-    def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        info = self._get(key)
+    def copy(self, source: str, key: str, etag: str) -> BlobInfo:
+        """In the bucket itself. In parts, with the same condition, what is too large for one."""
+        info, place = self._get(source, etag), self._place(key)
+        origin = {"CopySource": self._place(source), "CopySourceIfMatch": etag}
+        if info.size <= COPY_BYTES:
+            with talking():
+                self._client.copy_object(**place, **origin)
+        else:
+            ranges = [
+                f"bytes={start}-{min(start + COPY_PART_BYTES, info.size) - 1}"
+                for start in range(0, info.size, COPY_PART_BYTES)
+            ]
+            self._in_parts(place, {}, self._copy_part, ((each, origin) for each in ranges))
+        return self._get(key)
+
+    def read(
+        self, key: str, start: int = 0, end: int | None = None, *, etag: str | None = None
+    ) -> Iterator[bytes]:
+        info = self._get(key, etag)
         end = info.size if end is None else min(end, info.size)
         return self._read(info, start, end)
 
@@ -164,9 +189,9 @@ class S3Blobs:
                 yield BlobListing(key, found["Size"], _milliseconds(found["LastModified"]))
 
     @contextmanager
-    def local(self, key: str, scratch: Scratch) -> Iterator[Path]:
+    def local(self, key: str, scratch: Scratch, *, etag: str | None = None) -> Iterator[Path]:
         """A download, kept in ``scratch`` for the next time."""
-        info = self._get(key)
+        info = self._get(key, etag)
         with scratch.copy(f"{info.etag} {key}", info.size, partial(self._download, info)) as path:
             yield path
 
@@ -215,9 +240,11 @@ class S3Blobs:
     def _place(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket.name, "Key": self._bucket.full_key(check_key(key))}
 
-    def _get(self, key: str) -> BlobInfo:
+    def _get(self, key: str, etag: str | None = None) -> BlobInfo:
         with talking():
             facts = self._client.head_object(**self._place(key))
+        if etag not in (None, facts["ETag"]):
+            raise BlobChangedError
         modified_ms = _milliseconds(facts["LastModified"])
         return BlobInfo(key, facts["ContentLength"], None, facts["ETag"], modified_ms)
 
@@ -227,21 +254,37 @@ class S3Blobs:
 
     def _put_in_parts(
         self, place: dict[str, str], kind: dict[str, str], parts: Iterator[bytes]
-    ) -> None:
+    ) -> str:
+        return self._in_parts(place, kind, self._send_part, ((part,) for part in parts))
+
+    def _in_parts(
+        self,
+        place: dict[str, str],
+        kind: dict[str, str],
+        send: Callable[..., dict[str, Any]],
+        parts: Iterator[tuple[Any, ...]],
+    ) -> str:
+        """An upload whose parts ``send`` brings, each from what stands for it. Its etag."""
         with talking():
             upload_id = self._client.create_multipart_upload(**place, **kind)["UploadId"]
         try:
-            sent = self._send_parts({**place, "UploadId": upload_id}, parts)
+            sent = self._send_parts({**place, "UploadId": upload_id}, send, parts)
             with talking():
-                self._client.complete_multipart_upload(
+                answer = self._client.complete_multipart_upload(
                     **place, UploadId=upload_id, MultipartUpload={"Parts": sent}
                 )
+            return answer["ETag"]
         except BaseException:
             with suppress(StorageUnavailableError):  # a sweep removes it later then
                 self._abort(place, upload_id)
             raise
 
-    def _send_parts(self, upload: dict[str, str], parts: Iterator[bytes]) -> list[dict[str, Any]]:
+    def _send_parts(
+        self,
+        upload: dict[str, str],
+        send: Callable[..., dict[str, Any]],
+        parts: Iterator[tuple[Any, ...]],
+    ) -> list[dict[str, Any]]:
         """What completes the upload. A few parts are under way at once, none at the end."""
         sent, under_way = [], deque[Future[dict[str, Any]]]()
         with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
@@ -249,17 +292,29 @@ class S3Blobs:
                 if len(under_way) == PARTS_AT_ONCE:
                     sent.append(under_way.popleft().result())
                 self._places.acquire()
-                under_way.append(pool.submit(self._send_part, upload, number, part))
+                under_way.append(pool.submit(self._in_place, send, upload, number, *part))
             sent.extend(future.result() for future in under_way)
         return sent
 
-    def _send_part(self, upload: dict[str, str], number: int, part: bytes) -> dict[str, Any]:
+    def _in_place(self, send: Callable[..., dict[str, Any]], *part: Any) -> dict[str, Any]:
         try:
-            with talking():
-                answer = self._client.upload_part(**upload, PartNumber=number, Body=part)
+            return send(*part)
         finally:
             self._places.release()
+
+    def _send_part(self, upload: dict[str, str], number: int, part: bytes) -> dict[str, Any]:
+        with talking():
+            answer = self._client.upload_part(**upload, PartNumber=number, Body=part)
         return {"PartNumber": number, "ETag": answer["ETag"]}
+
+    def _copy_part(
+        self, upload: dict[str, str], number: int, part: str, origin: dict[str, Any]
+    ) -> dict[str, Any]:
+        with talking():
+            answer = self._client.upload_part_copy(
+                **upload, **origin, PartNumber=number, CopySourceRange=part
+            )
+        return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
 
     def _abort(self, place: dict[str, str], upload_id: str) -> None:
         """Harmless where it ended meanwhile."""
@@ -340,11 +395,14 @@ def configuring() -> Iterator[None]:
 
 @contextmanager
 def talking() -> Iterator[None]:
-    """What the server refuses becomes BlobMissingError or StorageUnavailableError."""
+    """What the server refuses becomes BlobMissingError, BlobChangedError or
+    StorageUnavailableError."""
     try:
         yield
     except (BotoCoreError, ClientError) as fault:
         code = fault.response["Error"]["Code"] if isinstance(fault, ClientError) else None
+        if code in CHANGED:
+            raise BlobChangedError from fault
         raise (BlobMissingError if code in MISSING else StorageUnavailableError)() from fault
 
 

@@ -83,6 +83,8 @@ uploads = sa.Table(
     sa.Column("sha256", sa.String(64)),
     sa.Column("blob_key", sa.String(400), nullable=False),
     sa.Column("url", sa.Text),  # where it came from, if by URL
+    sa.Column("incoming_key", sa.String(400)),  # where its client sends it; nobody reads it there
+    sa.Column("etag", sa.String(200)),  # of the blob when it was ready
     sa.Column("error_code", sa.String(64)),
     _ms("created_ms", required=True),
     _ms("ready_ms"),
@@ -91,6 +93,7 @@ uploads = sa.Table(
     sa.Index(None, "client_id", "created_ms"),
     sa.Index(None, "expires_ms"),
     sa.Index(None, "blob_key"),
+    sa.Index(None, "incoming_key"),
 )
 
 jobs = sa.Table(

@@ -128,6 +128,8 @@ def test_a_picture_comes_as_base64(
     wrapped = "\n".join((text[:76], text[76:]))
     answer = me.post(path, json={"img": prefix + wrapped, "single_face": True}).json()
     assert answer["error_msg"] == "SUCCESS"
+    [blob] = office.blobs.list("uploads")
+    assert b"".join(office.blobs.read(blob.key)) == b"\x89PNG" * 30
 
 
 def test_the_address_wins_over_the_picture(

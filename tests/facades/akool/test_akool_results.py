@@ -335,3 +335,15 @@ def test_a_result_in_a_bucket_is_fetched_from_there(
         assert response.headers["location"].startswith(f"{BASE_URL}/blobs/")
         assert response.headers["access-control-allow-origin"] == "*"
         assert me.head(data["url"]).headers["content-length"] == str(len(FILM))
+
+
+def test_a_result_that_is_not_what_was_made_is_not_handed_out(
+    me: TestClient, nobody: TestClient, office: Office
+) -> None:
+    sent = me.post(V3_VIDEO, json=video()).json()["data"]
+    finish_film(office, sent["_id"])
+    assert nobody.get(sent["url"]).content == FILM
+    office.blobs.put(f"results/{sent['_id']}/result.mp4", [FILM[:-1]])
+    assert nobody.get(sent["url"]).status_code == 410
+    again = me.post(V3_VIDEO, json=video(modifyVideo=sent["url"])).json()
+    assert again["code"] == 1014

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from typing import Any
 
@@ -49,6 +51,14 @@ def refused(client: TestClient, path: str, body: Any) -> int:
     return answer["code"]
 
 
+def content_of(office: Office, row: sa.Row[Any]) -> str:
+    """Of a picture that came within the request, as it came."""
+    data = b"".join(office.blobs.read(row.blob_key))
+    assert (row.state, row.size) == ("ready", len(data))
+    assert row.sha256 == hashlib.sha256(data).hexdigest()
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+
 class Sent:
     """The job that came of a request."""
 
@@ -58,8 +68,8 @@ class Sent:
         self.id = self.answer["data"]["_id"]
         with office.database.reading() as connection:
             self.row = get_row(connection, self.id)
-            rows = connection.execute(sa.select(uploads.c.id, uploads.c.url)).all()
-        self.url_by_upload = {row.id: row.url for row in rows}
+            rows = connection.execute(sa.select(uploads)).all()
+        self.url_by_upload = {row.id: row.url or content_of(office, row) for row in rows}
 
     @property
     def request(self) -> dict[str, Any]:
@@ -127,7 +137,7 @@ def test_the_result_of_a_picture_ends_truthfully(
     assert sent.answer["data"]["url"].endswith(f"/{sent.id}.{ending}")
     assert sent.request["output"]["container"] == ending
     assert sent.request["limits"]["kinds"] == ["image"]
-    assert sent.target == address
+    assert sent.target == address.replace("image/jpeg", "image/png")
 
 
 def test_pairs_keep_their_order(me: TestClient, office: Office) -> None:
@@ -264,6 +274,12 @@ def test_an_address_with_a_blank_is_understood(me: TestClient, office: Office) -
         ({"sourceImage": [ref("file:///etc/passwd")]}, 1003),
         ({"sourceImage": [ref("blob:uploads/a/b")]}, 1003),
         ({"sourceImage": [ref("data:image/png;base64,???")]}, 1003),
+        ({"sourceImage": [ref(f"data:image/png;base64,{PIXEL}")], "modifyVideo": "ftp://a"}, 1003),
+        (
+            {"targetImage": [ref(f"data:image/png;base64,{PIXEL}")], "sourceImage": [ref("ftp:")]},
+            1003,
+        ),
+        ({"sourceImage": [ref("https://a.example/" + "?" * 2_000_000)]}, 1003),
         ({"sourceImage": [ref("http://10.0.0.1/a.jpg")]}, 1003),
         ({"modifyVideo": "http://169.254.169.254/latest"}, 1003),
         ({"modifyVideo": ""}, 1003),
@@ -279,6 +295,7 @@ def test_what_is_wrong_is_told_by_code_with_status_200(
     assert refused(me, V3_VIDEO, video(**changes)) == code
     with office.database.reading() as connection:
         assert not connection.execute(sa.select(uploads)).all()  # nothing was half done
+    assert not list(office.blobs.list("uploads"))
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b'"a"', b"null", b"\xff\xfe"])
@@ -299,6 +316,8 @@ def test_a_body_that_is_no_object_is_a_wrong_parameter(me: TestClient, body: byt
         "9" * 400,
         "NaN",
         "[[1e999,1],[2,3],[4,5]]",
+        '"' + ":" * 2_000_000 + '"',
+        "[" + "[1,2]," * 5_000 + "[1,2]]",
     ],
 )
 def test_opts_may_hold_whatever_json_can(me: TestClient, opts: str) -> None:
@@ -317,6 +336,15 @@ def test_a_body_that_is_too_large_is_refused(me: TestClient) -> None:
     assert (response.status_code, response.json()["code"]) == (413, 1003)
     response = me.post("/api/open/v3/getToken", json={"clientId": "a" * (1 << 17)})
     assert response.status_code == 413
+
+
+def test_a_large_body_holds_pictures_and_not_many_values(me: TestClient) -> None:
+    uri = "data:image/png;base64," + "A" * (1 << 20)
+    many = image(modifyImage=uri, more=[{}] * (1 << 16))
+    response = me.post(V3_IMAGE, json=many)
+    assert (response.status_code, response.json()["code"]) == (200, 1003)
+    assert me.post(V3_IMAGE, json=image(modifyImage=uri)).json()["code"] == 1000
+    assert me.post(V3_IMAGE, json=image(more=[{}] * (1 << 16))).json()["code"] == 1000
 
 
 def test_without_credits_the_code_is_1006(app: FastAPI, office: Office) -> None:

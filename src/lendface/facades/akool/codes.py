@@ -59,7 +59,9 @@ CODE_BY_ERROR: Mapping[type[e.LendfaceError], int] = {
     e.NotFoundError: 1014,
     e.ResultNotReadyError: 1014,
     e.ResultGoneError: 1014,
+    e.ResultDamagedError: 1014,
     e.UploadMissingError: 1008,
+    e.UploadLostError: 1008,
     e.WrongMoveError: 1010,
     # Who asks
     e.KeyMissingError: 1102,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter
 
 from ... import errors as e
+from ...net.datauri import SLICE_CHARS, is_data_uri
 from ...service import jobs
 from ...service.jobs import Wish
 from ...service.requests import DetectJob
@@ -43,11 +44,10 @@ router = APIRouter(tags=["detection"])
 @router.post(DETECT, response_model=FacesReply, **told)
 async def detect_faces(body: DetectFaces, visit: Visitor) -> Body:
     """Faces of a picture, or of a few frames of a video. No face is no error."""
-    address = address_of(body.url, body.img)
 
     def make(inbox: Inbox) -> DetectJob:
         return DetectJob(
-            (inbox.take(address),),
+            (inbox.take(address_of(body.url, body.img)),),
             frames=body.num_frames,
             crops=body.return_face_url,
             crop_margin=MARGIN,
@@ -63,9 +63,9 @@ async def detect_faces(body: DetectFaces, visit: Visitor) -> Body:
 async def detect_older(body: DetectOlder, visit: Visitor) -> Body:
     """Faces of a picture, as the vendor's older detection tells them."""
     began_s = time.monotonic()
-    address = address_of(body.image_url, body.img)
 
     def make(inbox: Inbox) -> DetectJob:
+        address = address_of(body.image_url, body.img)
         return DetectJob((inbox.take(address),), frames=1, largest_only=body.single_face)
 
     job = await find(visit, make)
@@ -102,15 +102,25 @@ async def analyze_frames(body: AnalyzeFrames, visit: Visitor) -> Body:
 
 
 def address_of(url: str | None, img: str | None) -> str:
-    """The address, or the picture that came as base64 as one. Raises RequestError."""
+    """The address, or the picture that came as base64 as one. In a thread: it may be large.
+
+    Raises RequestError.
+    """
     if url:
         return url
     if not img:
         raise e.RequestError(
             "Missing url or img: give the address of a picture or video, or base64"
         )
-    text = "".join(img.split())
-    return text if text[:5].lower() == "data:" else f"data:image/jpeg;base64,{text}"
+    text = "".join(unspaced(img))
+    return text if is_data_uri(text) else f"data:image/jpeg;base64,{text}"
+
+
+def unspaced(text: str) -> Iterator[str]:
+    """The text without its white space, in slices: split as a whole, one that is broken into
+    short lines takes many times its own size."""
+    for start in range(0, len(text), SLICE_CHARS):
+        yield "".join(text[start : start + SLICE_CHARS].split())
 
 
 async def find(visit: Visit, make: Callable[[Inbox], DetectJob]) -> Row:

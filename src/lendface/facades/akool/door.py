@@ -14,6 +14,7 @@ from ...service.rates import RateLimiter
 from ...service.tokens import find_client_by_token, is_token
 from ..auth import OWS, Door
 from ..bodies import BodyLimit
+from ..few_values import FewValues
 from .envelopes import OLDER, RESULTS, path_of, refuse
 
 GET_TOKEN = "/api/open/v3/getToken"
@@ -35,7 +36,7 @@ class Entrance:
         detect_client: str | None,
     ) -> None:
         """``detect_client`` is on whose account the older detection works without a key."""
-        room = BodyLimit(app, refuse, max_bytes, PATIENCE_S)
+        room = BodyLimit(FewValues(app, refuse), refuse, max_bytes, PATIENCE_S)
         self._open = BodyLimit(app, refuse, SMALL_BYTES)
         self._guarded = Door(room, office, limiter, refuse, credential_of, find_caller)
         self._older = self._guarded

@@ -16,6 +16,7 @@ Point = tuple[float, float]
 
 CORNER_BELOW = 0.35  # of the way from eye to eye; corners were seen up to 0.20, middles from 0.50
 FARTHEST_PX = 1e5  # no picture is wider
+MAX_OPTS_CHARS = 1000  # of the longest form, or points in a list; no face is told by more
 LEAST = 3  # points, without which it is no face
 
 
@@ -113,6 +114,8 @@ def _points_of(opts: Any) -> list[Point]:
     """The points, none where it cannot be read."""
     while isinstance(opts, list) and len(opts) == 1:
         opts = opts[0]
+    if isinstance(opts, str | list) and len(opts) > MAX_OPTS_CHARS:
+        return []
     pairs = [text.split(",") for text in opts.split(":")] if isinstance(opts, str) else opts
     try:
         points = [(float(x), float(y)) for x, y in pairs]

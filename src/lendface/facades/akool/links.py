@@ -15,10 +15,11 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ...errors import LendfaceError, NotFoundError, ResultGoneError
+from ...errors import LendfaceError, NotFoundError
 from ...service.downloads import BY_LINK, note_download
 from ...service.links import check_own_link
 from ...service.office import Office
+from ...service.results import whole_file
 from ...service.shares import NOTE, SharedFile, get_shared, place_of, shared_file
 from ...service.states import SUCCEEDED
 from ..results import REDIRECT_S
@@ -102,28 +103,29 @@ def find_linked(connection: sa.Connection, link: Link) -> tuple[Row, SharedFile]
     return job, file
 
 
-def find_own(connection: sa.Connection, address: str) -> SharedFile | None:
-    """The file of ours that an address leads to."""
+def find_own(office: Office, address: str) -> SharedFile | None:
+    """The file of ours that an address leads to. Raises ResultGoneError, ResultDamagedError."""
     link = read_link(address.partition("#")[0].partition("?")[0])
+    if link is None:
+        return None
     try:
-        if link is None:
-            return None
-        return find_linked(connection, link)[1]
+        with office.database.reading() as connection:
+            job, file = find_linked(connection, link)
     except LendfaceError:  # somebody else's address after all, or the file is gone
         return None
+    whole_file(office, job, file.blob_key)
+    return file
 
 
 def answer_link(request: Request, office: Office, link: Link, *, streams: bool) -> Response:
     """The file itself, or the way to it in a bucket.
 
     HEAD is always answered here: a link is good for one method. Raises NotFoundError,
-    ResultNotReadyError, ResultGoneError, RangeNotSatisfiableError.
+    ResultNotReadyError, ResultGoneError, ResultDamagedError, RangeNotSatisfiableError.
     """
     with office.database.reading() as connection:
         job, file = find_linked(connection, link)
-    info = office.blobs.info(file.blob_key)
-    if info is None:
-        raise ResultGoneError
+    info = whole_file(office, job, file.blob_key)
     if is_first_look(request):
         note_download(office, job, BY_LINK)
     if streams or request.method == "HEAD":

@@ -23,6 +23,7 @@ files = APIRouter(include_in_schema=False)
 
 ID = re.compile("[0-9a-f]{24}")
 MAX_IDS = 500
+MAX_IDS_CHARS = 64 * MAX_IDS
 ENDLESS = 1_000_000_000  # the vendor's clients want a number
 
 
@@ -80,6 +81,8 @@ def read_ids(text: str) -> list[str]:
     >>> read_ids(" 65f7d2a1c4b8e90012ab34cd, 20240318053529123-0417 ,")
     ['65f7d2a1c4b8e90012ab34cd']
     """
+    if len(text) > MAX_IDS_CHARS:
+        raise RequestError(f"_ids is too long; ask for at most {MAX_IDS} results at once")
     ids = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not ids:
         raise RequestError("_ids must name at least one result")

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from ...errors import RequestError, TooManyFacesError
+from ...errors import InvalidUrlError, RequestError, TooManyFacesError
 from ...net.datauri import is_data_uri
+from ...net.guard import MAX_URL_CHARS
 from ...service.requests import (
     LimitsRef,
     OutputRef,
@@ -18,7 +19,7 @@ from ...service.requests import (
     WhoRef,
 )
 from ...service.submissions import Intake
-from .landmarks import Point, middle_of
+from .landmarks import MAX_OPTS_CHARS, Point, middle_of
 from .links import find_own
 from .schemas import FaceRef, Mapped, PlusImage, ProImage, SpecifyImage, SpecifyVideo, Submit
 
@@ -41,6 +42,8 @@ class Inbox:
     def take(self, address: str) -> str:
         """The upload id. Raises InvalidUrlError, UrlNotAllowedError, UrlTooLargeError."""
         address = address.strip()
+        if len(address) > MAX_URL_CHARS and not is_data_uri(address):
+            raise InvalidUrlError(f"it is longer than {MAX_URL_CHARS} characters")
         if address not in self._upload_by_address:
             self._upload_by_address[address] = self._take(address)
         return self._upload_by_address[address]
@@ -48,7 +51,7 @@ class Inbox:
     def _take(self, address: str) -> str:
         if is_data_uri(address):
             return self._intake.by_data_uri(address)
-        if own := find_own(self._intake.connection, address):
+        if own := find_own(self._intake.office, address):
             return self._intake.by_blob(own.blob_key, own.blob_key.rpartition("/")[2])
         return self._intake.by_url(address.replace(" ", "%20"))
 
@@ -165,7 +168,9 @@ def middle_of_box(bbox: Any) -> Point | None:
     >>> middle_of_box([10, 20, 30, 60]), middle_of_box("10,20,30,60"), middle_of_box("face")
     ((20.0, 40.0), (20.0, 40.0), None)
     """
-    values = bbox.strip("[] ").split(",") if isinstance(bbox, str) else bbox
+    if isinstance(bbox, str):
+        bbox = bbox.strip("[] ").split(",", 4) if len(bbox) <= MAX_OPTS_CHARS else None
+    values = bbox
     try:
         x1, y1, x2, y2 = (float(value) for value in values)
     except (TypeError, ValueError, OverflowError):
@@ -183,5 +188,5 @@ def image_ending(address: str) -> Literal["png", "jpg"]:
     head = address.strip()[:64].lower()
     if head.startswith("data:"):
         return "png" if head.startswith(PNG_TYPES) else "jpg"
-    path = address.strip().split("?")[0].split("#")[0].lower()
+    path = address.strip().partition("?")[0].partition("#")[0].lower()
     return "png" if path.endswith(PNG_LIKE) else "jpg"

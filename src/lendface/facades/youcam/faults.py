@@ -43,6 +43,8 @@ KIND_BY_CODE: Mapping[str, str] = {
     "url_bad_type": "download",
     "url_bad_status": "download",
     "upload_missing": "download",
+    "upload_lost": "download",
+    "blob_changed": "download",
     "file_missing": "download",
     "blob_missing": "download",
     # A file that is not read
@@ -99,6 +101,7 @@ KIND_BY_CODE: Mapping[str, str] = {
     "storage": "upload",
     "storage_unavailable": "upload",
     "scratch_full": "upload",
+    "result_damaged": "upload",
     # Units
     "quota_exceeded": "units",
 }

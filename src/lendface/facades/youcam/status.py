@@ -7,9 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ...errors import JobTimeoutError
+from ...errors import JobTimeoutError, ResultDamagedError, ResultGoneError
 from ...service.office import Office
 from ...service.requests import SwapJob, load_request
+from ...service.results import whole_file
 from ...service.states import CANCELLED, FAILED, LIVE, SUCCEEDED
 from ...storage.tables import uploads
 from .envelope import Refusal
@@ -34,7 +35,15 @@ def describe_status(office: Office, job: Row) -> dict[str, Any]:
     status = status_of(job)
     told: dict[str, Any] = {"task_status": status, "error": None, "results": None}
     if status == SUCCESS:
-        return told | {"results": results_of(office, job)}
+        try:
+            return told | {"results": results_of(office, job)}
+        except (ResultDamagedError, ResultGoneError):
+            fault = fault_of(ResultDamagedError.code, File.VIDEO)
+            return told | {
+                "task_status": ERROR,
+                "error": fault.code,
+                "error_message": fault.message,
+            }
     if status == ERROR:
         fault = fault_of_job(office, job)
         told |= {"error": fault.code, "error_message": fault.message}
@@ -46,6 +55,7 @@ def results_of(office: Office, job: Row) -> dict[str, Any]:
         target = load_request(job["request"]).uploads[0]
         return {"url": link_to_upload(office, target), "faces": faces_of(job)}
     result = job["result"]
+    whole_file(office, job, result["blob_key"])
     return {"url": link(office, result["blob_key"], result["content_type"])}
 
 
