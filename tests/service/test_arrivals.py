@@ -123,7 +123,7 @@ def probed_width(office: Office, folder: Path, job_id: str) -> int:
     with closing(work.scratch):
         do_task(work, job_id, "fetch")
         do_task(work, job_id, "probe")
-    return row_of(office, job_id)["facts"]["target"]["size_wh"][0]
+    return row_of(office, job_id)["facts"]["target"]["width"]
 
 
 def test_a_job_uses_what_was_sent_first(
