@@ -194,11 +194,12 @@ class MediaTooMuchWorkError(MediaLimitError):
     def __init__(self, name: str, limit: float, frames: int, size_wh: tuple[int, int]) -> None:
         measured = frames * size_wh[0] * size_wh[1] / 1e9
         super().__init__(
-            f"{name} has {frames} frames of {size_wh[0]}x{size_wh[1]}, {measured:.1f} gigapixels "
-            f"in all; at most {limit:g} are taken; make it smaller or cut it into shorter files",
+            f"{name} needs {frames} frames of {size_wh[0]}x{size_wh[1]} decoded, {measured:.1f} "
+            f"gigapixels in all; at most {limit:g} are taken; make it smaller or shorter",
             limit,
             measured,
         )
+        self.frames, self.size_wh = frames, size_wh
 
 
 class MediaTooManyStreamsError(MediaLimitError):

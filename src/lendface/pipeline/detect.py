@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,10 +15,12 @@ from ..engine.enrol import face_height_px
 from ..engine.geometry import five_points
 from ..engine.mesh.topology import POINTS
 from ..engine.types import Box, Floats, Frame, Mesh, Picture, Pixels
-from ..errors import UnreadableMediaError
-from ..media import encode_image, open_video
+from ..errors import MediaTooMuchWorkError, UnreadableMediaError
+from ..media import encode_image, list_packets, open_video
 from .parts import Parts
 from .targets import ImageTarget, Trim, VideoTarget, open_target
+
+MOST_GIGAPIXELS = 50  # decoded for one look at a film, on the way from keyframes to its frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,8 @@ class Detected:
 def detect(path: Path, parts: Parts, frames: int, *, largest_only: bool = False) -> Detected:
     """Look at a picture, or at ``frames`` frames of a film, evenly spaced from the first one on.
 
-    Raises the errors of reading.
+    Raises the errors of reading, and MediaTooMuchWorkError where its keyframes are so far apart
+    that most of a long film would have to be decoded.
     """
     target = open_target(path, Trim())
     is_video = isinstance(target, VideoTarget)
@@ -128,13 +132,40 @@ def _frames(target: VideoTarget | ImageTarget, count: int) -> Iterator[Frame]:
     if isinstance(target, ImageTarget):
         yield target.frame
         return
-    for time_s in _times(target, count):
+    times, decoded = _times(target, count), 0
+    check_reach(target, times)
+    for time_s in times:
+        check_decoded(target, decoded)  # a file may call every frame a keyframe
         with open_video(target.info.path, start_s=time_s) as reader:
             # Counted anew after a seek; the film's own number follows from its rate.
             frame = next(iter(reader.frames()), None)
+            decoded += reader.damage.packets_read
         if frame is not None:
             index = round(frame.time * target.info.frame_rate) if time_s is not None else 0
             yield Frame(index, frame.time, frame.picture)
+
+
+def check_reach(target: VideoTarget, times: Sequence[Fraction | None]) -> None:
+    """How many frames lie between these times and the keyframes before them, by the packets."""
+    packets, base = list_packets(target.info.path)
+    shown = sorted(pts for pts, _ in packets if pts is not None)
+    keys = sorted(pts for pts, is_key in packets if is_key and pts is not None)
+    wanted = [time_s / base for time_s in times if time_s is not None]
+    check_decoded(target, sum(_way_to(pts, shown, keys) for pts in wanted))
+
+
+def _way_to(pts: Fraction, shown: Sequence[int], keys: Sequence[int]) -> int:
+    place = bisect_right(keys, pts)
+    start = bisect_left(shown, keys[place - 1]) if place else 0
+    return max(1, bisect_right(shown, pts) - start)
+
+
+def check_decoded(target: VideoTarget, frames: int) -> None:
+    """Raises MediaTooMuchWorkError."""
+    width, height = target.info.coded_wh
+    if frames * width * height > MOST_GIGAPIXELS * 1e9:
+        name, size_wh = target.info.path.name, target.info.coded_wh
+        raise MediaTooMuchWorkError(name, MOST_GIGAPIXELS, frames, size_wh)
 
 
 def _times(target: VideoTarget, count: int) -> Sequence[Fraction | None]:

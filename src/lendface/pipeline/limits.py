@@ -282,6 +282,8 @@ def told_as(name: str) -> Iterator[None]:
         yield
     except UnreadableMediaError as fault:
         raise UnreadableMediaError(name, fault.reason) from fault
+    except MediaTooMuchWorkError as fault:
+        raise MediaTooMuchWorkError(name, fault.limit, fault.frames, fault.size_wh) from fault
     except UnknownCodecError as fault:
         raise UnknownCodecError(name, fault.codec) from fault
     except (FileMissingError, EmptyFileError, NoVideoError) as fault:

@@ -250,9 +250,10 @@ class JobWork:
             follow.check()
             path = files.path(upload_id)
             check_target(path, limits, name="the file")
-            detected = detect(
-                path, self.load_parts(), request.frames, largest_only=request.largest_only
-            )
+            with told_as("the file"):
+                detected = detect(
+                    path, self.load_parts(), request.frames, largest_only=request.largest_only
+                )
             found.append(self._described(job, request, number, detected))
             seen += [[face.embedding for face in frame.faces] for frame in detected.frames]
         frames = [frame for target in found for frame in target["frames"]]
