@@ -89,6 +89,7 @@ def config(
 ) -> None:
     """Show every setting, where it can be set and what is in use; check them all."""
     with reporting(as_json):
+        from .media.inspection import PROTECTIONS, protection
         from .serve.checks import check_settings
         from .settings import describe_settings, load_settings
 
@@ -97,10 +98,14 @@ def config(
         rows = describe_settings(settings)
         if as_json:
             values = {name: value for name, value, _ in rows}
-            return print_json({"settings": values, "warnings": warnings})
+            told = {"settings": values, "sandbox": list(protection()), "warnings": warnings}
+            return print_json(told)
         width = max(len(name) for name, _, _ in rows)
         for name, value, meaning in rows:
             print(f"{name:<{width}}  {value or '-':<24}  {meaning}")
+        print(f"files from outside are opened behind: {', '.join(protection())}")
+        if missing := [name for name in PROTECTIONS if name not in protection()]:
+            warnings.append(f"this kernel does not offer {', '.join(missing)} (docs/trust.md)")
         for warning in warnings:
             typer.echo(f"lendface: {warning}", err=True)
         return None

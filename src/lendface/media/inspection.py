@@ -9,14 +9,19 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import av
+
 from ..errors import UnreadableMediaError
+from .environment import bare
 from .failures import check_readable
 from .probe import OPENING, UNKNOWN_FORMAT
 
 PROGRAM = Path(__file__).with_name("inspector.py")
+PROTECTIONS = ("limits", "no_new_privileges", "landlock", "seccomp")
 LEAST_MEMORY = 768 << 20
 MEMORY_PER_PIXEL = 48  # of the largest picture allowed: the frames that a decoder keeps
 MOST = 1 << 40  # stands for no limit
@@ -77,9 +82,21 @@ def inspect_film(path: Path, bounds: Bounds = Bounds()) -> Inspection:
     return Inspection(answer["streams"], videos, claimed_s, answer.get("cut_off"))
 
 
+@cache
+def protection() -> tuple[str, ...]:
+    """Which of ``PROTECTIONS`` stand around a process that opens a file from outside, here.
+
+    Such a process is started to find out.
+    """
+    answer = ask(question_about(Path(os.devnull), Bounds()), Bounds().wall_s)
+    found = answer["protection"] if answer else []
+    return tuple(name for name in PROTECTIONS if name in found)
+
+
 def question_about(path: Path, bounds: Bounds) -> dict[str, Any]:
     return {
         "path": os.path.abspath(path),
+        "paths": [str(Path(av.__file__).parents[1])],
         "opening": OPENING,
         "max_streams": bounds.max_streams,
         "max_pixels": bounds.max_pixels,
@@ -98,7 +115,9 @@ def ask(question: dict[str, Any], wall_s: float) -> dict[str, Any] | None:
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-P", str(PROGRAM), json.dumps(question)],
+            [sys.executable, "-I", str(PROGRAM), json.dumps(question)],
+            env=bare(),
+            cwd="/",
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=wall_s,

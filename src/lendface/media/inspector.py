@@ -1,20 +1,26 @@
 """A program of its own that opens a film nobody has looked at yet.
 
-It has little memory and time, writes no file, and may crash: a file that was made to do harm ends
-this process and not the one that asked. It stands on PyAV alone, so that it starts in a tenth of
-a second: ``python -P inspector.py QUESTION``, with the question as JSON, prints the answer as
-JSON. ``inspection.py`` asks it.
+It has little memory and time, no variables, no other file and no network (``sandbox.py``), and may
+crash: a file that was made to do harm ends this process and not the one that asked. It stands on
+PyAV alone, so that it starts in a tenth of a second: ``python -I inspector.py QUESTION``, with the
+question as JSON, prints the answer as JSON. ``inspection.py`` asks it.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import os
 import resource
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__":  # isolated, so it finds only what its Python has by itself
+    sys.path.extend(path for path in json.loads(sys.argv[1])["paths"] if path not in sys.path)
 
 import av
 import av.error
@@ -25,8 +31,9 @@ OPEN_FILES = 32
 STILL = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
 
 
-def confine(question: dict[str, Any]) -> None:
-    """From here on: no file grows, and memory (above what is used) and processor time end."""
+def confine(question: dict[str, Any]) -> list[str]:
+    """From here on: no file grows, memory (above what is used) and processor time end, and no other
+    file and nobody else is in reach. Returns what of that the kernel enforces."""
     with open("/proc/self/statm") as file:
         in_use = int(file.read().split()[0]) * resource.getpagesize()
     memory, cpu_s = in_use + question["memory_bytes"], question["cpu_s"]
@@ -35,6 +42,18 @@ def confine(question: dict[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    libraries = [str(Path(module.__file__).parent) for module in (os, av)]  # loaded when needed
+    return ["limits", *load_sandbox().confine(question["path"], libraries)]
+
+
+def load_sandbox() -> Any:
+    """Our neighbour, without the package that we both stand in."""
+    spec = spec_from_file_location("sandbox", Path(__file__).with_name("sandbox.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def inspect(question: dict[str, Any]) -> dict[str, Any]:
@@ -173,8 +192,8 @@ def open_film(question: dict[str, Any], more: dict[str, str]) -> Any:
 
 def main() -> None:
     question = json.loads(sys.argv[1])
-    confine(question)
-    print(json.dumps(inspect(question)))
+    protection = confine(question)
+    print(json.dumps(inspect(question) | {"protection": protection}))
 
 
 if __name__ == "__main__":

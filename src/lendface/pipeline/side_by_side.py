@@ -21,6 +21,7 @@ from pathlib import Path
 from ..errors import RenderProcessError
 from ..media import Chunk, join_chunks, options_for
 from ..media.cores import count_cores
+from ..media.environment import plain
 from .cutting import cut_target
 from .part_process import Broken, Done, Order, Part, Stepped
 from .rendering import Rendering
@@ -155,7 +156,7 @@ def start(far: Connection) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", RUN, str(far.fileno())],
         pass_fds=[far.fileno()],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
+        env=plain() | {"PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         process_group=0,

@@ -27,6 +27,7 @@ from .connections import ConnectionLimits, Connections, raise_file_limit, shared
 from .guards import note_guards
 from .http import make_server
 from .logs import set_up_logs
+from .secrecy import keep_secrets
 
 log = logging.getLogger("lendface.server")
 
@@ -39,6 +40,7 @@ def serve(settings: Settings, *, with_workers: bool, say: Callable[[str], None])
     ``say`` shows a line to whoever started it. Raises BadOptionError, DatabaseError.
     """
     set_up_logs(settings)
+    keep_secrets()
     for doubt in check_settings(settings, signs=with_workers):
         log.warning(doubt)
     log.info(

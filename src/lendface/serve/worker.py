@@ -15,6 +15,7 @@ from ..errors import BadOptionError
 from ..facades.forms import FORMS
 from ..jobs.work import CONTROL, QUICK, RENDER_QUEUES
 from ..jobs.worker import WorkerOptions, run_worker
+from ..media.inspection import protection
 from ..models import RuntimeOptions
 from ..pipeline.parts import Parts
 from ..service.house import Housekeeping
@@ -25,6 +26,7 @@ from .building import build_office, durable_engine, locks_of, prepare, scratch_o
 from .checks import check_settings
 from .guards import note_guards
 from .logs import set_up_logs
+from .secrecy import keep_secrets
 from .telemetry import WatchedWork, open_tracer
 
 log = logging.getLogger("lendface.worker")
@@ -49,6 +51,7 @@ def work(
     """Does not return. Raises BadOptionError, ExecutorTakenError, ProviderUnavailableError."""
     own_process()
     set_up_logs(settings)
+    keep_secrets()
     words = list(words) or ["control", QUICK, settings.render_queue]
     queues = queues_of(words)
     renders = any(queue in RENDER_QUEUES for queue in queues)
@@ -89,7 +92,10 @@ def work(
         Housekeeping(
             built.office, load_parts().provider if renders else "none", built.durable.is_at
         ),
-        lambda: log.info("worker is ready", extra={"executor": executor, "queues": queues}),
+        lambda: log.info(
+            "worker is ready",
+            extra={"executor": executor, "queues": queues, "sandbox": protection()},
+        ),
     )
 
 
