@@ -237,6 +237,7 @@ def test_a_blob_is_downloaded_once(blobs: S3Blobs, scratch: Scratch) -> None:
         first = path.stat()
     with blobs.local("a.mp4", scratch) as path:
         assert (path.stat().st_ino, path.stat().st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
+    assert scratch.kept() == {"a.mp4"}  # by which it is forgotten
 
 
 def test_a_full_disk_is_told_while_downloading(blobs: S3Blobs, scratch: Scratch) -> None:

@@ -14,7 +14,7 @@ import pytest
 from full_disk import largest_file
 from lendface.errors import DiskFullError, ExecutorTakenError, ScratchFullError
 from lendface.storage.disk import opened, write_all
-from lendface.storage.scratch import Scratch
+from lendface.storage.scratch import IDLE_S, MARK, Scratch
 
 
 class Filler:
@@ -70,11 +70,57 @@ def test_what_a_dead_worker_left_goes_at_the_start(scratch: Scratch, root: Path)
             pass
         (root / "of the operator").touch()
         never_closed.pop_all()
-    scratch.close()
-    Scratch(root, 30).close()
-    assert sorted(path.name for path in root.iterdir()) == ["copies", "files", "of the operator"]
+    os.close(scratch._held)  # as when it is killed
+    again = Scratch(root, 30)
+    names = sorted(path.name for path in root.iterdir() if path.name != MARK)
+    assert names == ["copies", "files", "of the operator"]
     assert list((root / "files").iterdir()) == []
     assert kept(root) == 0
+    again.close()
+
+
+def test_nothing_is_left_where_a_worker_ends_in_good_order(scratch: Scratch, root: Path) -> None:
+    (root / "of the operator").touch()
+    with scratch.new_file(), scratch.copy("a", 10, Filler()):
+        pass
+    scratch.close()
+    assert [path.name for path in root.iterdir() if path.name != MARK] == ["of the operator"]
+
+
+def test_what_a_killed_worker_left_goes_while_another_works(scratch: Scratch, root: Path) -> None:
+    killed = Scratch(root.with_name("worker-2"), 30)
+    with killed.copy("a", 10, Filler()) as abandoned:
+        pass
+    strangers = root.with_name("of the operator") / "copies"
+    strangers.mkdir(parents=True)
+    (strangers / "a").touch()
+    with scratch.copy("a", 10, Filler()) as own:
+        scratch.clear_abandoned()
+        assert [own.exists(), abandoned.exists()] == [True, True]  # both live
+        os.close(killed._held)
+        scratch.clear_abandoned()
+        assert [own.exists(), abandoned.exists()] == [True, False]
+    assert (strangers / "a").exists()
+    assert sorted(path.name for path in root.parent.iterdir()) == [
+        "of the operator",
+        "worker-1",
+        "worker-2",
+    ]
+    Scratch(root.with_name("worker-2"), 30).close()  # which may come back
+
+
+# Nameless files
+
+
+def test_a_nameless_file_is_in_no_folder_and_gone_at_the_end(scratch: Scratch, root: Path) -> None:
+    with scratch.nameless_file() as path:
+        path.write_bytes(b"a face")
+        with path.open("rb") as later:
+            assert path.read_bytes() == b"a face"
+            assert [each for each in root.rglob("*") if each.is_file() and each.name != MARK] == []
+            still_open = os.fstat(later.fileno())
+    assert still_open.st_nlink == 0
+    assert not path.exists()
 
 
 def test_a_second_worker_of_the_name_is_refused_and_takes_nothing_away(
@@ -135,6 +181,38 @@ def test_a_copy_that_two_use_stays_until_both_are_done(scratch: Scratch) -> None
         with pytest.raises(ScratchFullError), scratch.copy("b", 1, Filler(1)):
             pass
         assert path.exists()
+
+
+def test_copies_are_forgotten_by_the_key_of_their_blob(scratch: Scratch) -> None:
+    with scratch.copy("1 a", 10, Filler(), of="a") as a, scratch.copy("1 b", 10, Filler(), of="b"):
+        assert scratch.kept() == {"a", "b"}
+        scratch.forget(["a"])
+        assert a.exists()  # in use
+        with scratch.copy("1 a", 10, Filler(), of="a"):
+            pass
+        assert a.exists()
+    assert not a.exists()
+    assert scratch.kept() == {"b"}
+    scratch.forget(["b", "c"])
+    assert scratch.kept() == set()
+
+
+def test_copies_that_nobody_used_for_a_while_go(root: Path) -> None:
+    now_s = 1000.0
+    scratch = Scratch(root, 30, lambda: now_s)
+    with scratch.copy("a", 10, Filler(), of="a"), scratch.copy("b", 10, Filler(), of="b"):
+        now_s += 2 * IDLE_S
+        scratch.forget_idle()
+        assert scratch.kept() == {"a", "b"}
+    now_s += IDLE_S - 1
+    with scratch.copy("b", 10, Filler(), of="b"):
+        pass
+    scratch.forget_idle()
+    assert scratch.kept() == {"a", "b"}
+    now_s += 1
+    scratch.forget_idle()
+    assert scratch.kept() == {"b"}
+    scratch.close()
 
 
 def test_what_never_fits_is_said(scratch: Scratch) -> None:

@@ -71,11 +71,14 @@ def run_worker(
     work: Work,
     house: House,
     on_ready: Callable[[], None] = lambda: None,
+    tidy: Callable[[], None] = lambda: None,
+    close: Callable[[], None] = lambda: None,
 ) -> NoReturn:
     """Work until SIGTERM, SIGINT or the parent's end. Does not return: it ends the process.
 
-    ``engine`` is for the durable engine alone. Raises ExecutorTakenError where another process
-    works under the same name, DatabaseError.
+    ``tidy`` puts this worker's own things in order, in every round of its keeper; ``close`` leaves
+    nothing of them. ``engine`` is for the durable engine alone. Raises ExecutorTakenError where
+    another process works under the same name, DatabaseError.
     """
     take_name(options, locks)
     gate, in_hand, stop = Gate(), InHand(), Stop()
@@ -89,7 +92,7 @@ def run_worker(
             engine,
             lambda: register(work, attempts, gate, in_hand, durable, options.polling_s),
         )
-        keeper = Keeper(options, locks, reaper, durable, house, in_hand, stop)
+        keeper = Keeper(options, locks, reaper, durable, house, in_hand, stop, tidy)
         keeper.start()
         on_ready()
         stop.wait()
@@ -101,6 +104,7 @@ def run_worker(
     except Exception:
         log.exception("the worker broke")
     finally:
+        _try(close, "own files were left")
         leave_now(status)
 
 
@@ -208,8 +212,10 @@ class Keeper(threading.Thread):
         house: House,
         in_hand: InHand,
         stop: Stop,
+        tidy_own: Callable[[], None],
     ) -> None:
         super().__init__(daemon=True, name="keeper")
+        self._tidy_own = tidy_own
         self._options, self._locks, self._reaper = options, locks, reaper
         self._durable, self._house, self._in_hand, self._end = durable, house, in_hand, stop
         self._rounds = 0
@@ -223,7 +229,14 @@ class Keeper(threading.Thread):
 
     def round(self) -> None:
         """One look at everything. What cannot be done now is done in the next round."""
-        for chore in (self._keep_name, self._beat, self._sweep, self._sweep_own, self._tidy):
+        for chore in (
+            self._keep_name,
+            self._beat,
+            self._sweep,
+            self._sweep_own,
+            self._tidy_own,
+            self._tidy,
+        ):
             _try(chore, "housekeeping was put off")
         self._rounds += 1
 

@@ -22,11 +22,13 @@ from ..errors import RenderProcessError
 from ..media import Chunk, join_chunks, options_for
 from ..media.cores import count_cores
 from ..media.environment import plain
+from ..media.failures import writing
 from .cutting import cut_target
 from .part_process import Broken, Done, Order, Part, Stepped
 from .rendering import Rendering
+from .scans import Scan
 from .targets import ImageTarget, VideoTarget
-from .trackfile import save_scan
+from .trackfile import write_scan
 
 PARTS_EACH = 3  # of a short film for each process, so that they end at about the same time
 LEAST_PART_S, LONGEST_PART_S = 2.0, 60.0
@@ -82,11 +84,20 @@ def render_side_by_side(
         return rendering.write(target, output)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".parts-") as name:
         folder = Path(name)
-        save_scan(rendering.scan, folder / "scan")
-        warnings = CrewWork(rendering, target, folder, crew).render(parts)
+        with kept_scan(rendering.scan, folder) as scan:
+            warnings = CrewWork(rendering, target, folder, scan, crew).render(parts)
         trim, paths = target.trim, [folder / f"{part.number}.mp4" for part in parts]
         warnings += join_chunks(paths, target.info, output, start_s=trim.start_s, end_s=trim.end_s)
     return list(dict.fromkeys(warnings))
+
+
+@contextmanager
+def kept_scan(scan: Scan, folder: Path) -> Iterator[Path]:
+    """Where processes of this user find a scan while the block lasts: a file that no folder lists,
+    so that nothing of a face is left when this process is killed."""
+    with writing(), tempfile.TemporaryFile(dir=folder) as file:
+        write_scan(scan, file)
+        yield Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
 
 
 def cut_for(workers: int, rendering: Rendering, target: VideoTarget) -> list[Chunk]:
@@ -104,6 +115,7 @@ class CrewWork:
     rendering: Rendering
     target: VideoTarget
     folder: Path
+    scan: Path
     crew: Crew
     _warnings: list[str] = field(default_factory=list)
 
@@ -142,7 +154,7 @@ class CrewWork:
         encode = options_for(self.folder / "out.mp4", self.rendering.encode)
         return Order(
             target=self.target.info.path,
-            scan=self.folder / "scan",
+            scan=self.scan,
             plan=self.rendering.plan,
             swapper=self.rendering.swapper,
             encode=replace(encode, threads=encode.threads or threads),

@@ -33,6 +33,7 @@ from ..media import (
     prefetch,
     probe,
 )
+from ..media.failures import writing
 from .cutting import cut_target
 from .guarding import LetPass, Onlooker
 from .parts import Parts, Watch
@@ -40,7 +41,7 @@ from .rendering import Rendering
 from .scans import Scan, describe_person, scan_target
 from .swaps import Pair, enrol_pairs, make_plan, read_references, told_choices
 from .targets import ImageTarget, Target, Trim, VideoTarget, open_target
-from .trackfile import load_scan, save_scan
+from .trackfile import load_scan, write_scan
 
 SCAN_VERSION = 5  # raised when the same film would be scanned or kept otherwise
 CLEAR_SHARE = 0.1  # of the film, in which a person must be seen to count as clearly seen
@@ -73,7 +74,8 @@ def scan_file_to(
     tracks_path: Path,
     onlooker: Onlooker = LetPass(),  # noqa: B008
 ) -> dict[str, Any]:
-    """Scan a file, leave its tracks in another, and tell the cast as plain values.
+    """Scan a file, leave its tracks in another, which may be there, and tell the cast as plain
+    values.
 
     ``onlooker`` is shown every frame. ``warnings`` say what of the file did not decode. Raises
     CancelledError, the errors of reading, DiskFullError.
@@ -86,7 +88,8 @@ def scan_file_to(
         damage = reader.damage.reason
     else:
         found = _scan(opened.as_target(), parts, watch, onlooker)
-    save_scan(found, tracks_path)
+    with writing(), tracks_path.open("wb") as file:
+        write_scan(found, file)
     return {
         "frames": found.tracks.frame_count,
         "warnings": [damage] if damage else [],

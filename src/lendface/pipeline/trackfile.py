@@ -89,10 +89,19 @@ MOST = {"frames": 10_000_000, "people": 10_000, "spans": 10_000_000, "places": 2
 
 
 def save_scan(scan: Scan, path: Path) -> None:
-    """Write a scan; the file appears whole or not at all. Rows are copied, a few at a time.
+    """Write a scan; the file appears whole or not at all.
 
     Raises OutputFolderMissingError, OutputError, DiskFullError; ScanFileError for times that no
     film has.
+    """
+    with atomic_output(Path(path)) as part, part.open("wb") as file:
+        write_scan(scan, file)
+
+
+def write_scan(scan: Scan, file: IO[bytes]) -> None:
+    """Write a scan into an open file. Rows are copied, a few at a time.
+
+    Raises OutputError, DiskFullError; ScanFileError for times that no film has.
     """
     tracks = scan.tracks
     tables = {
@@ -104,7 +113,7 @@ def save_scan(scan: Scan, path: Path) -> None:
     counts = {name: table.size for name, table in tables.items()} | {"rows": len(tracks.log)}
     header = json.dumps({**counts, "row_bytes": ROW.itemsize}).encode()
     start = PREAMBLE.pack(MAGIC, VERSION, len(header)) + header
-    with atomic_output(Path(path)) as part, writing(), part.open("wb") as file:
+    with writing():
         crc = 0
         for data in (start, *(table.tobytes() for table in tables.values())):
             crc = zlib.crc32(data, crc)
@@ -113,6 +122,7 @@ def save_scan(scan: Scan, path: Path) -> None:
         checks = write_rows(scan, file)
         file.write(checks)
         file.write(CRC.pack(zlib.crc32(checks)))
+        file.flush()
 
 
 def write_rows(scan: Scan, file: IO[bytes]) -> bytes:

@@ -74,6 +74,7 @@ def work(
     scratch = scratch_of(settings, executor)
     use_for_temporary_files(settings.scratch_folder)
     signer = open_signer(settings, must_last=True) if renders else None
+    job_work = JobWork(built.office, scratch, load_parts, signer, GateNets.load(runtime))
     run_worker(
         WorkerOptions(
             executor=executor,
@@ -86,7 +87,7 @@ def work(
         built.durable,
         locks_of(settings, built.office.database),
         WatchedWork(
-            JobWork(built.office, scratch, load_parts, signer, GateNets.load(runtime)),
+            job_work,
             open_tracer(settings, executor),
         ),
         Housekeeping(
@@ -96,6 +97,8 @@ def work(
             "worker is ready",
             extra={"executor": executor, "queues": queues, "sandbox": protection()},
         ),
+        job_work.tidy,
+        job_work.close,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -65,6 +65,15 @@ ALL_OWNERS = (
     Owners("uploads", uploads.c.blob_key, uploads.c.purged_ms.is_(None), str),
     Owners("incoming", uploads.c.incoming_key, uploads.c.state == files.WAITING, str),
 )
+
+
+def left_by_all(connection: sa.Connection, keys: Collection[str]) -> list[str]:
+    """Those of the keys of blobs that nobody owns any more."""
+    return [
+        key
+        for owners in ALL_OWNERS
+        for key in owners.left(connection, [k for k in keys if k.startswith(f"{owners.top}/")])
+    ]
 
 
 @dataclass(eq=False)

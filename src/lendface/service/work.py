@@ -52,6 +52,7 @@ from ..trust.provenance import MANIFEST_TYPE, SIDECAR, sidecar_of
 from ..trust.readings import GateNets
 from ..trust.swaps import Signer
 from . import audit, consents, deliveries, ledger, permission, sealed_files, swapping
+from .house import left_by_all
 from .intact import record_of
 from .jobs import end, get_row, lock_job, lock_to_end, purge_files
 from .judging import Judge
@@ -148,6 +149,21 @@ class JobWork:
 
     def deliver(self, delivery_id: str, round_number: int, attempt: int, postponed: int) -> None:
         deliveries.attempt(self.office, delivery_id, round_number, attempt, postponed)
+
+    # What the worker asks beside that
+
+    def tidy(self) -> None:
+        """Drop copies of what was deleted and erased, and those that nobody uses any more; and what
+        workers left on this machine that were killed."""
+        self.scratch.clear_abandoned()
+        self.scratch.forget_idle()
+        if keys := self.scratch.kept():
+            with self.office.database.reading() as connection:
+                self.scratch.forget(left_by_all(connection, keys))
+
+    def close(self) -> None:
+        """Nothing of anybody stays in this worker's own folder."""
+        self.scratch.close()
 
     # The tasks
 
@@ -383,7 +399,7 @@ class JobWork:
     ) -> dict[str, Any]:
         path, blobs, trim = files.path(request.target), self.office.blobs, swapping.trim_of(request)
         look = self.judge.new_look()
-        with told_as(TARGET_NAME), self.scratch.new_file(".tracks") as tracks:
+        with told_as(TARGET_NAME), self.scratch.nameless_file() as tracks:
             cast = steps.scan_file_to(path, trim, self.load_parts(), follow.watch, tracks, look)
             found = load_scan(tracks)
             self.judge.keep(place, look, found.tracks)
@@ -621,20 +637,13 @@ class JobWork:
 
     @contextmanager
     def _tracks(self, place: str) -> Iterator[Path]:
-        """The scan's file, opened: a copy in this worker's own folder, kept as other copies are."""
-        blobs, key = self.office.blobs, tracks_key(place)
-        info = blobs.info(key)
-        if info is None:
-            raise BlobMissingError
-
-        def fill(path: Path) -> None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-            with opened(path, flags) as descriptor:
-                for piece in sealed_files.unsealed(self.office.sealer, blobs.read(key), key):
+        """The scan's file, opened for this task alone, in a file without a name."""
+        key = tracks_key(place)
+        with self._local(key) as kept, self.scratch.nameless_file() as path:
+            with kept.open("rb") as file, opened(path, os.O_WRONLY) as descriptor:
+                chunks = iter(lambda: file.read(READ_BYTES), b"")
+                for piece in sealed_files.unsealed(self.office.sealer, chunks, key):
                     write_all(descriptor, piece)
-
-        size = sealed_files.unsealed_size(info.size)
-        with self.scratch.copy(f"{info.etag} {key} opened", size, fill) as path:
             yield path
 
     @contextmanager

@@ -192,7 +192,8 @@ class S3Blobs:
     def local(self, key: str, scratch: Scratch, *, etag: str | None = None) -> Iterator[Path]:
         """A download, kept in ``scratch`` for the next time."""
         info = self._get(key, etag)
-        with scratch.copy(f"{info.etag} {key}", info.size, partial(self._download, info)) as path:
+        name, fill = f"{info.etag} {key}", partial(self._download, info)
+        with scratch.copy(name, info.size, fill, of=key) as path:
             yield path
 
     def sweep_unfinished(self, older_than_s: float, now_s: float) -> int:
