@@ -48,7 +48,14 @@ from lendface.trust.readings import GateNets
 
 OUT = Path(__file__).parent / "out"
 LISTED = 1000  # protected faces
-OFF = {"gate": "off", "protected": "off", "provenance": "off"}
+REASON = "measures what it costs, with pictures of our own"
+OFF = {
+    "gate": "off",
+    "gate_off_reason": REASON,
+    "protected": "off",
+    "protected_off_reason": REASON,
+    "provenance": "off",
+}
 ON = {"consent": "per_face"}
 
 

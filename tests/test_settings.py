@@ -85,10 +85,12 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "label_size": (0.1, 0.3),
     "policy": ("commercial", "free"),
     "gate": ("off", "perhaps"),
+    "gate_off_reason": ("paintings of nudes, for a museum", None),
     "gate_nudity": (0.5, 0.1),
     "gate_age_either": (25.0, 15),
     "gate_age_both": (30.0, 17),
     "protected": ("off", "perhaps"),
+    "protected_off_reason": ("nobody is on the list of ours", None),
     "protected_likeness": (0.5, 0.1),
     "fetch_allow": ("10.0.0.0/8", None),
     "fetch_timeout_s": (30.5, 0),
@@ -102,6 +104,7 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "akool_detect_s": (10.5, 0),
 }
 REFUSED = [(name, bad) for name, (_, bad) in VALUES.items() if bad is not None]
+REASONS = {name: f"{name}_off_reason" for name in ("gate", "protected")}  # needed beside "off"
 SECRETS = ("s3_access_key", "s3_secret_key", "secret", "older_secrets")
 
 
@@ -147,13 +150,16 @@ def test_a_setting_is_read_from_the_environment(name: str, monkeypatch: pytest.M
     value, _ = VALUES[name]
     assert getattr(load_settings(), name) != value
     monkeypatch.setenv(variable(name), str(value))
+    if reason := REASONS.get(name):
+        monkeypatch.setenv(variable(reason), VALUES[reason][0])
     assert shown(load_settings(), name) == value
 
 
 @pytest.mark.parametrize("name", VALUES)
 def test_a_setting_is_read_from_the_file(name: str, home: Path) -> None:
     value, _ = VALUES[name]
-    write_file(home, as_toml(name, value))
+    beside = [as_toml(REASONS[name], VALUES[REASONS[name]][0])] if name in REASONS else []
+    write_file(home, as_toml(name, value), *beside)
     assert shown(load_settings(), name) == value
 
 
@@ -227,6 +233,20 @@ def test_a_bad_line_of_the_file_is_told_the_same_way(name: str, bad: Any, home: 
     write_file(home, as_toml(name, bad))
     with pytest.raises(BadOptionError, match=rf"^settings: {variable(name)}: [^;]+$"):
         load_settings()
+
+
+@pytest.mark.parametrize("name", REASONS)
+@pytest.mark.parametrize("reason", [None, "", "off", "no reason", "x" * 40, "." * 40, "why " * 200])
+def test_a_guard_is_not_switched_off_without_a_reason_in_words(
+    name: str, reason: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable(name), "off")
+    if reason is not None:
+        monkeypatch.setenv(variable(REASONS[name]), reason)
+    with pytest.raises(BadOptionError, match=f"{variable(name)}=off needs {variable(name)}_OFF_RE"):
+        load_settings()
+    monkeypatch.setenv(variable(name), "on")
+    assert load_settings().lowered_guards == {}
 
 
 def test_all_bad_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,7 +236,7 @@ def swap_consented(
     check_models(settings)
     request = replace(request, label=_settled_label(settings, request.label))
     guard = open_guard(settings, parts)
-    finish = _finish_with(open_signer(settings), request, consents)
+    finish = _finish_with(settings, request, consents)
     gate = _gate_nets(parts.provider).later if settings.thresholds else ()
     with warmed((*parts.later, *gate), with_kernels=request.workers == 1):
         return run_swap(request, parts, watch, finish=finish, guard=guard)
@@ -272,10 +272,15 @@ def rest_on(
 
 
 def open_guard(settings: Settings, parts: Parts) -> Guard:
-    """The rules of this machine, for one swap."""
+    """The rules of this machine, for one swap; what of them is switched off or lowered is written
+    into its audit log, where it has one."""
+    from .service.audit import record_lowered
     from .trust.guard import Rules, SwapGuard
     from .trust.thresholds import USUAL
 
+    if (lowered := settings.lowered_guards) and settings.has_database:
+        with _open_desk(settings) as desk:
+            record_lowered(desk.database, "swap", lowered, desk.now_ms())
     rules = Rules(
         nets=_gate_nets(parts.provider) if settings.thresholds else None,
         protected=_ProtectedFaces(settings) if settings.protected == "on" else None,
@@ -546,10 +551,11 @@ def evaluate(
     return judge_pair(wanted, run)
 
 
-def _finish_with(signer: Signer, request: SwapRequest, consents: Sequence[str]) -> Finish:
+def _finish_with(settings: Settings, request: SwapRequest, consents: Sequence[str]) -> Finish:
     from .trust.swaps import SwapSigner
 
-    return SwapSigner(signer, request, [f"consent:{consent_id}" for consent_id in consents])
+    rests_on = [f"consent:{consent_id}" for consent_id in consents]
+    return SwapSigner(open_signer(settings), request, rests_on, settings.lowered_guards)
 
 
 def _rendered(

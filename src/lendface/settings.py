@@ -28,6 +28,7 @@ from pydantic_settings import (
 )
 
 from .errors import BadOptionError
+from .trust.lowered import REASON_LENGTH, REASON_LETTERS, is_reason, lowered_guards
 from .trust.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -155,6 +156,9 @@ class Settings(BaseSettings):
     gate: Literal["on", "off"] = Field(
         "on", description="refuse nudity, and people who look like minors"
     )
+    gate_off_reason: str = Field(
+        "", description="with LENDFACE_GATE=off: why, in words; also written into results"
+    )
     gate_nudity: float = Field(
         0.8, ge=0.2, le=0.95, description="score of open_nsfw from which on it is refused"
     )
@@ -164,6 +168,10 @@ class Settings(BaseSettings):
     gate_age_both: float = Field(22, ge=18, le=60, description="refused: younger, to both of them")
     protected: Literal["on", "off"] = Field(
         "on", description="refuse the faces of the list of protected ones"
+    )
+    protected_off_reason: str = Field(
+        "",
+        description="with LENDFACE_PROTECTED=off: why, in words; also written into results",
     )
     protected_likeness: float = Field(
         0.4, ge=0.2, le=0.7, description="cosine from which on a face is one of the list"
@@ -262,6 +270,25 @@ class Settings(BaseSettings):
         return None if self.protected == "off" else self.protected_likeness
 
     @property
+    def lowered_guards(self) -> dict[str, Any]:
+        """What of the guards is off or not as usual; see ``trust.lowered``."""
+        reasons = self.gate_off_reason.strip(), self.protected_off_reason.strip()
+        return lowered_guards(self.thresholds, reasons[0], self.same_face, reasons[1])
+
+    def check_reasons(self) -> None:
+        """A guard is not switched off by a single word. Raises BadOptionError."""
+        for name, loss in (
+            ("gate", "nobody looks for nudity and people who look like minors"),
+            ("protected", "the faces of protected people may be lent"),
+        ):
+            if getattr(self, name) == "off" and not is_reason(getattr(self, f"{name}_off_reason")):
+                raise BadOptionError(
+                    f"{variable(name)}=off needs {variable(name)}_OFF_REASON: say in words "
+                    f"({REASON_LETTERS} letters or more, at most {REASON_LENGTH} characters) why "
+                    f"{loss}; it is written into the audit log and into every result"
+                )
+
+    @property
     def worker_count(self) -> int:
         return self.workers or min(4, os.cpu_count() or 1)
 
@@ -295,8 +322,9 @@ class Settings(BaseSettings):
 def load_settings(**overrides: Any) -> Settings:
     """The settings of this process. Raises BadOptionError, naming each that is wrong."""
     _refuse_unknown()
+    given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+        settings = Settings(**given)
     except ValidationError as fault:
         wrong = "; ".join(
             f"{PREFIX}{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
@@ -305,6 +333,8 @@ def load_settings(**overrides: Any) -> Settings:
         raise BadOptionError(f"settings: {wrong}") from None
     except (OSError, ValueError):
         raise BadOptionError("the settings file cannot be read; it must be TOML") from None
+    settings.check_reasons()
+    return settings
 
 
 def describe_settings(settings: Settings) -> list[tuple[str, str, str]]:

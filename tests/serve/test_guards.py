@@ -43,6 +43,20 @@ def test_the_first_start_writes_how_they_stand_and_the_next_nothing(
     assert entry.detail["before"] == {}
 
 
+def test_a_guard_that_is_off_or_lowered_is_written_down_at_each_start(
+    office: Office, tmp_path: Path
+) -> None:
+    reason = "paintings of nudes, for a museum"
+    for _ in range(2):
+        start(office, tmp_path, gate="off", gate_off_reason=reason, protected_likeness=0.7)
+    start(office, tmp_path)
+    found = [entry for entry in read(office.database) if entry.action == "guards.lowered"]
+    expected = {"gate": "off", "gate_reason": reason, "protected_likeness": 0.7}
+    assert [entry.detail for entry in found] == [expected] * 2
+    assert [entry.subject for entry in found] == ["server"] * 2
+    assert verify(office.database).holds
+
+
 def test_a_protection_that_was_switched_off_and_on_is_two_entries(
     office: Office, tmp_path: Path
 ) -> None:

@@ -121,11 +121,14 @@ def test_what_was_scanned_while_the_gate_was_off_is_judged_when_it_is_on_again(
     tmp_path: Path, film: Path, photo: Path
 ) -> None:
     """By the server's own settings, which nobody who asks can change; each change is on record."""
-    server = Server(tmp_path / "data", {"LENDFACE_GATE": "off"})
+    reason = "paintings of nudes, for a museum"
+    off = {"LENDFACE_GATE": "off", "LENDFACE_GATE_OFF_REASON": reason}
+    server = Server(tmp_path / "data", off)
     try:
         server.start()
         assert server.told(
-            "LENDFACE_GATE is off: nobody looks for nudity and minors before a job is rendered"
+            "LENDFACE_GATE is off: nobody looks for nudity and minors before a job is rendered; "
+            f"declared: {reason}"
         )
         with backstage(server) as back:
             visitor = new_visitor(server, back.settings)

@@ -81,7 +81,7 @@ def test_the_gates_nets_count_where_there_is_a_gate(restrict: Restrict) -> None:
     restrict("age_cydral", "no")
     with pytest.raises(ModelNotAllowedError):
         check_settings(load_settings())
-    check_settings(load_settings(gate="off"))
+    check_settings(load_settings(gate="off", gate_off_reason="paintings of nudes, for a museum"))
 
 
 def test_the_list_of_models_says_what_is_allowed(restrict: Restrict) -> None:

@@ -13,8 +13,9 @@ from lendface.engine.rows import MemoryLog
 from lendface.engine.tracks import Tracks
 from lendface.engine.types import Floats, SourceFace, Track
 from lendface.errors import ProtectedFaceError, ProtectedListError
-from lendface.trust.matching import SAME_FACE, check_plan, check_sources, find_protected
+from lendface.trust.matching import check_plan, check_sources, find_protected
 from lendface.trust.protected import ProtectedFace, parse_face, write_face
+from lendface.trust.thresholds import SAME_FACE
 
 
 def rows(*seeds: int) -> Floats:

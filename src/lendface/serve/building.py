@@ -128,6 +128,7 @@ def rules_of(settings: Settings) -> Rules:
         label=settings.label_rule,
         gate=settings.thresholds,
         protected=settings.same_face,
+        lowered_guards=settings.lowered_guards,
     )
 
 

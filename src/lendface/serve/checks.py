@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from ..app import check_models
 from ..errors import BadCredentialsError, BadOptionError, LendfaceError
 from ..net.guard import parse_allow
-from ..settings import Settings, settings_file
+from ..settings import Settings, settings_file, variable
 from ..storage.database import is_sqlite, normal_url
 
 MOUNTS = Path("/proc/self/mounts")
@@ -195,9 +195,18 @@ def doubtful_secrets(settings: Settings) -> Iterator[str]:
 
 def doubtful_protection(settings: Settings) -> Iterator[str]:
     if settings.thresholds is None:
-        yield "LENDFACE_GATE is off: nobody looks for nudity and minors before a job is rendered"
+        yield (
+            "LENDFACE_GATE is off: nobody looks for nudity and minors before a job is rendered; "
+            f"declared: {settings.gate_off_reason.strip()}"
+        )
     if settings.same_face is None:
-        yield "LENDFACE_PROTECTED is off: the list of protected faces is not looked at"
+        yield (
+            "LENDFACE_PROTECTED is off: the list of protected faces is not looked at; "
+            f"declared: {settings.protected_off_reason.strip()}"
+        )
+    for name, value in settings.lowered_guards.items():
+        if isinstance(value, float):
+            yield f"{variable(name)} is {value}, not as usual; every result says so"
 
 
 def doubtful_openness(settings: Settings) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from ..service.audit import record_settings
+from ..service.audit import record_lowered, record_settings
 from ..service.office import Office
 from ..settings import Settings
 
@@ -20,10 +20,12 @@ GUARDS = (
     "label_size",
     "policy",
     "gate",
+    "gate_off_reason",
     "gate_nudity",
     "gate_age_either",
     "gate_age_both",
     "protected",
+    "protected_off_reason",
     "protected_likeness",
 )
 FILES = ("c2pa_cert",)  # known by what is in them
@@ -33,8 +35,9 @@ SERVER = "server"
 def note_guards(office: Office, settings: Settings, place: str = SERVER) -> bool:
     """Write down how they stand in ``place``, a server or a worker, unless that is known.
 
-    Whether there was something to write.
+    What of them is off or lowered is written down at each start. Whether they have changed.
     """
+    record_lowered(office.database, place, settings.lowered_guards, office.now_ms())
     return record_settings(office.database, place, guards_of(settings), office.now_ms())
 
 

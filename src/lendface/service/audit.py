@@ -30,6 +30,7 @@ __all__ = [
     "reason_of",
     "record",
     "record_alone",
+    "record_lowered",
     "record_settings",
     "telling_refusals",
     "verify",
@@ -148,6 +149,7 @@ def reason_of(error: RefusedError) -> dict[str, Any]:
 
 
 SETTINGS_CHANGED = "settings.changed"
+GUARDS_LOWERED = "guards.lowered"
 
 
 def record_settings(
@@ -172,6 +174,12 @@ def record_settings(
         told = {"settings": dict(settings), "before": before}
         record(connection, SETTINGS_CHANGED, place, None, told, now_ms)
     return True
+
+
+def record_lowered(database: Database, place: str, lowered: Mapping[str, Any], now_ms: int) -> None:
+    """What of the guards is off or lowered in a ``place``, whether or not it was so before."""
+    if lowered:
+        record_alone(database, GUARDS_LOWERED, place, None, lowered, now_ms)
 
 
 def newest(database: Database) -> tuple[int, str]:

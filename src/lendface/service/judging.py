@@ -19,9 +19,8 @@ from ..pipeline.steps import JobPlan
 from ..pipeline.targets import Target
 from ..trust.guard import FilmLook, Rules
 from ..trust.kept_readings import VERSION, parse_reading, write_reading
-from ..trust.matching import SAME_FACE
 from ..trust.readings import FilmReading, GateNets
-from ..trust.thresholds import USUAL
+from ..trust.thresholds import SAME_FACE, USUAL
 from .office import Office
 from .protected import ProtectedTable
 

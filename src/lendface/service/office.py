@@ -19,8 +19,7 @@ from ..storage.database import Database
 from ..storage.signing import SignedRequest
 from ..storage.stripes import Stripes
 from ..trust.label import LabelRule
-from ..trust.matching import SAME_FACE
-from ..trust.thresholds import USUAL, Thresholds
+from ..trust.thresholds import SAME_FACE, USUAL, Thresholds
 from .crowd import Crowd
 from .intact import Intact
 from .receivers import Receivers
@@ -156,6 +155,7 @@ class Rules:
     label: LabelRule = field(default_factory=LabelRule)  # visible, in results
     gate: Thresholds | None = USUAL  # of the content gate; None: switched off
     protected: float | None = SAME_FACE  # cosine to a protected face; None: switched off
+    lowered_guards: Mapping[str, Any] = field(default_factory=dict)  # see trust.lowered
 
 
 @dataclass(frozen=True, eq=False)

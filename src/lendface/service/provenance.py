@@ -29,6 +29,7 @@ def sign_result(
         target_type=type_of_container(job["facts"]["target"]["container"]),
         parameters=parameters_of(rendition.style, rendition.trim, rendition.label),
         consents=consent_references(office, job),
+        lowered=job["facts"].get("lowered_guards", {}),
     )
     try:
         return signer.sign(path, Made("faces", len(rendition.pair_by_track)), origin)

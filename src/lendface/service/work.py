@@ -379,7 +379,7 @@ class JobWork:
                 self.office.rules.chunk_s,
                 permit,
             )
-        return planned, rests_on
+        return planned | {"lowered_guards": dict(self.office.rules.lowered_guards)}, rests_on
 
     def _find_cast(self, place: str) -> dict[str, Any] | None:
         """What was found when the film was scanned; None unless all of it is there and whole."""

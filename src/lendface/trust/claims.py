@@ -73,6 +73,7 @@ class Claim:
     parameters: Mapping[str, Any] = field(default_factory=dict)  # numbers, words, lists of them
     people: int | None = None  # how many got another face; None where it is not told
     consent: str | None = None  # a reference that says nothing to others, such as a record's id
+    lowered: Mapping[str, Any] = field(default_factory=dict)  # guards that were not as usual
     change: Literal["faces", "mask_preview"] = "faces"  # a preview shows the mesh, no new face
 
     @property

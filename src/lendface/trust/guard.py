@@ -14,10 +14,10 @@ from ..errors import ProtectedFaceError
 from ..pipeline.scans import Scan
 from ..pipeline.targets import Target
 from .gate import Verdict, judge_portrait, judge_reading
-from .matching import SAME_FACE, check_plan, check_sources
+from .matching import check_plan, check_sources
 from .protected import ProtectedFaces
 from .readings import FilmReader, FilmReading, GateNets, read_again, read_film
-from .thresholds import USUAL, Thresholds
+from .thresholds import SAME_FACE, USUAL, Thresholds
 
 GATE_OFF = "the content gate is switched off by LENDFACE_GATE: nobody looks for nudity and minors"
 LIST_OFF = "the list of protected faces is switched off by LENDFACE_PROTECTED: it is not looked at"

@@ -75,5 +75,6 @@ def _swap(claim: Claim) -> dict[str, Any]:
         "target_sha256": claim.target_sha256,
         "people": claim.people,
         "consent": claim.consent,
+        "lowered_guards": dict(claim.lowered) or None,
     }
     return {name: value for name, value in facts.items() if value is not None}

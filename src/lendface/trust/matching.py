@@ -12,8 +12,7 @@ from ..engine.tracks import Tracks
 from ..engine.types import Floats, SourceFace
 from ..errors import ProtectedFaceError
 from .protected import ProtectedFace
-
-SAME_FACE = 0.40  # cosine; its rates are in docs/trust.md
+from .thresholds import SAME_FACE
 
 
 @dataclass(frozen=True, slots=True)

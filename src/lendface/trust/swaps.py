@@ -32,6 +32,7 @@ class Origin:
     target_type: str  # media type
     parameters: Mapping[str, Any] = field(default_factory=dict)
     consents: Sequence[str] = ()  # references that say nothing to others
+    lowered: Mapping[str, Any] = field(default_factory=dict)  # guards that were not as usual
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,7 @@ class Signer:
             parameters=origin.parameters,
             people=made.people,
             consent=" ".join(origin.consents) or None,
+            lowered=origin.lowered,
             change=made.what,
         )
         return self.provenance.sign(path, claim, origin.target)
@@ -70,6 +72,7 @@ class SwapSigner:
     signer: Signer
     request: SwapRequest
     consents: Sequence[str] = ()
+    lowered: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, path: Path, made: Made) -> Sequence[str]:
         """Raises SigningError, DiskFullError, OutputError."""
@@ -79,6 +82,7 @@ class SwapSigner:
             target_type=media_type(request.target),
             parameters=parameters_of(request.style, request.trim, request.label),
             consents=self.consents,
+            lowered=self.lowered,
         )
         return self.signer.sign(path, made, origin)
 

@@ -15,3 +15,4 @@ class Thresholds:
 
 
 USUAL = Thresholds()
+SAME_FACE = 0.40  # cosine to a protected face; its rates are in docs/trust.md

@@ -219,5 +219,7 @@ def _swap_facts(swap: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for model in swap.get("models", ()):
         name = "judged by" if model.get("use") == "gate" else "model"
         yield name, f"{model.get('id')} ({model.get('licence')})"
+    for name, value in swap.get("lowered_guards", {}).items():
+        yield "guard", f"{name} {json.dumps(value, ensure_ascii=False)}"
     for name, value in swap.get("parameters", {}).items():
         yield "setting", f"{name} {json.dumps(value, ensure_ascii=False)}"
