@@ -47,6 +47,8 @@ VALUES: Mapping[str, tuple[Any, Any]] = {
     "trusted_proxies": ("10.0.0.1", None),
     "max_connections": (500, -1),
     "max_connections_per_address": (50, -1),
+    "body_bytes_per_s": (1024, 0),
+    "body_memory_mb": (512, 1),
     "log_format": ("text", "xml"),
     "log_level": ("debug", "verbose"),
     "metrics_open": (True, "perhaps"),

@@ -914,7 +914,9 @@ class BodyTooSlowError(ServiceError):
     code = "body_too_slow"
 
     def __init__(self, limit_s: float) -> None:
-        super().__init__(f"no more of the body came for {limit_s:g} s; send the request again")
+        super().__init__(
+            f"too little of the body came within {limit_s:g} s; send the request again"
+        )
         self.limit_s = limit_s
 
 

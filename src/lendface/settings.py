@@ -80,6 +80,12 @@ class Settings(BaseSettings):
     max_connections_per_address: int = Field(
         0, ge=0, description="except of trusted proxies; 0: a quarter of all"
     )
+    body_bytes_per_s: int = Field(
+        4096, ge=1, description="that a request's body has to come with, over 30 s"
+    )
+    body_memory_mb: int = Field(
+        256, ge=64, description="for bodies of requests, files not counted, held at once"
+    )
 
     # What it tells those who run it
     log_format: Literal["json", "text"] = Field(

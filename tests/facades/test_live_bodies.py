@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from facades.live import START_S, Live, run_live
+from lendface.facades.pace import LeastPace
 from service.offices import MIB
 
 PIECE = b"\0" * MIB
@@ -24,8 +25,16 @@ FLAT = 16 * MIB  # what Python may hold while 128 MiB pass
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder: Path = tmp_path_factory.mktemp("live")
-    with run_live(folder, patience_s=PATIENCE_S) as live:
+    least = LeastPace(bytes_per_s=1, window_s=PATIENCE_S)
+    with run_live(folder, patience_s=PATIENCE_S, least=least) as live:
         object.__setattr__(live.office.rules.limits, "max_bytes", 1 << 30)
+        yield live
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server that waits."""
+    with run_live(tmp_path_factory.mktemp("patient")) as live:
         yield live
 
 
@@ -184,7 +193,8 @@ def test_a_large_file_comes_and_goes_through_flat_memory(live: Live) -> None:
     blobs.delete(blob.key)
 
 
-def test_two_who_send_the_same_file_do_not_mix(live: Live) -> None:
+def test_two_who_send_the_same_file_do_not_mix(patient: Live) -> None:
+    live = patient
     link = declare(live, 1000)["upload"]
     kind = {"Content-Type": "video/mp4"}
     head = head_of(live, "PUT", link["url"], "Content-Type: video/mp4", "Content-Length: 1000")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import anyio
@@ -36,9 +38,12 @@ from ..storage.folder_blobs import FolderBlobs
 from ..storage.ranges import SentRange, parse_content_range
 from ..storage.signing import Grant, UrlSigner
 from .bodies import declared_bytes
+from .fair_share import FairShare
 from .serving import Stored, answer_file, is_first_look
-from .streams import AT_ONCE, STALL_S, Incoming, receive_into
+from .streams import Incoming, Sink, receive_into
 
+AT_ONCE = 128  # files that are being received, in one process
+WRITERS = 8  # threads that write them down
 CLIENT_LEFT = 400  # nobody reads this answer
 
 
@@ -49,8 +54,9 @@ class Counter:
     office: Office
     blobs: FolderBlobs
     signer: UrlSigner
-    limiter: anyio.CapacityLimiter
-    stall_s: float = STALL_S
+    places: FairShare = field(default_factory=lambda: FairShare(AT_ONCE, "uploads"))
+    writers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(WRITERS))
+    clock_s: Callable[[], float] = time.monotonic
 
     def grant(self, request: Request) -> Grant:
         """Raises LinkRefusedError."""
@@ -67,8 +73,8 @@ class Counter:
         return answer_file(request, Stored(self.blobs, info, grant.content_type, grant.file_name))
 
     async def take_in(self, request: Request) -> Response:
-        """Raises LinkRefusedError, WrongUploadError, UploadOffsetError, UploadBusyError and what
-        the disk refuses."""
+        """Raises LinkRefusedError, WrongUploadError, UploadOffsetError, UploadBusyError,
+        TooManyAtOnceError, BodyTooSlowError and what the disk refuses."""
         grant, part, asks_only = self.read_request(request)
         await to_thread.run_sync(check_link, self.office, grant.key)
         size = grant.size or 0
@@ -79,13 +85,13 @@ class Counter:
         if declared not in (None, length):
             raise WrongUploadError(f"Content-Length is {declared}, and the part has {length} bytes")
 
-        def write(incoming: Incoming) -> BlobInfo | None:
-            return self.store(grant.key, part, incoming, size)
-
-        info = await receive_into(write, request, length, self.limiter, self.stall_s)
-        if info is None:
-            return await to_thread.run_sync(self.tell, grant.key, size)
-        return await to_thread.run_sync(self.accept, info)
+        with self.places.one_for(owner_of(grant.key)):
+            incoming = Incoming(request.receive, length, self.office.rules.link_s, self.clock_s)
+            sink = self.open_sink(grant.key, part, size)
+            info = await receive_into(sink, incoming, self.writers)
+            if info is None:
+                return await to_thread.run_sync(self.tell, grant.key, size)
+            return await to_thread.run_sync(self.accept, info)
 
     def read_request(self, request: Request) -> tuple[Grant, SentRange | None, bool]:
         """What may be sent, the part that is sent (None: all), and whether nothing is, and the
@@ -99,20 +105,23 @@ class Counter:
         grant.check_upload(request.headers.get("content-type"), total)
         return grant, part, header is not None and part is None
 
-    def store(
-        self, key: str, part: SentRange | None, chunks: Iterable[bytes], size: int
-    ) -> BlobInfo | None:
-        """None while parts are missing. In a thread."""
+    @contextmanager
+    def open_sink(
+        self, key: str, part: SentRange | None, size: int
+    ) -> Iterator[Sink[BlobInfo | None]]:
+        """What takes the body; it makes None while parts are missing. In a thread."""
         row = get_by_key(self.office, key)
         if part and row["state"] == READY:
             raise UploadOffsetError(row["size"])
-        if part:
-            return self.blobs.append(key, part.start, chunks, total_size=size)
         if row["state"] == READY:
-            return compare(key, chunks, row["sha256"])
-        if self.blobs.partial_size(key):  # from the start again
-            return self.blobs.put(key, chunks, max_bytes=size)
-        return self.blobs.append(key, 0, chunks, total_size=size)
+            yield Comparison(key, row["sha256"])
+        elif not part and self.blobs.partial_size(key):  # from the start again
+            with self.blobs.replacing(key, max_bytes=size) as draft:
+                yield draft
+        else:
+            start = part.start if part else 0
+            with self.blobs.appending(key, start, total_size=size) as more:
+                yield more
 
     def accept(self, info: BlobInfo) -> Response:
         """The file has come. Raises NotFoundError where nobody wants it any more,
@@ -156,24 +165,40 @@ def digest_header(sha256: str) -> str:
     return f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"
 
 
-def compare(key: str, chunks: Iterable[bytes], sha256: str | None) -> BlobInfo:
-    """The same file once more, as after a lost answer. Raises UploadDoneError for another."""
-    size, hashed = 0, hashlib.sha256()
-    for chunk in chunks:
-        size += len(chunk)
-        hashed.update(chunk)
-    if hashed.hexdigest() != sha256:
-        raise UploadDoneError
-    return BlobInfo(key, size, sha256)
+def owner_of(key: str) -> str:
+    """The client whose file is sent there.
+
+    >>> owner_of("incoming/0c1d/7e8f")
+    '0c1d'
+    """
+    folder, _, rest = key.partition("/")
+    return rest.partition("/")[0] or folder
 
 
-def add_blob_routes(
-    app: FastAPI, office: Office, signer: UrlSigner, stall_s: float = STALL_S
-) -> None:
+class Comparison:
+    """The same file once more, as after a lost answer."""
+
+    def __init__(self, key: str, sha256: str | None) -> None:
+        self._key, self._wanted = key, sha256
+        self._size, self._hashed = 0, hashlib.sha256()
+
+    def write(self, chunks: Iterable[bytes]) -> None:
+        for chunk in chunks:
+            self._size += len(chunk)
+            self._hashed.update(chunk)
+
+    def finish(self) -> BlobInfo:
+        """Raises UploadDoneError for another file."""
+        if self._hashed.hexdigest() != self._wanted:
+            raise UploadDoneError
+        return BlobInfo(self._key, self._size, self._wanted)
+
+
+def add_blob_routes(app: FastAPI, office: Office, signer: UrlSigner) -> None:
     """``/blobs/TOKEN``: the token is the permission, so nobody needs a key."""
     if not isinstance(office.blobs, FolderBlobs):
         raise TypeError("a bucket hands files in and out by itself")
-    counter = Counter(office, office.blobs, signer, anyio.CapacityLimiter(AT_ONCE), stall_s)
+    counter = Counter(office, office.blobs, signer)
     router = APIRouter(include_in_schema=False)
 
     @router.api_route("/blobs/{token}", methods=["GET", "HEAD"])

@@ -12,7 +12,9 @@ from urllib.parse import unquote
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..errors import BodyTooSlowError
 from .bodies import has_body
+from .pace import LeastPace, Pace
 from .problems import UnexpectedError, answer
 
 log = logging.getLogger("lendface.http")
@@ -25,17 +27,24 @@ NO_NAME = re.compile(rb"%(?=[01][0-9a-f]|7f|2f)", re.IGNORECASE)
 
 
 class Front:
-    """ASGI: the outermost layer. ``clock_s`` only measures how long requests take."""
+    """ASGI: the outermost layer. ``clock_s`` only measures how long something takes.
 
-    def __init__(self, app: ASGIApp, clock_s: Callable[[], float]) -> None:
+    Every body has to come with the ``least`` pace, whoever reads it.
+    """
+
+    def __init__(
+        self, app: ASGIApp, clock_s: Callable[[], float], least: LeastPace | None = None
+    ) -> None:
         self._app = app
         self._clock_s = clock_s
+        self._least = least or LeastPace()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         scope["path"] = path_of(scope)
-        visit = Visit(scope, receive, send, self._clock_s())
+        pace = Pace(self._least, self._clock_s)
+        visit = Visit(scope, receive, send, self._clock_s(), pace)
         try:
             await self._app(scope, visit.receive, visit.send)
         except Exception:
@@ -51,7 +60,9 @@ class Front:
 class Visit:
     """One request on its way."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, began_s: float) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, began_s: float, pace: Pace
+    ) -> None:
         headers = Headers(scope=scope)
         given = headers.get(HEADER, "")
         self.began_s = began_s
@@ -61,6 +72,7 @@ class Visit:
         self._scope = scope
         self._receive, self._send = receive, send
         self._is_read = not has_body(headers)
+        self._pace = pace
 
     @property
     def id(self) -> str:
@@ -68,7 +80,15 @@ class Visit:
         return self._state["request_id"]
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        """Raises BodyTooSlowError; where an answer has begun, the client counts as gone instead."""
+        if self._is_read:
+            return await self._receive()
+        try:
+            message = await self._pace.next(self._receive)
+        except BodyTooSlowError:
+            if self.status is None:
+                raise
+            return {"type": "http.disconnect"}
         self._is_read = self._is_read or not message.get("more_body", False)
         return message
 

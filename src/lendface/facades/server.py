@@ -20,6 +20,7 @@ from ..version import __version__
 from .beside import Beside
 from .blob_routes import add_blob_routes
 from .bodies import PATIENCE_S
+from .fair_share import FairShare
 from .front import Front
 from .health import add_health
 from .native.app import add_problem_handlers, build_native
@@ -31,6 +32,7 @@ from .native.events import (
     POLL_S,
     Watching,
 )
+from .pace import LeastPace
 
 ASKED_HEADERS = (
     *("Authorization", "X-Api-Key", "Content-Type", "Content-Range", "Range", "If-Range"),
@@ -63,6 +65,8 @@ def build_app(
     max_age_s: float = MAX_AGE_S,
     max_streams: int = MAX_STREAMS,
     patience_s: float = PATIENCE_S,
+    least: LeastPace | None = None,
+    bodies: FairShare | None = None,
     apps_by_path: Mapping[str, ASGIApp] | None = None,
     apps_beside: Sequence[Beside] = (),
 ) -> FastAPI:
@@ -71,7 +75,8 @@ def build_app(
     ``signer`` is ``office.links`` where files lie in a folder: then we hand them in and out
     ourselves; None for a bucket. ``is_closing`` ends streams of events when the server stops; a
     client has at most ``max_streams``, none older than ``max_age_s``.
-    ``patience_s`` is how long we wait for a body: a small one in all, a file for each piece.
+    ``patience_s`` is how long we wait for the whole of a small body, and ``least`` how fast every
+    body has to come. ``bodies`` is the memory for small bodies, which other APIs may share.
     ``apps_by_path`` and ``apps_beside`` are other APIs, each with doors and errors of its own;
     these under a path of ours, those at their vendor's.
     """
@@ -92,13 +97,13 @@ def build_app(
                 expose_headers=list(TOLD_HEADERS),
                 max_age=PREFLIGHT_S,
             ),
-            Middleware(Front, clock_s=time.monotonic),
+            Middleware(Front, clock_s=time.monotonic, least=least),
         ],
     )
     add_problem_handlers(app)
     add_health(app, office, time.monotonic)
     if signer:
-        add_blob_routes(app, office, signer, patience_s)
+        add_blob_routes(app, office, signer)
     watching = Watching(
         JobFeed(office, poll_s, is_closing),
         heartbeat_s,
@@ -110,7 +115,12 @@ def build_app(
     if limiter is None:
         limiter = RateLimiter(lambda: time.monotonic_ns() // 1_000_000)
     native = build_native(
-        office, limiter, watching, streams_results=signer is not None, patience_s=patience_s
+        office,
+        limiter,
+        watching,
+        streams_results=signer is not None,
+        patience_s=patience_s,
+        bodies=bodies,
     )
     app.mount("/v1", native)
     for path, other in (apps_by_path or {}).items():

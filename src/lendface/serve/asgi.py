@@ -15,6 +15,9 @@ from ..facades.akool.app import akool_app
 from ..facades.akool.incoming import AkoolOptions
 from ..facades.auth import key_of
 from ..facades.beside import Beside
+from ..facades.bodies import BODIES
+from ..facades.fair_share import FairShare
+from ..facades.pace import LeastPace
 from ..facades.server import build_app as build_api
 from ..facades.youcam.app import youcam_app
 from ..facades.youcam.terms import PREFIX as YOUCAM
@@ -22,7 +25,7 @@ from ..facades.youcam.terms import Terms
 from ..service.clients import ADMIN, find_client, require_scope
 from ..service.office import DAY_MS
 from ..service.rates import RateLimiter
-from ..settings import Settings, executor_name
+from ..settings import MIB, Settings, executor_name
 from ..storage.signing import UrlSigner
 from .building import Built
 from .checks import blob_folder, uses_bucket
@@ -40,14 +43,19 @@ def build_app(
     if connections is not None:
         registry.register(ConnectionMetrics(connections))
     limiter = RateLimiter(lambda: time.monotonic_ns() // 1_000_000)
-    akool = akool_app(built.office, limiter, akool_options(built))
+    bodies = FairShare(body_bytes(built.settings), BODIES)
+    akool = akool_app(built.office, limiter, akool_options(built), bodies)
     api = build_api(
         built.office,
         signer=links if isinstance(links, UrlSigner) else None,
         limiter=limiter,
         cors_origins=[o.strip() for o in built.settings.cors_origins.split(",") if o.strip()],
         is_closing=is_closing,
-        apps_by_path={YOUCAM: youcam_app(built.office, youcam_terms(built.settings))},
+        least=LeastPace(built.settings.body_bytes_per_s),
+        bodies=bodies,
+        apps_by_path={
+            YOUCAM: youcam_app(built.office, youcam_terms(built.settings), bodies=bodies)
+        },
         apps_beside=[Beside(AKOOL, akool)],
     )
     add_metrics(
@@ -60,6 +68,12 @@ def build_app(
     counted = RequestMetrics(api, registry)
     tracer = open_tracer(built.settings, executor_name("api"))
     return counted if isinstance(tracer, NoTracer) else TracedRequests(counted, tracer)
+
+
+def body_bytes(settings: Settings) -> int:
+    """For the bodies of requests; one alone may have half, and the largest has to find room: a
+    photo in base64."""
+    return max(settings.body_memory_mb, 3 * settings.max_photo_mb) * MIB
 
 
 def akool_options(built: Built) -> AkoolOptions:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,15 +73,16 @@ class FolderBlobs:
         max_bytes: int | None = None,
         content_type: str | None = None,
     ) -> BlobInfo:
+        with self.replacing(key, max_bytes=max_bytes) as draft:
+            draft.write(chunks)
+            return draft.finish()
+
+    @contextmanager
+    def replacing(self, key: str, *, max_bytes: int | None = None) -> Iterator[Draft]:
+        """``put`` for who has the chunks bit by bit; nothing stays of what is not finished."""
         place = self._place(key)
-        intake = Intake(chunks, max_bytes)
         with self._draft() as (path, descriptor):
-            for chunk in intake:
-                write_all(descriptor, chunk)
-            settle(descriptor)
-            etag = _etag(os.fstat(descriptor))
-            self._publish(path, place)
-        return intake.info(key, etag)
+            yield Draft(key, descriptor, lambda: self._publish(path, place), max_bytes)
 
     def put_file(self, key: str, path: Path, *, content_type: str | None = None) -> BlobInfo:
         return self.put(key, read_chunks(path))
@@ -158,6 +159,13 @@ class FolderBlobs:
         UploadBusyError while another request sends, BlobTooLargeError for more than ``total_size``
         bytes, BlobMissingError where the upload was deleted meanwhile.
         """
+        with self.appending(key, offset, total_size=total_size) as part:
+            part.write(chunks)
+            return part.finish()
+
+    @contextmanager
+    def appending(self, key: str, offset: int, *, total_size: int) -> Iterator[Part]:
+        """``append`` for who has the chunks bit by bit; nobody else sends this file meanwhile."""
         place, path = self._place(key), self._part(key)
         with opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND) as descriptor:
             if not _hold(path, descriptor):
@@ -165,8 +173,10 @@ class FolderBlobs:
             size = os.lseek(descriptor, 0, os.SEEK_END)
             if offset != size:
                 raise UploadOffsetError(size)
+            if size > total_size:
+                raise BlobTooLargeError(total_size)
             try:
-                size += _write_at_most(descriptor, chunks, size, total_size)
+                yield Part(key, descriptor, lambda: self._publish(path, place), size, total_size)
             except DiskFullError:  # others need room too, first of all the database
                 os.ftruncate(descriptor, offset)
                 if not offset:
@@ -174,14 +184,6 @@ class FolderBlobs:
                 raise
             finally:
                 settle(descriptor)
-            if size < total_size:
-                return None
-            whole = Intake(_read(descriptor, 0, size))
-            for _ in whole:
-                pass  # it hashes
-            etag = _etag(os.fstat(descriptor))
-            self._publish(path, place)
-            return whole.info(key, etag)
 
     def partial_size(self, key: str) -> int:
         """How many bytes of an upload under way are here; 0 where there is none."""
@@ -252,6 +254,62 @@ class FolderBlobs:
         raise StorageUnavailableError
 
 
+class Draft:
+    """A whole file that is being written, to take the place of what there may be."""
+
+    def __init__(
+        self, key: str, descriptor: int, publish: Callable[[], None], max_bytes: int | None
+    ) -> None:
+        self._key, self._descriptor, self._publish = key, descriptor, publish
+        self._max_bytes, self._size = max_bytes, 0
+        self._sha256 = hashlib.sha256()
+
+    def write(self, chunks: Iterable[bytes]) -> None:
+        """Raises BlobTooLargeError, DiskFullError."""
+        for chunk in chunks:
+            self._size += len(chunk)
+            if self._max_bytes is not None and self._size > self._max_bytes:
+                raise BlobTooLargeError(self._max_bytes)
+            self._sha256.update(chunk)
+            write_all(self._descriptor, chunk)
+
+    def finish(self) -> BlobInfo:
+        settle(self._descriptor)
+        etag = _etag(os.fstat(self._descriptor))
+        self._publish()
+        return BlobInfo(self._key, self._size, self._sha256.hexdigest(), etag)
+
+
+class Part:
+    """More of an upload that may be continued."""
+
+    def __init__(
+        self, key: str, descriptor: int, publish: Callable[[], None], size: int, total_size: int
+    ) -> None:
+        self._key, self._descriptor, self._publish = key, descriptor, publish
+        self._size, self._total_size = size, total_size
+
+    def write(self, chunks: Iterable[bytes]) -> None:
+        """Raises BlobTooLargeError, DiskFullError."""
+        for chunk in chunks:
+            if self._size + len(chunk) > self._total_size:
+                raise BlobTooLargeError(self._total_size)
+            write_all(self._descriptor, chunk)
+            self._size += len(chunk)
+
+    def finish(self) -> BlobInfo | None:
+        """None while bytes are missing. Raises BlobMissingError where it was deleted meanwhile."""
+        if self._size < self._total_size:
+            return None
+        settle(self._descriptor)
+        whole = Intake(_read(self._descriptor, 0, self._size))
+        for _ in whole:
+            pass  # it hashes
+        etag = _etag(os.fstat(self._descriptor))
+        self._publish()
+        return whole.info(self._key, etag)
+
+
 def _etag(facts: os.stat_result) -> str:
     """A file that is written here gets another one, whatever its bytes."""
     return f'"{facts.st_ino:x}-{facts.st_mtime_ns:x}-{facts.st_size:x}"'
@@ -292,19 +350,6 @@ def _sweep(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def _write_at_most(descriptor: int, chunks: Iterable[bytes], size: int, total_size: int) -> int:
-    """How many bytes were added to the ``size`` that are there."""
-    added = 0
-    if size > total_size:
-        raise BlobTooLargeError(total_size)
-    for chunk in chunks:
-        if size + added + len(chunk) > total_size:
-            raise BlobTooLargeError(total_size)
-        write_all(descriptor, chunk)
-        added += len(chunk)
-    return added
 
 
 def _read(descriptor: int, start: int, end: int) -> Iterator[bytes]:

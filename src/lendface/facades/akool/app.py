@@ -14,6 +14,7 @@ from ...service.office import Office
 from ...service.rates import RateLimiter
 from ...service.watching import JobFeed
 from ...version import __version__
+from ..fair_share import FairShare
 from . import detection, envelopes, live, results, submit, tokens
 from .door import Entrance
 from .incoming import AkoolOptions
@@ -27,8 +28,14 @@ JSON_BYTES = 1 << 20  # of a body, beside one picture in it
 POLL_S = 0.1  # at jobs for whose end requests wait
 
 
-def akool_app(office: Office, limiter: RateLimiter, options: AkoolOptions) -> FastAPI:
-    """Addresses are the vendor's own, from the root of the host."""
+def akool_app(
+    office: Office,
+    limiter: RateLimiter,
+    options: AkoolOptions,
+    bodies: FairShare | None = None,
+) -> FastAPI:
+    """Addresses are the vendor's own, from the root of the host. ``bodies``: the memory for
+    bodies."""
     app = FastAPI(
         title="lendface for clients of Akool",
         version=__version__,
@@ -44,6 +51,7 @@ def akool_app(office: Office, limiter: RateLimiter, options: AkoolOptions) -> Fa
                 limiter=limiter,
                 max_bytes=office.rules.max_photo_bytes * 4 // 3 + JSON_BYTES,
                 detect_client=options.detect_client,
+                memory=bodies,
             )
         ],
     )

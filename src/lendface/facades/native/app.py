@@ -17,6 +17,7 @@ from ...version import __version__
 from .. import problems
 from ..auth import Door
 from ..bodies import PATIENCE_S, BodyLimit
+from ..fair_share import FairShare
 from . import consents, endpoints, jobs, scans, swaps, uploads, usage
 from .documented import describe
 from .events import Watching
@@ -38,6 +39,7 @@ def build_native(
     *,
     streams_results: bool,
     patience_s: float = PATIENCE_S,
+    bodies: FairShare | None = None,
 ) -> FastAPI:
     app = FastAPI(
         title="lendface",
@@ -49,7 +51,7 @@ def build_native(
         redirect_slashes=False,
         middleware=[
             Middleware(Door, office=office, limiter=limiter, refuse=problems.answer),
-            Middleware(BodyLimit, refuse=problems.answer, patience_s=patience_s),
+            Middleware(BodyLimit, refuse=problems.answer, patience_s=patience_s, memory=bodies),
         ],
     )
     app.state.office = office

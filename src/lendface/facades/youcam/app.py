@@ -12,6 +12,7 @@ from ...service.office import Office
 from ...service.rates import RateLimiter
 from ...version import __version__
 from ..bodies import BodyLimit
+from ..fair_share import FairShare
 from . import legacy, routes
 from .door import Door
 from .envelope import add_failures, refuse
@@ -26,8 +27,14 @@ class Failure(BaseModel):
     error_code: str
 
 
-def youcam_app(office: Office, terms: Terms, limiter: RateLimiter | None = None) -> FastAPI:
-    """``limiter`` has a window of ``WINDOW_S``; it is this process's own."""
+def youcam_app(
+    office: Office,
+    terms: Terms,
+    limiter: RateLimiter | None = None,
+    bodies: FairShare | None = None,
+) -> FastAPI:
+    """``limiter`` has a window of ``WINDOW_S``; it is this process's own. ``bodies``: the memory
+    for bodies."""
     if limiter is None:
         limiter = RateLimiter(lambda: time.monotonic_ns() // 1_000_000, WINDOW_S * 1000)
     app = FastAPI(
@@ -41,7 +48,7 @@ def youcam_app(office: Office, terms: Terms, limiter: RateLimiter | None = None)
         responses={"4XX": {"model": Failure}, "5XX": {"model": Failure}},
         middleware=[
             Middleware(Door, office=office, terms=terms, limiter=limiter),
-            Middleware(BodyLimit, refuse=refuse),
+            Middleware(BodyLimit, refuse=refuse, memory=bodies),
         ],
     )
     app.state.office = office
