@@ -74,7 +74,8 @@ WHEN = {
     "InactiveApiKey": "the key or its client was revoked, or may only read",
     "ExpiredApiKey": "the key was replaced by another",
     "InvalidAccessToken": "a token of a login that is wrong, over, or whose key has ended",
-    "InvalidAuthentication": "a login with a wrong id, secret or time, or of a client with no key",
+    "InvalidAuthentication": "a login with a wrong id, secret or time, one that was used before, "
+    "or of a client with no key",
     "InvalidParameters": "a field is missing, null or out of range; an unknown, expired or never "
     "uploaded file; a URL that may not be fetched; a wrong page",
     "BadRequest": "the body is not a JSON object, or too large",
@@ -196,7 +197,7 @@ PROMISES = [
         "rate",
         f"{Terms('').max_requests} requests in {terms.WINDOW_S} s, of a key and of an address",
     ),
-    ("login", f"RSA of {KEY_BITS} bits, clock within {FRESH_MS // 60_000} min"),
+    ("login", f"RSA of {KEY_BITS} bits, clock within {FRESH_MS // 60_000} min, good once"),
     ("token of a login", f"good for {terms.TOKEN_S // 3600} h, and as long as the key"),
     ("webhooks", f"Standard Webhooks v1; {MAX_ENDPOINTS} endpoints; told of success and error"),
     ("their body", '`{"created_at":S,"data":{"task_id":"...","task_status":"success"}}`'),
