@@ -213,7 +213,7 @@ def addresses() -> Iterator[tuple[str, str, str]]:
     for route in [*routes.v1.routes, *routes.v2.routes, *legacy.router.routes]:
         assert isinstance(route, APIRoute)
         (method,) = route.methods
-        path = PREFIX + route.path.replace("{minor:int}", "x")
+        path = PREFIX + route.path.replace("{minor}", "x")
         told = (route.endpoint.__doc__ or "").replace("``", "`")
         yield f"`{method} {path}`", told, code(envelope_of(path))
 
