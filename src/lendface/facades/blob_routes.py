@@ -151,7 +151,8 @@ class Counter:
 
 def address_of(scope: Scope) -> str:
     """Path and query as they came: what is decoded may be another link than was signed."""
-    path = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
+    raw = scope.get("raw_path") or quote(scope["path"]).encode()
+    path = raw.partition(b"?")[0].decode("latin-1")  # some servers give the query too
     query = scope["query_string"].decode("latin-1")
     return f"{path}?{query}" if query else path
 

@@ -120,7 +120,7 @@ def path_of(scope: Scope) -> str:
     These are part of no name here. Decoded, a line's end after an address would lead to the same
     route as the address itself, and an encoded slash would part what is one name.
     """
-    raw = scope.get("raw_path") or b""
+    raw = (scope.get("raw_path") or b"").partition(b"?")[0]  # some servers give the query too
     if not NO_NAME.search(raw):
         return scope["path"]
     return scope.get("root_path", "") + unquote(NO_NAME.sub(b"%25", raw).decode("latin-1"))
