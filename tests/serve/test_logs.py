@@ -374,3 +374,11 @@ def test_the_worker_tells_of_the_job_by_its_id(story: Story) -> None:
     assert (ended["task"], ended["code"]) == ("fetch", "url_unreachable")
     failed = story.worker.wait_for("job failed", job_id=story.job_id)
     assert failed["code"] == "url_unreachable"
+
+
+def test_of_a_long_text_what_may_be_cut_through_is_not_told() -> None:
+    """Nor does it take long: a quote that never ends was looked for from each quote on."""
+    assert strip("it failed: '" + "anna at the beach " * 100_000) == "it failed: …"
+    assert strip("it failed: " + "'a" * 1_000_000) == "it failed: …"
+    assert "anna" not in strip("word " * 479 + "x anna@example.org and more " * 5)
+    assert strip("a few words " * 1000) == ("a few words " * 1000)[:300]

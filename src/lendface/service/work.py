@@ -756,6 +756,7 @@ def cast_key(place: str) -> str:
 
 
 def write_cast(cast: Row) -> bytes:
+    cast = json.loads(json.dumps(cast))  # as it is read back, so that its hash is the same
     return json.dumps({"cast": cast, "sha256": digest(cast)}).encode()
 
 
