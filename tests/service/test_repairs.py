@@ -148,7 +148,7 @@ def test_a_damaged_chunk_is_rendered_again(
     job = submit_swap(office, client, material.film, material.photo)["id"]
     render_all(work, job)
     chunks = [blob.key for blob in office.blobs.list(f"work/{job}")]
-    assert len(chunks) > 1
+    assert chunks
     if how == "missing":
         office.blobs.delete(chunks[0])
     else:
