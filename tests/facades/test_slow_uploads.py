@@ -16,6 +16,7 @@ from starlette.types import Message
 from facades.live import START_S, Live, run_live
 from lendface.errors import BodyTooSlowError
 from lendface.facades import blob_routes
+from lendface.facades.serving import Streamed
 from lendface.facades.streams import Incoming
 from service.offices import new_client
 
@@ -156,3 +157,34 @@ def test_an_upload_has_an_end_however_steadily_it_comes() -> None:
     found, fault = sent.pieces(10 << 20)
     assert len(found) == 3
     assert isinstance(fault, BodyTooSlowError)
+
+
+def test_a_file_is_closed_when_whoever_asked_for_it_is_gone() -> None:
+    closed = []
+
+    def chunks() -> Iterator[bytes]:
+        try:
+            while True:
+                yield bytes(100)
+        finally:
+            closed.append(True)
+
+    reading = chunks()  # held here too, as by a traceback: nobody collects it
+
+    async def ask() -> None:
+        is_sent = asyncio.Event()
+
+        async def receive() -> Message:
+            await is_sent.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                is_sent.set()
+                await asyncio.Event().wait()  # nobody takes it
+
+        scope = {"type": "http", "method": "GET", "asgi": {"spec_version": "2.3"}}
+        await Streamed(reading, 200, {})(scope, receive, send)
+
+    asyncio.run(ask())
+    assert closed == [True]

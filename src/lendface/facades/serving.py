@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from ..storage.blobs import BlobInfo, Blobs
 from ..storage.ranges import applies, is_known, parse_range
@@ -61,7 +62,23 @@ def answer_file(request: Request, stored: Stored) -> Response:
     status = 206 if part else 200
     if request.method == "HEAD":
         return Response(status_code=status, headers=told)
-    return StreamingResponse(stored.read(start, end), status, told)
+    return Streamed(stored.read(start, end), status, told)
+
+
+class Streamed(StreamingResponse):
+    """Closes the file however the answer ends: with the client gone it would stay open until
+    somebody collects what nobody holds any more."""
+
+    def __init__(self, chunks: Iterator[bytes], status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(chunks, status, headers)
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if isinstance(self._chunks, Generator):
+                self._chunks.close()
 
 
 def headers_for(stored: Stored) -> dict[str, str]:

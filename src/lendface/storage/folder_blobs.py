@@ -44,6 +44,7 @@ from .disk import (
 from .scratch import Scratch
 
 NO_SECOND_NAMES = frozenset({errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.EMLINK})
+HANDED_OUT_BYTES = 128 << 10  # at once: a client that does not take them holds this memory
 TRIES = 20  # a folder may be taken away, as empty, just before a file moves in
 
 
@@ -352,10 +353,10 @@ def _sweep(path: Path) -> bool:
     return True
 
 
-def _read(descriptor: int, start: int, end: int) -> Iterator[bytes]:
+def _read(descriptor: int, start: int, end: int, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
     while start < end:
         with storing():
-            data = os.pread(descriptor, min(CHUNK_BYTES, end - start), start)
+            data = os.pread(descriptor, min(chunk_bytes, end - start), start)
         if not data:
             raise StorageUnavailableError  # the file is shorter than it was
         start += len(data)
@@ -364,4 +365,4 @@ def _read(descriptor: int, start: int, end: int) -> Iterator[bytes]:
 
 def _read_file(path: Path, start: int, end: int) -> Iterator[bytes]:
     with opened(path, os.O_RDONLY) as descriptor:
-        yield from _read(descriptor, start, end)
+        yield from _read(descriptor, start, end, HANDED_OUT_BYTES)
