@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lendface.serve.asgi import build_app
 from lendface.serve.building import Built, build_office, prepare
+from lendface.serve.connections import ConnectionLimits, Connections
 from lendface.serve.metrics import RequestMetrics
 from lendface.service.clients import create_client
 from lendface.service.jobs import Wish, submit
@@ -35,6 +36,10 @@ def running(folder: Path) -> Iterator[Built]:
         yield built
     finally:
         built.close()
+
+
+def nobody_yet() -> Connections:
+    return Connections(ConnectionLimits(16, 16), lambda: 0.0)
 
 
 def add_job(built: Built, name: str) -> str:
@@ -70,7 +75,7 @@ def test_a_backup_made_as_told_while_all_runs_brings_jobs_and_their_place_in_the
 
 def test_the_page_tells_every_metric_and_no_other(tmp_path: Path) -> None:
     with running(tmp_path) as built:
-        counted = build_app(built)
+        counted = build_app(built, connections=nobody_yet())
         assert isinstance(counted, RequestMetrics)
         text = generate_latest(counted.registry).decode()
     known = {
