@@ -33,7 +33,7 @@ FIELDS = frozenset(
     {
         *("attempt", "client_id", "code", "connections", "entry", "executor", "face", "fps"),
         *("frames", "hash", "job_id", "kind", "library", "lines", "method", "ms", "per_address"),
-        *("policy", "queue", "queues", "reason", "request_id"),
+        *("policy", "queue", "queues", "reason", "request_id", "sandbox"),
         *("route", "rule", "run", "stage", "state", "status", "targets", "task", "tasks", "time_s"),
         "version",
     }
