@@ -183,7 +183,9 @@ CHOICES = f"""## Where the vendor's pages leave a choice
   when the media were looked at, and given back when a job fails. A job is refused with 1006 where
   none is left.
 * **Webhooks** are told of status 2 (`LENDFACE_AKOOL_PROCESSING_WEBHOOKS`), 3 and 4, up to
-  {len(TIMES_S)} times in {TIMES_S[-1] / 3600:g} hours until the receiver answers 200. A start that
+  {len(TIMES_S)} times in {TIMES_S[-1] / 3600:g} hours until the receiver answers 200. A receiver \
+that
+  hangs is left alone [for a while](../fetching.md#webhooks). A start that
   was not taken is not told any more once the job has ended.
 
 ## Not offered
