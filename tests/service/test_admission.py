@@ -11,7 +11,7 @@ from lendface.service.jobs import Wish, get_job, submit
 from lendface.service.office import Office
 from lendface.service.requests import DetectJob, ScanJob
 from lendface.service.states import SUCCEEDED
-from lendface.service.uploads import Declared, declare, declare_url, mark_received
+from lendface.service.uploads import Declared, declare, mark_received, url_row
 from lendface.storage.tables import uploads
 from service.offices import RecordingQueue, end_job, new_client, open_office
 
@@ -68,8 +68,10 @@ def test_a_short_look_waits_for_nobody_and_takes_nobodys_place(office: Office) -
 
 def test_only_what_lies_elsewhere_is_fetched_before_a_job_takes_a_place(office: Office) -> None:
     client, film = a_client(office, max_running=1)
+    row = url_row(office, client, "https://files.example/a.mp4")
+    named = row["id"]
     with office.database.writing() as connection:
-        named = declare_url(connection, office, client, "https://files.example/a.mp4")
+        connection.execute(uploads.insert().values(**row))
     sent = submit(office, client, DetectJob((film,)))["id"]
     fetched = submit(office, client, DetectJob((film, named)))["id"]
     running = submit(office, client, ScanJob(film))["id"]
@@ -81,12 +83,7 @@ def test_only_what_lies_elsewhere_is_fetched_before_a_job_takes_a_place(office: 
     assert queue.fetching == [fetched, later]
     assert [job for job, _ in queue.submitted] == [sent, fetched, running, later]
     assert set(queue.clients.values()) == {client}
-    mark_received(office, upload_key(office, named), 4, "0" * 64)
+    with office.database.writing() as connection:
+        connection.execute(uploads.update().where(uploads.c.id == named).values(state="ready"))
     again = submit(office, client, DetectJob((named,)))["id"]
     assert again not in queue.fetching
-
-
-def upload_key(office: Office, upload_id: str) -> str:
-    with office.database.reading() as connection:
-        query = uploads.select().where(uploads.c.id == upload_id)
-        return connection.execute(query).mappings().one()["blob_key"]
