@@ -190,12 +190,13 @@ def test_of_two_that_notice_it_at_once_one_brings_it(office: Office, client: str
 def test_who_waits_for_another_that_brings_it_sees_it_ready(office: Office, client: str) -> None:
     row, _ = declared(office, client, 5)
     office.blobs.put(row["incoming_key"], [b"first"])
-    with office.arrivals.held(row["id"], wait=True), ThreadPoolExecutor(1) as threads:
-        assert notice(office, row)["state"] == "waiting"  # who only looks does not wait
-        waiting = threads.submit(notice, office, row, wait=True)
-        take_in(office, row)
-        assert not waiting.done()
-    assert waiting.result(10)["state"] == "ready"
+    with ThreadPoolExecutor(1) as threads:
+        with office.arrivals.held(row["id"], wait=True):
+            assert notice(office, row)["state"] == "waiting"  # who only looks does not wait
+            waiting = threads.submit(notice, office, row, wait=True)
+            take_in(office, row)
+            assert not waiting.done()
+        assert waiting.result(60)["state"] == "ready"
 
 
 def test_a_file_that_came_second_does_not_count(office: Office, client: str) -> None:
