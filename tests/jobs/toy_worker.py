@@ -137,7 +137,8 @@ class ToyHouse:
     def leave(self, executor: str) -> None:
         self.toys.write(executor, "left")
 
-    def tidy(self) -> None: ...
+    def chores(self) -> tuple[()]:
+        return ()
 
 
 def work(folder: Path, url: str, options: WorkerOptions) -> None:

@@ -150,7 +150,7 @@ def test_what_the_first_revision_knew_outlives_a_way_back(database: Database) ->
     rows["jobs"][0]["attestation_id"] = None
     rows["uploads"][0] |= {"incoming_key": None, "etag": None}
     rows |= {"attestations": [attested], "consents": [], "job_consents": []}
-    rows["protected_faces"] = []
+    rows |= {"protected_faces": [], "job_uploads": [], "consent_users": []}
     (entry,) = rows["audit"]
     rows["used_logins"] = []
     found = read(database)
@@ -158,6 +158,46 @@ def test_what_the_first_revision_knew_outlives_a_way_back(database: Database) ->
     assert (again["id"], again["previous"], again["actor"]) == (1, BEFORE_ALL, "x")
     rows["audit"] = [entry | {name: again[name] for name in ("id", "previous", "hash")}]
     assert found == rows
+
+
+def test_files_of_jobs_and_users_of_consents_are_found_in_what_is_there(
+    database: Database,
+) -> None:
+    """In the JSON of requests, of all forms there were, and of consents."""
+    rows = fill(database)
+    job, consent = rows["jobs"][0], rows["consents"][0]
+    swap = {
+        "kind": "swap",
+        "target": "film",
+        "pairs": [
+            {"photos": [{"upload": "a"}, {"upload": "b"}], "who": {"photo": None}},
+            {"photos": [{"upload": "a"}], "who": {"photo": {"upload": "c"}}},
+        ],
+        "consents": ["no file"],
+    }
+    detect = {"kind": "detect", "targets": ["d", "e"]}
+    enrol = {"kind": "consent", "photo": {"upload": "f"}, "consent": "no file"}
+    requests = {"1": swap, "2": detect, "3": enrol, "4": {}}
+    users = {"c1": ["x", "*", "x"], "c2": [], "c3": ["x"]}
+    schema.downgrade(database, "0005")
+    names = [name for name in consent if name != "stopped_ms"]
+    with database.writing() as connection:
+        for number, request in requests.items():
+            new = {"id": number, "request": request, "alias": number, "idempotency_key": number}
+            connection.execute(metadata.tables["jobs"].insert().values(**job | new))
+        for name, who in users.items():
+            new = {"id": name, "users": who, "withdrawn_ms": 5 if name == "c3" else None}
+            values = {column: (consent | new)[column] for column in names}
+            connection.execute(metadata.tables["consents"].insert().values(**values))
+    schema.upgrade(database)
+    found = read(database)
+    assert {(row["job_id"], row["upload_id"]) for row in found["job_uploads"]} == {
+        *(("1", upload) for upload in ("film", "a", "b", "c")),
+        *(("2", upload) for upload in ("d", "e")),
+        ("3", "f"),
+    }
+    named = {(row["client_id"], row["consent_id"]) for row in found["consent_users"]}
+    assert named == {("x", "c1"), ("*", "c1")}
 
 
 OLD_ENTRY = sa.text(

@@ -18,6 +18,7 @@ from dbos._serialization import DefaultSerializer  # see ``_read_no_pickle``
 from dbos._sys_db import SystemDatabase  # see ``Durable._tables``
 
 from ..errors import DatabaseError
+from .depth import read_depths
 from .reaper import PendingByQueue
 from .work import CONTROL, FETCHING, JOBS, NOTIFY, QUICK, RENDER_QUEUES
 
@@ -187,18 +188,22 @@ class Durable:
         with _told_plainly():
             self._client.delete_workflows(runs, delete_children=True)
 
-    def forget_deliveries(self, limit: int = 1000) -> int:
+    def forget_deliveries(self, at_a_time: int = 1000) -> int:
         """Delete what the engine knows of attempts that were made. Returns how many there were."""
-        with _told_plainly():
-            ended = self._client.list_workflows(
-                name=DELIVERY,
-                status=list(ENDED),
-                limit=limit,
-                load_input=False,
-                load_output=False,
-            )
-            self._client.delete_workflows([workflow.workflow_id for workflow in ended])
-        return len(ended)
+        count = 0
+        while True:
+            with _told_plainly():
+                ended = self._client.list_workflows(
+                    name=DELIVERY,
+                    status=list(ENDED),
+                    limit=at_a_time,
+                    load_input=False,
+                    load_output=False,
+                )
+                self._client.delete_workflows([workflow.workflow_id for workflow in ended])
+            count += len(ended)
+            if len(ended) < at_a_time:
+                return count
 
     # What is known of it
 
@@ -223,15 +228,8 @@ class Durable:
 
     def depth_by_queue(self) -> dict[str, int]:
         """How many workflows wait in each queue."""
-        with _told_plainly():
-            waiting = self._client.list_workflows(
-                status="ENQUEUED", load_input=False, load_output=False
-            )
-        depths = dict.fromkeys((*CONTROL, QUICK, *RENDER_QUEUES), 0)
-        for workflow in waiting:
-            if workflow.queue_name in depths:
-                depths[workflow.queue_name] += 1
-        return depths
+        with _told_plainly(), self.engine.connect() as connection:
+            return {queue: depth.waiting for queue, depth in read_depths(connection).items()}
 
     # For the reaper
 

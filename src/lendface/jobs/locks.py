@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from threading import RLock
 from typing import Protocol
 
 import sqlalchemy as sa
@@ -89,8 +90,9 @@ def _file_name(name: str) -> str:
 class PostgresLocks:
     """Many machines: advisory locks of the database, held on a connection of their own.
 
-    The server frees them when the process or its machine is gone. For one thread at a time. A
-    connection pooler between us and the server must leave sessions whole.
+    The server frees them when the process or its machine is gone. Threads take turns on that
+    connection, each for one statement. A connection pooler between us and the server must leave
+    sessions whole.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -99,25 +101,28 @@ class PostgresLocks:
         self._connection: sa.Connection | None = None
         self._wanted: set[str] = set()
         self._held: set[str] = set()  # by this very connection
+        self._turn = RLock()
 
     def hold(self, name: str) -> bool:
-        if name in self._wanted or not self._ask("pg_try_advisory_lock", name):
-            return False
-        self._wanted.add(name)
-        self._held.add(name)
-        return True
+        with self._turn:
+            if name in self._wanted or not self._ask("pg_try_advisory_lock", name):
+                return False
+            self._wanted.add(name)
+            self._held.add(name)
+            return True
 
     def keep(self) -> bool:
         """Raises SQLAlchemy's errors where the database is away; ask again later."""
-        try:
-            self._live().execute(sa.text("SELECT 1"))
-        except sa.exc.SQLAlchemyError:
-            self._drop()  # what follows connects again
-        for name in self._wanted - self._held:
-            if not self._ask("pg_try_advisory_lock", name):
-                return False
-            self._held.add(name)
-        return True
+        with self._turn:
+            try:
+                self._live().execute(sa.text("SELECT 1"))
+            except sa.exc.SQLAlchemyError:
+                self._drop()  # what follows connects again
+            for name in self._wanted - self._held:
+                if not self._ask("pg_try_advisory_lock", name):
+                    return False
+                self._held.add(name)
+            return True
 
     @contextmanager
     def borrow(self, name: str) -> Iterator[bool]:
@@ -130,16 +135,18 @@ class PostgresLocks:
                     self._ask("pg_advisory_unlock", name)
 
     def close(self) -> None:
-        self._drop()
-        self._engine.dispose()
+        with self._turn:
+            self._drop()
+            self._engine.dispose()
 
     def _ask(self, function: str, name: str) -> bool:
         query = sa.text(f"SELECT {function}(:key)")
-        try:
-            return bool(self._live().execute(query, {"key": _number(name)}).scalar())
-        except sa.exc.SQLAlchemyError:
-            self._drop()
-            raise
+        with self._turn:
+            try:
+                return bool(self._live().execute(query, {"key": _number(name)}).scalar())
+            except sa.exc.SQLAlchemyError:
+                self._drop()
+                raise
 
     def _live(self) -> sa.Connection:
         """The one connection. A new one holds nothing yet."""

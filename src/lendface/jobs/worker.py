@@ -18,6 +18,7 @@ from dbos import error as dbos_error
 
 from ..errors import ExecutorTakenError
 from .attempts import Attempts
+from .chores import Chore, Chores
 from .durable import APP, SCHEMA, SERIALIZER, VERSION, Durable
 from .gate import Gate
 from .locks import Locks
@@ -28,8 +29,7 @@ from .workflows import register
 log = logging.getLogger("lendface.jobs")
 
 ENDS = (signal.SIGTERM, signal.SIGINT)
-CHORES = "chores"
-FORGET_EVERY = 300  # rounds of the keeper
+FORGET_S = 60.0  # between two looks at what messages left behind in the engine
 LOST_ROUNDS = 5  # in a row, after which our name is somebody else's
 TAKE_STEP_S = 0.2
 GOODBYE_S = 1.0  # for the keeper to end its round
@@ -46,8 +46,10 @@ class House(Protocol):
         """This worker ends in good order."""
         ...
 
-    def tidy(self) -> None:
-        """Time-outs, waiting jobs, old files. Called by one worker at a time."""
+    def chores(self) -> Sequence[tuple[str, float, Callable[[], None]]]:
+        """Time-outs, waiting jobs, old files: each by name, with the seconds between two turns.
+
+        Each is done by one worker at a time, and beside the others."""
         ...
 
 
@@ -92,8 +94,10 @@ def run_worker(
             engine,
             lambda: register(work, attempts, gate, in_hand, durable, options.polling_s),
         )
-        keeper = Keeper(options, locks, reaper, durable, house, in_hand, stop, tidy)
+        keeper = Keeper(options, locks, reaper, house, in_hand, stop, tidy)
         keeper.start()
+        if JOBS in options.queues:
+            Chores(chores_of(house, durable), locks, stop.event).start()
         on_ready()
         stop.wait()
         if not gate.close(0 if stop.is_orphan else options.drain_s):
@@ -106,6 +110,15 @@ def run_worker(
     finally:
         _try(close, "own files were left")
         leave_now(status)
+
+
+def chores_of(house: House, durable: Durable) -> Sequence[Chore]:
+    chores = [Chore(*chore) for chore in house.chores()]
+    return [
+        *chores,
+        Chore("deliveries", FORGET_S, durable.forget_deliveries),
+        Chore("adoption", FORGET_S, durable.adopt),  # an API process of before may live on
+    ]
 
 
 def leave_now(status: int) -> NoReturn:
@@ -201,14 +214,13 @@ def _let_pass(_number: int, _frame: object) -> None:
 
 
 class Keeper(threading.Thread):
-    """Says that this worker lives, finds work that nobody does, and keeps house."""
+    """Says that this worker lives, and finds work that nobody does."""
 
     def __init__(
         self,
         options: WorkerOptions,
         locks: Locks,
         reaper: Reaper,
-        durable: Durable,
         house: House,
         in_hand: InHand,
         stop: Stop,
@@ -217,8 +229,7 @@ class Keeper(threading.Thread):
         super().__init__(daemon=True, name="keeper")
         self._tidy_own = tidy_own
         self._options, self._locks, self._reaper = options, locks, reaper
-        self._durable, self._house, self._in_hand, self._end = durable, house, in_hand, stop
-        self._rounds = 0
+        self._house, self._in_hand, self._end = house, in_hand, stop
         self._has_name = True
         self._lost_rounds = 0  # in a row
 
@@ -229,16 +240,14 @@ class Keeper(threading.Thread):
 
     def round(self) -> None:
         """One look at everything. What cannot be done now is done in the next round."""
-        for chore in (
+        for look in (
             self._keep_name,
             self._beat,
             self._sweep,
             self._sweep_own,
             self._tidy_own,
-            self._tidy,
         ):
-            _try(chore, "housekeeping was put off")
-        self._rounds += 1
+            _try(look, "housekeeping was put off")
 
     def say_goodbye(self) -> None:
         """The others see at once that we are gone, and that what we had is free."""
@@ -266,17 +275,6 @@ class Keeper(threading.Thread):
     def _sweep_own(self) -> None:
         if self._has_name:  # or it may be another's of our name
             self._reaper.sweep_own(self._options.executor, self._in_hand.ids())
-
-    def _tidy(self) -> None:
-        if JOBS not in self._options.queues:
-            return
-        with self._locks.borrow(CHORES) as is_ours:
-            if not is_ours:
-                return
-            self._house.tidy()
-            if self._rounds % FORGET_EVERY == 0:
-                self._durable.forget_deliveries()
-                self._durable.adopt()  # an API process of an earlier version may live on
 
 
 def _try(action: Callable[[], object], what_if_not: str) -> None:

@@ -29,13 +29,15 @@ from prometheus_client.registry import Collector
 from ..errors import DatabaseError
 from ..jobs.depth import QUEUES, read_depths
 from ..service.office import Office
-from ..service.states import LIVE, QUEUED
-from ..storage.tables import deliveries, jobs, tasks, workers
+from ..service.states import LIVE, QUEUED, RUNNING
+from ..service.uploads import IS_NEEDED
+from ..storage.tables import deliveries, jobs, tasks, uploads, workers
 from ..version import __version__
 from .follow import OVERLAP_MS, Follower
 
 log = logging.getLogger("lendface.metrics")
 
+OVERDUE_MS = 600_000
 ALIVE_MS = 15_000  # a worker says so every two seconds
 SECONDS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
 STAGE = {"chunk": "render"}
@@ -108,9 +110,30 @@ def jobs_now(connection: sa.Connection, now_ms: int) -> Iterator[Metric]:
     )
 
 
+def overdue_now(connection: sa.Connection, now_ms: int) -> Metric:
+    """Housekeeping looks every minute: what is still there after some has been left undone."""
+    metric = GaugeMetricFamily(
+        "lendface_overdue_files",
+        "Uploads and jobs whose files should have been deleted ten minutes ago or earlier.",
+        labels=["kind"],
+    )
+    since_ms = now_ms - OVERDUE_MS
+    of_uploads = (uploads.c.expires_ms < since_ms, uploads.c.purged_ms.is_(None), ~IS_NEEDED)
+    of_jobs = (
+        jobs.c.expires_ms < since_ms,
+        jobs.c.purged_ms.is_(None),
+        jobs.c.finished_ms.is_not(None),
+    )
+    for kind, table, is_overdue in (("upload", uploads, of_uploads), ("job", jobs, of_jobs)):
+        query = sa.select(sa.func.count()).select_from(table).where(*is_overdue)
+        metric.add_metric([kind], connection.execute(query).scalar_one())
+    return metric
+
+
 def work_now(connection: sa.Connection, now_ms: int) -> Iterator[Metric]:
     yield from queues_now(connection, now_ms)
     yield tasks_now(connection)
+    yield overdue_now(connection, now_ms)
     yield workers_now(connection, now_ms)
     unsent = sa.select(sa.func.count()).where(deliveries.c.finished_ms.is_(None))
     yield gauge(
@@ -135,16 +158,17 @@ def queues_now(connection: sa.Connection, now_ms: int) -> Iterator[Metric]:
 
 
 def tasks_now(connection: sa.Connection) -> Metric:
-    """Of jobs that have not ended: there are few of those, and an index finds them."""
+    """Of jobs that run: there are few of those, and an index finds them."""
     metric = GaugeMetricFamily("lendface_tasks_running", "Tasks in hand.", labels=["stage"])
     query = (
-        sa.select(tasks.c.name)
+        sa.select(tasks.c.name, sa.func.count())
         .join(jobs, jobs.c.id == tasks.c.job_id)
-        .where(jobs.c.state.in_(LIVE), tasks.c.run == jobs.c.run, tasks.c.state == "running")
+        .where(jobs.c.state == RUNNING, tasks.c.run == jobs.c.run, tasks.c.state == "running")
+        .group_by(tasks.c.name)
     )
     counts: dict[str, int] = {}
-    for name in connection.execute(query).scalars():
-        counts[stage_of(name)] = counts.get(stage_of(name), 0) + 1
+    for name, count in connection.execute(query):
+        counts[stage_of(name)] = counts.get(stage_of(name), 0) + count
     for stage, count in sorted(counts.items()):
         metric.add_metric([stage], count)
     return metric

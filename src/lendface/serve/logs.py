@@ -31,9 +31,9 @@ MAX_READ = 8 * MAX_SAID  # of it that are looked at: on a long one the pattern t
 # What our lines may add (``extra=``); anything else stays out of the log.
 FIELDS = frozenset(
     {
-        *("attempt", "client_id", "code", "connections", "entry", "executor", "face", "fps"),
-        *("frames", "hash", "job_id", "kind", "library", "lines", "method", "ms", "per_address"),
-        *("policy", "queue", "queues", "reason", "request_id", "sandbox"),
+        *("attempt", "chore", "client_id", "code", "connections", "count", "entry", "executor"),
+        *("face", "fps", "frames", "hash", "job_id", "kind", "library", "lines", "method", "ms"),
+        *("per_address", "policy", "queue", "queues", "reason", "request_id", "sandbox"),
         *("route", "rule", "run", "stage", "state", "status", "targets", "task", "tasks", "time_s"),
         "version",
     }

@@ -15,10 +15,11 @@ from ..storage.database import lock_row
 from ..storage.tables import consents, job_consents, jobs
 from ..trust.consent import EVERYBODY, MAX_TEXT
 from . import audit
+from .batches import do_each
 from .clients import Desk
 from .jobs import Wish, add_job, end, get_row, lock_client, lock_to_end, purge_files
 from .office import Office, new_id
-from .permission import purpose_of, seal_face
+from .permission import add_users, purpose_of, remove_users, seal_face
 from .requests import EnrolJob, PhotoRef, digest, dump_request
 from .states import FAILED, LIVE
 from .uploads import get_upload
@@ -27,6 +28,16 @@ Row = Mapping[str, Any]
 
 SHA256 = re.compile("[0-9a-f]{64}")
 FIRST = 1  # priority: a look at one photo
+
+# With why its job failed, where that did.
+WITH_OUTCOME = sa.select(consents, jobs.c.error_code, jobs.c.error_message).outerjoin(
+    jobs, jobs.c.id == consents.c.job_id
+)
+LIVE_ON_IT = (
+    sa.select(jobs.c.id)
+    .join(job_consents, job_consents.c.job_id == jobs.c.id)
+    .where(jobs.c.state.in_(LIVE))
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,7 @@ def submit_consent(office: Office, client_id: str, terms: Terms, photo: PhotoRef
         client = lock_client(connection, client_id)
         row = _row(office, client_id, terms, [client_id], now_ms)
         connection.execute(consents.insert().values(**row))
+        add_users(connection, row["id"], row["users"])
         request = EnrolJob(photo, row["id"])
         wish = Wish(priority=FIRST)
         job = add_job(connection, office, client, request, wish, digest(dump_request(request)))
@@ -80,6 +92,7 @@ def add_consent(
     }
     with desk.database.writing() as connection:
         connection.execute(consents.insert().values(**row))
+        add_users(connection, row["id"], row["users"])
         detail = {"is_for_everybody": EVERYBODY in users}
         _tell(connection, "consent.added", row["id"], None, detail, now_ms)
     return get_consent(desk, None, row["id"])
@@ -115,20 +128,20 @@ def check_terms(terms: Terms, now_ms: int) -> None:
 
 def get_consent(desk: Desk, owner: str | None, consent_id: str) -> Row:
     """With its texts opened. ``owner`` None is the operator, who sees all. Raises NotFoundError."""
-    query = sa.select(consents).where(consents.c.id == consent_id)
+    query = _owned(WITH_OUTCOME.where(consents.c.id == consent_id), owner)
     with desk.database.reading() as connection:
-        row = connection.execute(_owned(query, owner)).mappings().first()
-        if row is None:
-            raise NotFoundError("consent")
-        return _opened(connection, desk, row)
+        row = connection.execute(query).mappings().first()
+    if row is None:
+        raise NotFoundError("consent")
+    return _opened(desk, row)
 
 
 def list_consents(desk: Desk, owner: str | None) -> list[Row]:
     """Newest first."""
-    query = sa.select(consents).order_by(consents.c.created_ms.desc(), consents.c.id.desc())
+    query = WITH_OUTCOME.order_by(consents.c.created_ms.desc(), consents.c.id.desc())
     with desk.database.reading() as connection:
         rows = connection.execute(_owned(query, owner)).mappings().all()
-        return [_opened(connection, desk, row) for row in rows]
+    return [_opened(desk, row) for row in rows]
 
 
 def state_of(row: Row, now_ms: int) -> str:
@@ -151,22 +164,34 @@ def withdraw(office: Office, owner: str | None, consent_id: str, *, purge: bool 
     With ``purge`` the results of all that ever rested on it are deleted too. Done again it is no
     error, and goes on where it broke off. The face itself is forgotten. Raises NotFoundError.
     """
-    get_consent(office, owner, consent_id)
     now_ms = office.now_ms()
     with office.database.writing() as connection:
         row = lock_row(connection, consents, consent_id)
-        if row is not None and row.withdrawn_ms is None:
+        if row is None or owner not in (None, row.client_id):
+            raise NotFoundError("consent")
+        if row.withdrawn_ms is None:
             connection.execute(_one(consent_id).values(withdrawn_ms=now_ms, embedding=None))
+            remove_users(connection, [consent_id])
             detail = {"with_results": purge}
             who = owner or audit.OPERATOR
             _tell(connection, "consent.withdrawn", consent_id, row.client_id, detail, now_ms, who)
-        resting = sa.select(job_consents.c.job_id).where(job_consents.c.consent_id == consent_id)
-        job_ids = list(connection.execute(resting).scalars())
-    for job_id in job_ids:
-        stop(office, job_id)
-        if purge:
+    stop_resting(office, consent_id)
+    if purge:
+        for job_id in jobs_of(office, consent_id):
             _purge(office, job_id)
     return get_consent(office, owner, consent_id)
+
+
+def stop_resting(office: Office, consent_id: str) -> None:
+    """End every job that rests on a withdrawn consent. What fails is left to housekeeping."""
+    query = LIVE_ON_IT.where(job_consents.c.consent_id == consent_id).order_by(jobs.c.id)
+    with office.database.reading() as connection:
+        job_ids = list(connection.execute(query).scalars())
+    if do_each("jobs of a withdrawn consent", job_ids, lambda job_id: stop(office, job_id)):
+        return
+    # Nothing comes to rest on it any more, since that takes a lock on it and looks first.
+    with office.database.writing() as connection:
+        connection.execute(_one(consent_id).values(stopped_ms=office.now_ms()))
 
 
 def stop(office: Office, job_id: str) -> None:
@@ -180,17 +205,13 @@ def stop(office: Office, job_id: str) -> None:
     office.queue.cancel(job_id, job["run"])
 
 
-def find_stranded(office: Office) -> list[str]:
-    """Jobs that go on though a consent they rest on was withdrawn: that was broken off."""
-    query = (
-        sa.select(jobs.c.id)
-        .join(job_consents, job_consents.c.job_id == jobs.c.id)
-        .join(consents, consents.c.id == job_consents.c.consent_id)
-        .where(jobs.c.state.in_(LIVE), consents.c.withdrawn_ms.is_not(None))
-        .distinct()
+def find_unstopped(office: Office) -> list[str]:
+    """Withdrawn consents on which jobs may still rest: the withdrawal was broken off."""
+    query = sa.select(consents.c.id).where(
+        consents.c.withdrawn_ms.is_not(None), consents.c.stopped_ms.is_(None)
     )
     with office.database.reading() as connection:
-        return list(connection.execute(query).scalars())
+        return list(connection.execute(query.order_by(consents.c.id)).scalars())
 
 
 def jobs_of(desk: Desk, consent_id: str) -> list[str]:
@@ -239,21 +260,14 @@ def _row(
     }
 
 
-def _opened(connection: sa.Connection, desk: Desk, row: Row) -> Row:
-    """With texts to read, and why its job failed."""
+def _opened(desk: Desk, row: Row) -> Row:
+    """With texts to read."""
     purpose = purpose_of(row["id"])
     opened = {
         name: desk.sealer.unseal(row[name], purpose) if row[name] else ""
         for name in ("label", "statement")
     }
-    query = sa.select(jobs.c.error_code, jobs.c.error_message).where(jobs.c.id == row["job_id"])
-    job = connection.execute(query).first() if row["job_id"] else None
-    return {
-        **row,
-        **opened,
-        "error_code": job.error_code if job else None,
-        "error_message": job.error_message if job else None,
-    }
+    return {**row, **opened}
 
 
 def _owned(query: sa.Select[Any], owner: str | None) -> sa.Select[Any]:

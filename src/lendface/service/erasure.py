@@ -10,9 +10,8 @@ housekeeping ends what a crash leaves; then files go; last the rows are emptied.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -20,12 +19,14 @@ import sqlalchemy as sa
 
 from ..errors import NotFoundError
 from ..storage.blobs import Blobs
+from ..storage.database import Database
 from ..storage.tables import (
     clients,
     consents,
     deliveries,
     endpoints,
     job_consents,
+    job_uploads,
     jobs,
     keys,
     tasks,
@@ -35,6 +36,7 @@ from ..trust.audit import OPERATOR
 from . import audit
 from .jobs import end, get_row, lock_to_end
 from .office import Office
+from .permission import remove_users
 from .states import CANCELLED, LIVE
 from .uploads import DELETED, keys_of
 
@@ -151,6 +153,7 @@ def erase_client(
     """
     with office.database.writing() as connection:
         _close_door(connection, client_id, office.now_ms())
+    with office.database.reading() as connection:
         own_jobs = sa.select(jobs.c.id).where(jobs.c.client_id == client_id)
         own_uploads = sa.select(uploads.c.id).where(uploads.c.client_id == client_id)
         own_consents = sa.select(consents.c.id).where(consents.c.client_id == client_id)
@@ -182,56 +185,61 @@ def _close_door(connection: sa.Connection, client_id: str, now_ms: int) -> None:
 
 def _of_jobs(office: Office, job_ids: Collection[str], upload_ids: Collection[str]) -> Found:
     with office.database.reading() as connection:
-        rows = [get_row(connection, job_id) for job_id in job_ids]
-        whose = {row["client_id"] for row in rows}
-        made_of = {upload_id for row in rows for upload_id in _uploads_in(row["request"])}
-        scans = {row["scan_key"] for row in rows} - {None}
-        kept = _kept_jobs(connection, whose, set(job_ids), made_of, scans)
-    in_use = {upload_id for row in kept for upload_id in _uploads_in(row["request"])}
-    scans_in_use = {row["scan_key"] for row in kept}
+        made_of, scans = _made_of(connection, job_ids)
+        kept = _kept_jobs(connection, set(job_ids), made_of, scans)
     return Found(
         job_ids,
-        sorted(made_of - in_use | set(upload_ids)),
-        sorted(scans - scans_in_use),
-        shared_with=sorted(row["id"] for row in kept),
+        sorted(made_of - kept.uploads | set(upload_ids)),
+        sorted(scans - kept.scans),
+        shared_with=sorted(kept.jobs),
     )
+
+
+def _made_of(connection: sa.Connection, job_ids: Collection[str]) -> tuple[set[str], set[str]]:
+    """Uploads, and places of scans. Raises NotFoundError for a job there never was."""
+    made_of: set[str] = set()
+    scan_by_job: dict[str, str | None] = {}
+    for ids in _some(job_ids):
+        of_them = sa.select(job_uploads.c.upload_id).where(job_uploads.c.job_id.in_(ids))
+        made_of.update(connection.execute(of_them).scalars())
+        there = sa.select(jobs.c.id, jobs.c.scan_key).where(jobs.c.id.in_(ids))
+        scan_by_job |= {row.id: row.scan_key for row in connection.execute(there)}
+    if set(job_ids) - scan_by_job.keys():
+        raise NotFoundError("job")
+    return made_of, {scan for scan in scan_by_job.values() if scan is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Other jobs that are made of something that is asked about, and of what."""
+
+    jobs: set[str] = field(default_factory=set)
+    uploads: set[str] = field(default_factory=set)
+    scans: set[str] = field(default_factory=set)
 
 
 def _kept_jobs(
     connection: sa.Connection,
-    client_ids: Collection[str],
     but_for: Collection[str],
     upload_ids: Collection[str],
     scan_keys: Collection[str],
-) -> list[Row]:
-    """Other jobs that are made of any of these."""
-    text = sa.cast(jobs.c.request, sa.Text)
-    is_made_of = [text.contains(json.dumps(each), autoescape=True) for each in upload_ids]
-    query = sa.select(jobs.c.id, jobs.c.request, jobs.c.scan_key).where(
-        jobs.c.client_id.in_(client_ids),
-        jobs.c.purged_ms.is_(None),
-        jobs.c.deleted_ms.is_(None),
-        sa.or_(sa.false(), jobs.c.scan_key.in_(scan_keys), *is_made_of),
+) -> Kept:
+    kept = Kept()
+    is_kept = jobs.c.purged_ms.is_(None) & jobs.c.deleted_ms.is_(None)
+    by_upload = sa.select(jobs.c.id, job_uploads.c.upload_id).join(
+        job_uploads, job_uploads.c.job_id == jobs.c.id
     )
-    return [row for row in connection.execute(query).mappings() if row["id"] not in but_for]
-
-
-def _uploads_in(request: Any) -> Iterator[str]:
-    """The uploads that a request names, also one that an earlier version wrote."""
-    match request:
-        case {"upload": str(one)}:
-            yield one
-        case {"target": str(one)}:
-            yield one
-        case _:
-            pass
-    if isinstance(request, Mapping):
-        yield from (each for each in request.get("targets", ()) if isinstance(each, str))
-        for value in request.values():
-            yield from _uploads_in(value)
-    elif isinstance(request, list):
-        for value in request:
-            yield from _uploads_in(value)
+    by_scan = sa.select(jobs.c.id, jobs.c.scan_key)
+    for query, column, names, found in (
+        (by_upload, job_uploads.c.upload_id, upload_ids, kept.uploads),
+        (by_scan, jobs.c.scan_key, scan_keys, kept.scans),
+    ):
+        for some in _some(names):
+            for job_id, name in connection.execute(query.where(column.in_(some), is_kept)):
+                if job_id not in but_for:
+                    kept.jobs.add(job_id)
+                    found.add(name)
+    return kept
 
 
 # How it goes
@@ -251,15 +259,15 @@ def _erase(
     files += _delete(office.blobs, blob_keys)
     for job_id, run in runs.items():
         office.queue.forget(job_id, run)
+    messages = _empty_rows(office.database, found, office.now_ms())
+    counts = {
+        "jobs": len(found.jobs),
+        "uploads": len(found.uploads),
+        "files": files,
+        "consents": len(found.consents),
+        "messages": messages,
+    }
     with office.database.erasing() as connection:
-        messages = _empty_rows(connection, found, office.now_ms())
-        counts = {
-            "jobs": len(found.jobs),
-            "uploads": len(found.uploads),
-            "files": files,
-            "consents": len(found.consents),
-            "messages": messages,
-        }
         audit.record(connection, *about, {**counts, **detail}, office.now_ms(), actor)
     return Erased(**counts, shared_with=tuple(found.shared_with))
 
@@ -297,6 +305,7 @@ def _withdraw(office: Office, consent_ids: Collection[str]) -> None:
         for ids in _some(consent_ids):
             change = consents.update().where(consents.c.id.in_(ids))
             connection.execute(change.values(withdrawn_ms=withdrawn))
+            remove_users(connection, ids)
 
 
 def _mark(office: Office, upload_ids: Collection[str]) -> list[str]:
@@ -329,24 +338,45 @@ def _delete(blobs: Blobs, blob_keys: Collection[str]) -> int:
     return count
 
 
-def _empty_rows(connection: sa.Connection, found: Found, now_ms: int) -> int:
-    """How many messages there were."""
-    is_told = [deliveries.c.job_id.in_(ids) for ids in _some(found.jobs)]
-    if found.whole_client:
-        is_told.append(deliveries.c.client_id == found.whole_client)
-    messages = sum(connection.execute(deliveries.delete().where(w)).rowcount for w in is_told)
+def _empty_rows(database: Database, found: Found, now_ms: int) -> int:
+    """How many messages there were. In short transactions, so that others can write between."""
+    messages = 0
     for ids in _some(found.jobs):
-        connection.execute(tasks.delete().where(tasks.c.job_id.in_(ids)))
-        connection.execute(job_consents.delete().where(job_consents.c.job_id.in_(ids)))
-        nothing = {**NOTHING_OF_A_JOB, "purged_ms": now_ms, "cleaned_ms": now_ms}
-        connection.execute(jobs.update().where(jobs.c.id.in_(ids)).values(**nothing))
+        with database.writing() as connection:
+            messages += _empty_jobs(connection, ids, now_ms)
+    if found.whole_client:
+        messages += _forget_messages(database, found.whole_client)
     for ids in _some(found.uploads):
-        nothing = {**NOTHING_OF_AN_UPLOAD, "purged_ms": now_ms}
-        connection.execute(uploads.update().where(uploads.c.id.in_(ids)).values(**nothing))
+        with database.writing() as connection:
+            nothing = {**NOTHING_OF_AN_UPLOAD, "purged_ms": now_ms}
+            connection.execute(uploads.update().where(uploads.c.id.in_(ids)).values(**nothing))
     for ids in _some(found.consents):
-        connection.execute(job_consents.delete().where(job_consents.c.consent_id.in_(ids)))
-        connection.execute(consents.delete().where(consents.c.id.in_(ids)))
+        with database.writing() as connection:
+            remove_users(connection, ids)
+            connection.execute(job_consents.delete().where(job_consents.c.consent_id.in_(ids)))
+            connection.execute(consents.delete().where(consents.c.id.in_(ids)))
     return messages
+
+
+def _empty_jobs(connection: sa.Connection, ids: Collection[str], now_ms: int) -> int:
+    """How many messages of them there were."""
+    messages = connection.execute(deliveries.delete().where(deliveries.c.job_id.in_(ids))).rowcount
+    for table in (tasks, job_consents, job_uploads):
+        connection.execute(table.delete().where(table.c.job_id.in_(ids)))
+    nothing = {**NOTHING_OF_A_JOB, "purged_ms": now_ms, "cleaned_ms": now_ms}
+    connection.execute(jobs.update().where(jobs.c.id.in_(ids)).values(**nothing))
+    return messages
+
+
+def _forget_messages(database: Database, client_id: str) -> int:
+    """Those that tell of no job; how many there were."""
+    theirs = sa.select(deliveries.c.id).where(deliveries.c.client_id == client_id)
+    with database.reading() as connection:
+        message_ids = connection.execute(theirs).scalars().all()
+    for ids in _some(message_ids):
+        with database.writing() as connection:
+            connection.execute(deliveries.delete().where(deliveries.c.id.in_(ids)))
+    return len(message_ids)
 
 
 def _some(ids: Collection[str]) -> Iterator[list[str]]:

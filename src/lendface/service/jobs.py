@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from ..errors import ClientRevokedError, IdempotencyMismatchError, NotFoundError, ServerBusyError
 from ..storage.database import lock_row
-from ..storage.tables import clients, jobs, tasks
+from ..storage.tables import clients, job_uploads, jobs, tasks
 from ..trust.audit import SERVER
 from . import audit, ledger, permission
 from . import deliveries as letters
@@ -44,6 +44,7 @@ NEXT = (
     .order_by(jobs.c.priority, jobs.c.created_ms)
     .limit(sa.bindparam("free"))
 )
+ADD_UPLOADS = job_uploads.insert()
 WAITING = _at_the_door.where(_is_meant)
 ADMIT = jobs.update().where(_is_meant).values(admitted_ms=sa.bindparam("now_ms"))
 
@@ -131,6 +132,8 @@ def add_job(
         "attestation_id": client.attestation_id,
     }
     connection.execute(jobs.insert(), row)
+    made_of = [{"job_id": row["id"], "upload_id": upload} for upload in request.uploads]
+    connection.execute(ADD_UPLOADS, made_of)
     if wish.units:
         ledger.hold(connection, client_id, row["id"], wish.units, now_ms)
     if row["id"] in _admit_new(connection, office, client, row):
@@ -180,6 +183,20 @@ def _admit(connection: sa.Connection, office: Office, client: sa.Row[Any]) -> se
     for job in waiting:
         _give(connection, office, job)
     return {job.id for job in waiting}
+
+
+def find_admissible(connection: sa.Connection, office: Office) -> list[str]:
+    """Clients who have a job that waits, and a place for it."""
+    is_theirs = (jobs.c.client_id == clients.c.id) & _is_long
+    waits = sa.exists().where(is_theirs, jobs.c.state == QUEUED, jobs.c.admitted_ms.is_(None))
+    busy = (
+        sa.select(sa.func.count())
+        .select_from(jobs)
+        .where(is_theirs, jobs.c.state.in_(LIVE), jobs.c.admitted_ms.is_not(None))
+        .scalar_subquery()
+    )
+    limit = sa.func.coalesce(clients.c.max_running, office.rules.max_running)
+    return list(connection.execute(sa.select(clients.c.id).where(waits, busy < limit)).scalars())
 
 
 def admit_new(connection: sa.Connection, office: Office, job: Row) -> None:
@@ -295,13 +312,16 @@ class JobProgress:
 
 SCAN_SHARE = 0.25  # of a swap's time, roughly, on a processor
 AFTER_SCAN = ("render", "join", "finish")
-DONE_OF = sa.select(tasks.c.name, tasks.c.frames_done, tasks.c.frames_total).where(
-    tasks.c.job_id == sa.bindparam("job_id"), tasks.c.run == sa.bindparam("run")
+DONE_OF = (
+    sa.select(jobs.c.id, tasks.c.name, tasks.c.frames_done)
+    .join(jobs, (jobs.c.id == tasks.c.job_id) & (jobs.c.run == tasks.c.run))
+    .where(tasks.c.job_id.in_(sa.bindparam("job_ids", expanding=True)))
 )
 _place = [jobs.c[name] for name in ("priority", "created_ms", "id")]
 _is_ahead = sa.tuple_(*_place) < sa.tuple_(*(sa.bindparam(c.name, type_=c.type) for c in _place))
 _ahead = sa.select(sa.literal(1)).where(jobs.c.state == QUEUED, _is_ahead).limit(FAR)
 COUNT_AHEAD = sa.select(sa.func.count()).select_from(_ahead.subquery())
+FIRST_IN_LINE = sa.select(jobs.c.id).where(jobs.c.state == QUEUED).order_by(*_place).limit(FAR)
 
 
 def progress_of(office: Office, job: Row) -> JobProgress:
@@ -310,18 +330,47 @@ def progress_of(office: Office, job: Row) -> JobProgress:
         return progress_in(connection, office, job)
 
 
+def progress_of_all(office: Office, rows: Sequence[Row]) -> list[JobProgress]:
+    """``progress_of`` of each, by as many statements as for one."""
+    waiting = [job for job in rows if job["state"] == QUEUED]
+    begun = [job["id"] for job in rows if job["state"] != QUEUED]
+    places: dict[str, int] = {}
+    done: dict[str, list[tuple[str, int]]] = {}
+    with office.database.reading() as connection:
+        if waiting:
+            first = connection.execute(FIRST_IN_LINE).scalars()
+            places = {job_id: place for place, job_id in enumerate(first, 1)}
+        if begun:
+            for job_id, name, frames in connection.execute(DONE_OF, {"job_ids": begun}):
+                done.setdefault(job_id, []).append((name, frames))
+    return [
+        _queued(job, places.get(job["id"], FAR + 1))
+        if job["state"] == QUEUED
+        else _begun(office, job, done.get(job["id"], []))
+        for job in rows
+    ]
+
+
 def progress_in(connection: sa.Connection, office: Office, job: Row) -> JobProgress:
     """``progress_of`` in the caller's transaction."""
     if job["state"] == QUEUED:  # the first task that begins makes it run
-        position = _position(connection, job)
-        return JobProgress(job["stage"], 0, job["frames_total"], 0.0, None, position)
-    rows = connection.execute(DONE_OF, {"job_id": job["id"], "run": job["run"]}).all()
+        return _queued(job, _position(connection, job))
+    rows = connection.execute(DONE_OF, {"job_ids": [job["id"]]}).all()
+    return _begun(office, job, [(name, frames) for _, name, frames in rows])
+
+
+def _queued(job: Row, position: int) -> JobProgress:
+    return JobProgress(job["stage"], 0, job["frames_total"], 0.0, None, position)
+
+
+def _begun(office: Office, job: Row, done: Sequence[tuple[str, int]]) -> JobProgress:
+    """``done``: frames of each of its tasks, by name."""
     stage = job["stage"]
     total = job["frames_total"]
-    scanned = sum(done for name, done, _ in rows if name == "scan")
+    scanned = sum(frames for name, frames in done if name == "scan")
     if stage in AFTER_SCAN:  # also where an earlier job's scan was taken
         scanned = total or 0
-    rendered = sum(done for name, done, _ in rows if name.startswith("chunk"))
+    rendered = sum(frames for name, frames in done if name.startswith("chunk"))
     share = 1.0 if job["state"] == SUCCEEDED else _share(job["kind"], scanned, rendered, total)
     return JobProgress(
         stage=stage,
@@ -382,7 +431,7 @@ def cancel(office: Office, client_id: str, job_id: str) -> Row:
 def retry(office: Office, client_id: str, job_id: str) -> Row:
     """Try a failed or cancelled job again; it resumes at the first chunk that is not there yet.
 
-    Raises NotFoundError, WrongMoveError, UploadMissingError.
+    Raises NotFoundError, WrongMoveError, UploadMissingError, ConsentWithdrawnError.
     """
     job = get_job(office, client_id, job_id)
     files = load_request(job["request"]).uploads
@@ -396,6 +445,7 @@ def _begin_again(office: Office, client_id: str, job_id: str, files: Sequence[st
         check_move(row["state"], QUEUED)
         check_not_revoked(connection, client_id)
         check_usable(connection, office, client_id, files)
+        permission.check_again(connection, office, row)
         now_ms = office.now_ms()
         connection.execute(
             jobs.update()
@@ -456,8 +506,9 @@ def purge_files(office: Office, job: Row, actor: str | None = None) -> None:
 
 def _scan_of_its_own(office: Office, job: Row) -> list[str]:
     """Where its scan lies, unless another job that is kept is made of it too."""
+    query = sa.select(jobs.c.scan_key).where(jobs.c.id == job["id"])
     with office.database.reading() as connection:
-        key = get_row(connection, job["id"])["scan_key"]
+        key = connection.execute(query).scalar()
         is_shared = key is None or scans_in_use(connection, [key], but_for=job["id"])
     return [] if is_shared else [key]
 

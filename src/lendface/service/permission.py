@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from ..engine.types import Floats, SourceFace
 from ..errors import AttestationMissingError, ConsentMissingError, ConsentWithdrawnError
-from ..storage.tables import clients, consents, job_consents
-from ..trust.consent import Consent, match_people, match_sources, usable
+from ..storage.tables import clients, consent_users, consents, job_consents
+from ..trust.consent import EVERYBODY, Consent, match_people, match_sources, usable
 from . import audit
 from .clients import Desk
 from .office import Office
@@ -23,6 +23,29 @@ Row = Mapping[str, Any]
 Policy = Literal["attest", "per_face"]
 
 ATTEST, PER_FACE = "attest", "per_face"
+
+
+_is_for_client = consent_users.c.client_id.in_((sa.bindparam("client_id"), EVERYBODY))
+OF_CLIENT = (
+    sa.select(consents)
+    .where(
+        consents.c.id.in_(sa.select(consent_users.c.consent_id).where(_is_for_client)),
+        consents.c.withdrawn_ms.is_(None),
+    )
+    .order_by(consents.c.id)
+)
+# Asked at every submission, inside its transaction: whether the client has any that is valid.
+ANY_VALID = (
+    sa.select(consents.c.id)
+    .join(consent_users, consent_users.c.consent_id == consents.c.id)
+    .where(
+        _is_for_client,
+        consents.c.withdrawn_ms.is_(None),
+        consents.c.embedding.is_not(None),
+        sa.or_(consents.c.until_ms.is_(None), consents.c.until_ms > sa.bindparam("now_ms")),
+    )
+    .limit(1)
+)
 
 
 def policy_for(server: str, client: str | None) -> str:
@@ -44,11 +67,12 @@ def check_submission(
     policy = policy_for(office.rules.consent, client.consent_policy)
     if policy == ATTEST and client.attestation_id is None:
         raise AttestationMissingError
-    if policy == PER_FACE or request.consents:
-        rows = _rows(connection, request.consents)
-        known = [read(row, None) for row in rows]
-        if not usable(known, client.id, office.now_ms(), request.consents):
-            raise ConsentMissingError
+    now_ms = office.now_ms()
+    if request.consents:
+        known = [read(row, None) for row in _named(connection, request.consents)]
+        usable(known, client.id, now_ms, request.consents)
+    elif policy == PER_FACE and not _has_valid(connection, client.id, now_ms):
+        raise ConsentMissingError
 
 
 def match_faces(
@@ -68,12 +92,18 @@ def match_faces(
         policy = policy_for(office.rules.consent, connection.execute(query).scalar_one())
         if policy == ATTEST and not request.consents:
             return []
-        rows = _rows(connection, request.consents)
+        rows = (
+            _named(connection, request.consents)
+            if request.consents
+            else _of_client(connection, job["client_id"])
+        )
     known = [read(row, office.sealer) for row in rows if _is_for(row, job["client_id"])]
     valid = usable(known, job["client_id"], office.now_ms(), request.consents)
     found = match_sources(sources, valid)
     if policy == PER_FACE and office.rules.consent_targets:
-        every = [read(row, office.sealer) for row in _all(office, job["client_id"])]
+        with office.database.reading() as connection:
+            rows = _of_client(connection, job["client_id"])
+        every = [read(row, office.sealer) for row in rows]
         found += match_people(people, usable(every, job["client_id"], office.now_ms()))
     return sorted({consent.id for consent in found})
 
@@ -93,16 +123,34 @@ def rest_on(
             raise ConsentWithdrawnError
     of_job = job_consents.c.job_id == job["id"]
     known = set(connection.execute(sa.select(job_consents.c.consent_id).where(of_job)).scalars())
-    for consent_id in consent_ids:
-        if consent_id not in known:
-            connection.execute(
-                job_consents.insert().values(job_id=job["id"], consent_id=consent_id)
-            )
-    if set(consent_ids) - known:
+    if new := sorted(set(consent_ids) - known):
+        rows = [{"job_id": job["id"], "consent_id": consent_id} for consent_id in new]
+        connection.execute(job_consents.insert(), rows)
         detail = {"consents": list(consent_ids)}
         audit.record(
             connection, "job.consented", job["id"], job["client_id"], detail, now_ms, audit.SERVER
         )
+
+
+def check_again(connection: sa.Connection, office: Office, job: Row) -> None:
+    """Whether a job that has ended may be begun again, as far as consents that it rested on go.
+
+    Raises ConsentWithdrawnError.
+    """
+    if consent_ids := consents_of(connection, job["id"]):
+        rest_on(connection, office, job, consent_ids)
+
+
+def add_users(connection: sa.Connection, consent_id: str, users: Sequence[str]) -> None:
+    """Who may use a new consent: what its ``users`` say, to be found by."""
+    rows = [{"client_id": user, "consent_id": consent_id} for user in dict.fromkeys(users)]
+    if rows:
+        connection.execute(consent_users.insert(), rows)
+
+
+def remove_users(connection: sa.Connection, consent_ids: Sequence[str]) -> None:
+    """Nobody may use these any more."""
+    connection.execute(consent_users.delete().where(consent_users.c.consent_id.in_(consent_ids)))
 
 
 def read_own(desk: Desk) -> list[Consent]:
@@ -156,19 +204,20 @@ def open_face(row: Row, sealer: Sealer) -> Floats:
     return np.frombuffer(base64.b64decode(text), "<f4").astype(np.float32)
 
 
-def _rows(connection: sa.Connection, named: Sequence[str]) -> list[Row]:
-    """The named ones; without any, those that were not withdrawn."""
-    query = sa.select(consents)
-    if named:
-        query = query.where(consents.c.id.in_(named))
-    else:
-        query = query.where(consents.c.withdrawn_ms.is_(None))
+def _has_valid(connection: sa.Connection, client_id: str, now_ms: int) -> bool:
+    asked = {"client_id": client_id, "now_ms": now_ms}
+    return connection.execute(ANY_VALID, asked).first() is not None
+
+
+def _named(connection: sa.Connection, consent_ids: Sequence[str]) -> list[Row]:
+    """Whosever they are, withdrawn or not."""
+    query = sa.select(consents).where(consents.c.id.in_(consent_ids))
     return list(connection.execute(query).mappings())
 
 
-def _all(office: Office, client_id: str) -> list[Row]:
-    with office.database.reading() as connection:
-        return [row for row in _rows(connection, ()) if _is_for(row, client_id)]
+def _of_client(connection: sa.Connection, client_id: str) -> list[Row]:
+    """Those that a client may use and that were not withdrawn."""
+    return list(connection.execute(OF_CLIENT, {"client_id": client_id}).mappings())
 
 
 def _is_for(row: Row, client_id: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -21,9 +21,10 @@ from ..errors import (
 from ..net.datauri import is_data_uri
 from ..storage.blobs import BlobInfo
 from ..storage.signing import SignedRequest
-from ..storage.tables import uploads
+from ..storage.tables import job_uploads, jobs, uploads
 from . import audit
 from .office import Office, new_id
+from .states import LIVE
 
 WAITING, READY, FAILED, DELETED = "waiting", "ready", "failed", "deleted"
 OCTETS = "application/octet-stream"
@@ -39,6 +40,10 @@ THEIRS = sa.select(*(uploads.c[name] for name in ("id", "state", "expires_ms", "
     uploads.c.id.in_(sa.bindparam("ids", expanding=True)),
     uploads.c.client_id == sa.bindparam("client_id"),
 )
+_made_of_it = sa.select(job_uploads.c.job_id).join(jobs, jobs.c.id == job_uploads.c.job_id)
+IS_NEEDED = _made_of_it.where(  # by a job that has not ended
+    job_uploads.c.upload_id == uploads.c.id, jobs.c.state.in_(LIVE)
+).exists()
 
 ELSEWHERE = (
     sa.select(sa.literal(1))
@@ -344,6 +349,13 @@ def list_uploads(
         return list(connection.execute(query).mappings())
 
 
+def find_unneeded(office: Office, upload_ids: Collection[str]) -> list[str]:
+    """Those that no job which has not ended is made of."""
+    query = sa.select(uploads.c.id).where(uploads.c.id.in_(upload_ids), ~IS_NEEDED)
+    with office.database.reading() as connection:
+        return list(connection.execute(query).scalars())
+
+
 def delete_upload(office: Office, client_id: str, upload_id: str) -> None:
     """The file goes, the row stays for the audit. Raises NotFoundError."""
     purge(office, get_upload(office, client_id, upload_id), "upload.deleted")
@@ -356,15 +368,21 @@ def purge(
 
     ``action`` and ``actor`` are written into the audit log.
     """
-    office.blobs.delete_many(keys_of(upload))
+    purge_many(office, [upload], action, actor)
+
+
+def purge_many(
+    office: Office, rows: Sequence[Row], action: str = "upload.purged", actor: str | None = None
+) -> None:
+    """``purge`` of several, in one transaction: all of their rows or none."""
+    office.blobs.delete_many([key for row in rows for key in keys_of(row)])
+    nothing = {"state": DELETED, "purged_ms": office.now_ms(), "url": None, "name": ""}
+    ids = [row["id"] for row in rows]
     with office.database.writing() as connection:
-        connection.execute(
-            uploads.update()
-            .where(uploads.c.id == upload["id"])
-            .values(state=DELETED, purged_ms=office.now_ms(), url=None, name="")
-        )
-        about = (action, upload["id"], upload["client_id"])
-        audit.record(connection, *about, {}, office.now_ms(), actor)
+        connection.execute(uploads.update().where(uploads.c.id.in_(ids)).values(**nothing))
+        for row in rows:
+            about = (action, row["id"], row["client_id"])
+            audit.record(connection, *about, {}, office.now_ms(), actor)
 
 
 def keys_of(upload: Row) -> list[str]:

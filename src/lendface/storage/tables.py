@@ -29,6 +29,15 @@ def _client(*, required: bool = True) -> sa.Column[str]:
     return sa.Column("client_id", sa.ForeignKey("clients.id"), nullable=not required)
 
 
+def _some(name: str, *columns: str, where: str) -> sa.Index:
+    """An index of the rows that somebody still has to look after: few, however many there are.
+
+    SQLite and PostgreSQL take it only for a query that says the same as ``where``.
+    """
+    condition = sa.text(where)
+    return sa.Index(f"ix_{name}", *columns, sqlite_where=condition, postgresql_where=condition)
+
+
 # Who may ask: a client owns files and jobs, its keys open the door.
 clients = sa.Table(
     "clients",
@@ -91,7 +100,7 @@ uploads = sa.Table(
     _ms("expires_ms", required=True),
     _ms("purged_ms"),
     sa.Index(None, "client_id", "created_ms"),
-    sa.Index(None, "expires_ms"),
+    _some("uploads_to_purge", "expires_ms", "id", where="purged_ms IS NULL"),
     sa.Index(None, "blob_key"),
     sa.Index(None, "incoming_key"),
 )
@@ -133,10 +142,29 @@ jobs = sa.Table(
     sa.UniqueConstraint("client_id", "idempotency_key"),
     sa.Index(None, "client_id", "created_ms"),
     sa.Index(None, "state", "priority", "created_ms"),
-    sa.Index(None, "client_id", "state", "admitted_ms"),
+    # The order in which a client's waiting jobs are admitted, so that the next is found at once.
+    sa.Index("ix_jobs_of_client", "client_id", "state", "admitted_ms", "priority", "created_ms"),
     sa.Index(None, "expires_ms"),
     sa.Index(None, "finished_ms"),
     sa.Index(None, "scan_key"),
+    _some(
+        *("jobs_to_purge", "expires_ms", "id"),
+        where="purged_ms IS NULL AND finished_ms IS NOT NULL",
+    ),
+    _some(
+        *("jobs_to_clean", "state", "finished_ms", "id"),
+        where="cleaned_ms IS NULL AND finished_ms IS NOT NULL",
+    ),
+    _some("jobs_admitted", "id", where="admitted_ms IS NOT NULL AND finished_ms IS NULL"),
+)
+
+# Of which files a job is made. Kept as long as the job's request is, which names them too.
+job_uploads = sa.Table(
+    "job_uploads",
+    metadata,
+    sa.Column("job_id", sa.ForeignKey("jobs.id"), primary_key=True),
+    sa.Column("upload_id", sa.String(64), primary_key=True),
+    sa.Index(None, "upload_id"),
 )
 
 # What a job's workers do: one row for each stage and chunk of a run.
@@ -208,6 +236,7 @@ ledger = sa.Table(
     _ms("at_ms", required=True),
     sa.UniqueConstraint("job_id", "reason"),
     sa.Index(None, "client_id", "id"),
+    sa.Index(None, "client_id", "reason", "units"),  # a balance is summed from it alone
 )
 
 # Who said, and when, that they hold the consent of those whose faces they submit.
@@ -239,7 +268,18 @@ consents = sa.Table(
     _ms("created_ms", required=True),
     _ms("until_ms"),
     _ms("withdrawn_ms"),
+    _ms("stopped_ms"),  # every job that rested on it has ended since it was withdrawn
     sa.Index(None, "client_id", "created_ms"),
+    _some("consents_to_stop", "id", where="withdrawn_ms IS NOT NULL AND stopped_ms IS NULL"),
+)
+
+# By whom a consent can be used, one row for each of its ``users``; none once it is withdrawn.
+consent_users = sa.Table(
+    "consent_users",
+    metadata,
+    sa.Column("client_id", sa.Text, primary_key=True),  # or "*"
+    sa.Column("consent_id", sa.ForeignKey("consents.id"), primary_key=True),
+    sa.Index(None, "consent_id"),
 )
 
 job_consents = sa.Table(

@@ -32,13 +32,10 @@ def list_by_ids(
     visit: Visitor, ids: Annotated[str, Query(alias="_ids", description="ids, comma between")]
 ) -> Body:
     """How jobs stand. Unknown ids are passed over."""
-    rows = jobs.find_jobs(visit.office, visit.client.id, API, read_ids(ids))
-    items = [
-        result_item(row, jobs.progress_of(visit.office, row))
-        for row in rows
-        if row["kind"] == "swap"
-    ]
-    return succeed(data={"result": items})
+    found = jobs.find_jobs(visit.office, visit.client.id, API, read_ids(ids))
+    rows = [row for row in found if row["kind"] == "swap"]
+    progress = jobs.progress_of_all(visit.office, rows)
+    return succeed(data={"result": list(map(result_item, rows, progress))})
 
 
 @router.post("/result/delbyids", response_model=DoneReply, **told)

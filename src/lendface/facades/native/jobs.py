@@ -23,7 +23,7 @@ from .incoming import (
     read_cursor,
 )
 from .schemas import Job, JobPage
-from .views import Row, job_view, progress_for, result_name
+from .views import Row, job_view, progress_for, progress_for_all, result_name
 
 router = APIRouter(tags=["jobs"])
 
@@ -54,7 +54,8 @@ def list_jobs(
         kind=kind,
     )
     page, following = cut_page(rows, limit, by_creation)
-    return JobPage(items=[view(office, row) for row in page], next=following)
+    items = list(map(job_view, page, progress_for_all(office, page)))
+    return JobPage(items=items, next=following)
 
 
 @router.get("/jobs/{job_id}", responses=problems(404))

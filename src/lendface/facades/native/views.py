@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Response
 
-from ...service.jobs import JobProgress, progress_of
+from ...service.jobs import JobProgress, progress_of, progress_of_all
 from ...service.office import Office
 from ...service.states import FINAL, QUEUED, SUCCEEDED
 from ...service.swapping import all_warnings
@@ -164,6 +164,13 @@ def result_name(job: Row) -> str:
 def progress_for(office: Office, job: Row) -> JobProgress:
     """What is told of a job's progress; one that has succeeded has done all of it."""
     return ended_progress(job) if job["state"] == SUCCEEDED else progress_of(office, job)
+
+
+def progress_for_all(office: Office, rows: Sequence[Row]) -> list[JobProgress]:
+    """``progress_for`` each, without a look at the database for each."""
+    asked = [job for job in rows if job["state"] != SUCCEEDED]
+    found = iter(progress_of_all(office, asked))
+    return [ended_progress(job) if job["state"] == SUCCEEDED else next(found) for job in rows]
 
 
 def ended_progress(job: Row) -> JobProgress:

@@ -110,9 +110,6 @@ def delete(office: Office, client_id: str, terms: Terms, task_id: str) -> None:
     if job["state"] not in FINAL:
         raise Refusal(400, "OperationInvalid", "The task has not finished yet")
     jobs.delete(office, client_id, job["id"])
-    live = jobs.list_jobs(office, client_id, states=LIVE, limit=office.rules.max_queued)
-    needed = {upload for other in live for upload in load_request(other["request"]).uploads}
-    for upload in load_request(job["request"]).uploads:
-        if upload not in needed:
-            with suppress(NotFoundError):
-                uploads.delete_upload(office, client_id, upload)
+    for upload in uploads.find_unneeded(office, load_request(job["request"]).uploads):
+        with suppress(NotFoundError):
+            uploads.delete_upload(office, client_id, upload)
