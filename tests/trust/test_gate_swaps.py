@@ -213,6 +213,7 @@ def test_switched_off_by_the_operator_is_done_and_said(
 ) -> None:
     for name in ("LENDFACE_GATE", "LENDFACE_PROTECTED"):
         monkeypatch.setenv(name, "off")
+        monkeypatch.setenv(f"{name}_OFF_REASON", "paintings of nudes, for a museum")
     monkeypatch.setenv(AGES, "60")
     report = lendface.swap(material.photo, material.film, tmp_path / "out.mp4")
     assert isinstance(report, lendface.SwapReport)
