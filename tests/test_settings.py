@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import settings_page
 from lendface.cli import app
 from lendface.errors import BadOptionError
+from lendface.media.inspection import protection
 from lendface.models.session import RuntimeOptions
 from lendface.settings import (
     PREFIX,
@@ -399,7 +400,9 @@ def test_config_shows_every_setting_in_use(monkeypatch: pytest.MonkeyPatch, tmp_
     folder = tmp_path / "data"
     result = CliRunner().invoke(app, ["config", "--data", str(folder)])
     assert result.exit_code == 0, result.output
-    lines = [line.split() for line in result.stdout.splitlines()]
+    *rows, last = result.stdout.splitlines()
+    assert last == f"files from outside are opened behind: {', '.join(protection())}"
+    lines = [line.split() for line in rows]
     assert [line[0] for line in lines] == [variable(name) for name in Settings.model_fields]
     assert ["LENDFACE_MAX_FPS", "60"] in [line[:2] for line in lines]
     assert ["LENDFACE_DATA", str(folder)] in [line[:2] for line in lines]
