@@ -122,19 +122,18 @@ def test_each_limit_is_told_with_both_numbers(
     assert str(limit) in str(caught.value)
 
 
+def still_gif(path: Path, frames: int, size_wh: tuple[int, int]) -> Path:
+    """A canvas on which every frame paints one pixel, which takes 24 bytes."""
+    control = b"\x21\xf9\x04\x04\x02\0\0\0"  # shown for 20 ms
+    pixel = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\0"
+    head = b"GIF89a" + struct.pack("<HH", *size_wh) + b"\x80\0\0" + b"\0\0\0\xff\xff\xff"
+    path.write_bytes(head + frames * (control + pixel) + b"\x3b")
+    return path
+
+
 def test_a_film_of_few_bytes_and_much_work_is_refused_by_its_work(tmp_path: Path) -> None:
-    """A GIF in which nothing moves: 400 frames of half a megapixel in a few kilobytes."""
-    path = tmp_path / "still.gif"
-    with av.open(str(path), "w") as target:
-        video = target.add_stream("gif", rate=50)
-        video.width, video.height, video.pix_fmt = 960, 540, "rgb8"
-        grey = av.VideoFrame.from_ndarray(np.full((540, 960, 3), 90, np.uint8), format="rgb24")
-        for number in range(400):
-            frame = grey.reformat(format="rgb8")
-            frame.pts = number
-            target.mux(video.encode(frame))
-        target.mux(video.encode(None))
-    assert path.stat().st_size < 100_000
+    path = still_gif(tmp_path / "still.gif", 400, (960, 540))
+    assert path.stat().st_size < 10_000
     gigapixels = 400 * 960 * 540 / 1e9
     assert check_target(path, Limits(max_gigapixels=gigapixels)).frame_count == 400
     with pytest.raises(

@@ -30,7 +30,7 @@ def units_of_work(gigapixels: float) -> int:
     >>> units_of_work(15), units_of_work(25), units_of_work(360)
     (0, 1, 17)
     """
-    return math.ceil(max(0.0, round(gigapixels - FREE_GIGAPIXELS, 3)) / GIGAPIXELS_PER_UNIT)
+    return math.ceil(max(0.0, round(gigapixels - FREE_GIGAPIXELS, 9)) / GIGAPIXELS_PER_UNIT)
 
 
 def units_of_seconds(seconds: float) -> int:
