@@ -183,11 +183,32 @@ def test_what_an_earlier_version_put_in_is_done(crew: Crew) -> None:
     crew.submit("b")
     crew.until_ended("b")
     assert not crew.count(None, "begin", "a")
-    Durable(create_engine(crew.url, begins_itself=True)).prepare(POLLING_S)
+    later = Durable(create_engine(crew.url, begins_itself=True))
+    later.prepare(POLLING_S)
+    later.close()
+    later.engine.dispose()
     crew.until_ended("a")
     crew.until(lambda: crew.who("delivered", "a"))
     done_once(crew, "a")
     assert sorted(crew.tasks("end", "a")) == sorted(TASKS)
+
+
+def test_one_clients_urgent_jobs_let_anothers_be_rendered(crew: Crew) -> None:
+    """Render workers ask the clients by turns that chance draws: that all of the hundred and more
+    tasks come before the other's five has a chance of less than one in 2**90."""
+    flood = [f"f{number}" for number in range(20)]
+    crew.order("hold", "f0", "scan")
+    crew.start_both()
+    crew.submit(*flood, client_id="greedy", priority=1)
+    waits = "name = 'task' AND status = 'ENQUEUED' AND queue_name = 'cpu'"
+    crew.until(lambda: len(crew.rows("1", waits)) == len(flood) - 1)
+    crew.submit("other", client_id="another", priority=100)
+    crew.until(lambda: crew.rows("1", f"{waits} AND workflow_uuid = 'task/other/1/scan'"))
+    crew.lift("hold", "f0", "scan")
+    crew.until_ended("other", *flood)
+    joined = [line[2] for line in crew.toys.lines() if line[1] == "end" and line[3:] == ["join"]]
+    assert sorted(joined) == sorted(["other", *flood])
+    assert joined[-1] != "other"
 
 
 def test_a_flood_of_one_client_lets_anothers_job_be_looked_at(crew: Crew) -> None:

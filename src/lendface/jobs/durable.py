@@ -33,7 +33,8 @@ JOB, FETCH_FIRST, TASK, DELIVERY = "job", "fetch", "task", "delivery"  # workflo
 AT_A_TIME = {JOBS: 512, FETCHING: 192, NOTIFY: 256, QUICK: 1} | dict.fromkeys(RENDER_QUEUES, 1)
 # Of these, what one client may have. Who has a place free goes before who waits longest: the engine
 # asks the clients that have something waiting in random order, each for as much as it may have.
-SHARES = {JOBS: 256, FETCHING: 4, NOTIFY: 4, QUICK: 1}
+# So no priority of one client's keeps another's film from being rendered.
+SHARES = {JOBS: 256, FETCHING: 4, NOTIFY: 4, QUICK: 1} | dict.fromkeys(RENDER_QUEUES, 1)
 NOBODY = "-"  # whose the work is that was put in before work was somebody's
 UNENDED = ("PENDING", "ENQUEUED", "DELAYED")
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -88,7 +89,7 @@ class Durable:
                 self._client.register_queue(
                     name,
                     worker_concurrency=AT_A_TIME[name],
-                    partition_worker_concurrency=SHARES.get(name),
+                    partition_worker_concurrency=SHARES[name],
                     polling_interval_sec=polling_s,
                     on_conflict="always_update",
                 )

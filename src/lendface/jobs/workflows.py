@@ -119,13 +119,13 @@ def register(
         def there(tasks: Sequence[str]) -> list[Any]:
             handles = []
             for task in tasks:
-                queue, whose = (QUICK, client_id) if task == PROBE else (render_queue, None)
+                queue = QUICK if task == PROBE else render_queue
                 with (
                     SetWorkflowID(task_workflow(job_id, run, task)),
                     SetEnqueueOptions(
                         priority=rank(task, priority),
                         app_version=VERSION,
-                        queue_partition_key=whose,
+                        queue_partition_key=client_id,
                     ),
                 ):
                     handles.append(DBOS.enqueue_workflow(queue, run_task, job_id, run, task))
@@ -174,7 +174,7 @@ def register(
 
 
 def rank(task: str, priority: int) -> int:
-    """A task's place in its queue; the lowest goes first.
+    """A task's place among its client's own in its queue; the lowest goes first.
 
     Of jobs with the same priority the one that is further on goes first: one after the other is
     done sooner, and none later, than all at the same time.

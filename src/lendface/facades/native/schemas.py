@@ -165,7 +165,7 @@ class Order(Asked):
     start_s: Seconds | None = None
     end_s: Annotated[Seconds, Field(gt=0)] | None = None
     webhook_url: Url | None = Field(None, description="told when the job has ended")
-    priority: int = Field(50, ge=1, le=100, description="1 goes first, among your own and others'")
+    priority: int = Field(50, ge=1, le=100, description="1 goes first, among your own")
     notes: Annotated[dict[str, JsonValue], AfterValidator(check_notes)] = Field(
         {}, description=f"yours, given back as they came; {NOTES_BYTES} bytes at most"
     )
