@@ -358,3 +358,16 @@ def test_whoever_finds_all_places_taken_is_told_so_and_health_still_answers() ->
         assert all(read_all(line).endswith(b"here") for line in lines)
         for line in lines:
             line.close()
+
+
+def test_what_says_twice_where_its_body_ends_is_refused_with_all_that_follows() -> None:
+    """A proxy that goes by the length passes the second request on as a body, unlooked at."""
+    twice = (
+        b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    )
+    with running(ConnectionLimits(64, 16)) as server, server.connect() as line:
+        line.sendall(twice + head_for("/"))
+        head, _, body = read_all(line).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400")
+        assert body == b"one length of the body, not two\n"

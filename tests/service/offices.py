@@ -5,6 +5,7 @@ Jobs stay queued; ``end_job`` and ``start_job`` do to them what workers would.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -106,6 +107,43 @@ class RecordingQueue:
         self.forgotten.append((job_id, run))
 
 
+class WriteTransactions:
+    """Which threads are inside a transaction of ``engine`` that may write."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._here = threading.local()
+        sa.event.listen(engine, "begin", self._begin)
+        for event in ("commit", "rollback"):
+            sa.event.listen(engine, event, self._end)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the calling thread is."""
+        return getattr(self._here, "is_inside", False)
+
+    def _begin(self, connection: sa.Connection) -> None:
+        options = connection.get_execution_options()
+        reads = options.get("is_reading") or options.get("postgresql_readonly")
+        self._here.is_inside = not reads
+
+    def _end(self, _connection: sa.Connection) -> None:
+        self._here.is_inside = False
+
+
+class BlobsOutsideOfWrites(FolderBlobs):
+    """Files in a folder that must not be asked for within a transaction that may write: a bucket
+    takes its time, and everybody else who writes would wait for it."""
+
+    def __init__(self, root: Path, transactions: WriteTransactions) -> None:
+        super().__init__(root)
+        self._transactions = transactions
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            assert not self._transactions.is_inside, f"blobs.{name} within a write transaction"
+        return super().__getattribute__(name)
+
+
 def make_rules(**changes: Any) -> Rules:
     """Small limits, and this machine's own servers may be reached."""
     given: dict[str, Any] = {
@@ -134,7 +172,7 @@ def open_office(
     try:
         yield Office(
             database=database,
-            blobs=FolderBlobs(folder / "blobs"),
+            blobs=BlobsOutsideOfWrites(folder / "blobs", WriteTransactions(database.engine)),
             links=UrlSigner(SECRET, base_url),
             sealer=Sealer(SECRET),
             queue=RecordingQueue(),

@@ -27,7 +27,7 @@ from lendface.service.jobs import (
 )
 from lendface.service.office import DAY_MS, Office
 from lendface.service.requests import PairRef, PhotoRef, ScanJob, SwapJob
-from lendface.service.states import FAILED
+from lendface.service.states import FAILED, LIVE
 from lendface.service.submissions import submit_placed
 from lendface.service.uploads import Declared, declare, find_unneeded, mark_received
 from lendface.storage.tables import consent_users, job_uploads, jobs, tasks
@@ -149,7 +149,7 @@ def test_progress_of_many_jobs_takes_as_many_statements_as_of_one(
     with recorded(office.database) as of_all:
         told = progress_of_all(office, rows)
     with recorded(office.database) as of_two:
-        progress_of_all(office, [rows[0], rows[-1]])
+        progress_of_all(office, [next(r for r in rows if r["state"] == s) for s in LIVE])
     assert told == [progress_of(office, row) for row in rows]
     assert {each.frames_done for each in told} == {0, 10, 20}
     assert sorted(each.queue_position for each in told if each.queue_position) == [1, 2, 3]
@@ -268,3 +268,18 @@ def test_a_client_with_consents_and_jobs_can_be_erased(office: Office, client: s
     assert (erased.jobs, erased.uploads, erased.consents) == (2, 1, 1)
     assert rows_of(office, job_uploads) == set()
     assert rows_of(office, consent_users) == {(client, consent)}  # the operator's
+
+
+# Nothing that takes its time while others wait to write
+
+
+def test_whoever_asks_for_files_while_others_wait_to_write_fails_in_all_these_tests(
+    office: Office,
+) -> None:
+    with office.database.writing(), pytest.raises(AssertionError, match="within a write"):
+        office.blobs.exists("a")
+    with office.database.reading():
+        assert not office.blobs.exists("a")
+    with pytest.raises(AssertionError, match="within a write"):
+        office.database.write_together(lambda _: office.blobs.info("a"))
+    assert office.blobs.info("a") is None

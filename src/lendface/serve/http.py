@@ -20,6 +20,7 @@ TAKEN_AT_ONCE, QUEUE = 32, 2048
 UNSENT_BYTES = 128 << 10  # in the system's buffer: what is beyond waits here, where we see it
 AGAIN_S = 5
 ALWAYS_ANSWERED = "/healthz"  # or whoever watches over a busy server would end it
+LENGTHS = frozenset({b"content-length", b"transfer-encoding"})  # ways to say where a body ends
 
 
 def make_server(app: ASGIApp, connections: Connections, **options: Any) -> LimitedServer:
@@ -105,6 +106,11 @@ class LimitedProtocol(H11Protocol):
         self._connections.flow(self)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and has_two_lengths(scope):
+            told = {"Connection": "close"}
+            return await PlainTextResponse("one length of the body, not two\n", 400, told)(
+                scope, receive, send
+            )
         is_let_in = scope["type"] != "http" or scope["path"] == ALWAYS_ANSWERED
         if is_let_in or self._connections.may_answer(self):
             return await self._app(scope, receive, send)
@@ -112,6 +118,15 @@ class LimitedProtocol(H11Protocol):
         return await PlainTextResponse("too many requests at once\n", 503, told)(
             scope, receive, send
         )
+
+
+def has_two_lengths(scope: Scope) -> bool:
+    """Whether a request says twice, in different ways, where its body ends.
+
+    A proxy may believe the other one, and what it took for a body would be a request to us, which
+    it never looked at (RFC 9112, section 6.1).
+    """
+    return LENGTHS.issubset(name for name, _ in scope["headers"])
 
 
 def set_options(line: socket.socket, stall_s: float) -> None:
