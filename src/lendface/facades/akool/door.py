@@ -15,7 +15,6 @@ from ...service.tokens import find_client_by_token, is_token
 from ..auth import OWS, Door
 from ..bodies import BodyLimit
 from ..fair_share import FairShare
-from ..few_values import FewValues
 from .envelopes import OLDER, RESULTS, path_of, refuse
 
 GET_TOKEN = "/api/open/v3/getToken"
@@ -38,7 +37,7 @@ class Entrance:
         memory: FairShare | None = None,
     ) -> None:
         """``detect_client`` is on whose account the older detection works without a key."""
-        room = BodyLimit(FewValues(app, refuse), refuse, max_bytes, PATIENCE_S, memory)
+        room = BodyLimit(app, refuse, max_bytes, PATIENCE_S, memory)
         self._open = BodyLimit(app, refuse, SMALL_BYTES, memory=memory)
         self._guarded = Door(room, office, limiter, refuse, credential_of, find_caller)
         self._older = self._guarded
