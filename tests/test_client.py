@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from facades.belongings import FILM, finish_scan, finish_swap
@@ -34,6 +35,7 @@ from lendface.service.requests import SwapJob, load_request
 from lendface.service.states import FAILED
 from lendface.service.uploads import list_uploads
 from lendface.storage.folder_blobs import FolderBlobs
+from lendface.storage.tables import uploads
 from service.offices import Clock, change_job, end_job, start_job
 
 MIB = 1 << 20
@@ -215,7 +217,9 @@ def write(path: Path, data: bytes) -> Path:
 
 
 def stored(live: Live, client: Any, upload_id: str) -> bytes:
-    (key,) = (b.key for b in live.office.blobs.list("uploads") if b.key.endswith(upload_id))
+    with live.office.database.reading() as connection:
+        query = sa.select(uploads.c.blob_key).where(uploads.c.id == upload_id)
+        key = connection.execute(query).scalar_one()
     return b"".join(live.office.blobs.read(key))
 
 
@@ -547,15 +551,25 @@ def test_a_manifest_that_lies_beside_comes_with_the_result(
 
 
 def test_a_result_that_is_not_what_was_told_is_thrown_away(
+    client: Any, done: Any, tmp_path: Path
+) -> None:
+    other = replace(done, result=replace(done.result, sha256="0" * 64))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with pytest.raises(DownloadDamagedError):
+        client.download(other, folder / "result.mp4")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_result_that_is_not_what_was_made_is_not_handed_out(
     client: Any, live: Live, done: Any, tmp_path: Path
 ) -> None:
     result = {**done.result.raw, "blob_key": f"results/{done.id}/result.mp4", "sha256": "0" * 64}
     change_job(live.office, done.id, result=result)
-    folder = tmp_path / "out"
-    folder.mkdir()
-    with pytest.raises(DownloadDamagedError):
-        client.download(done.id, folder / "result.mp4")
-    assert list(folder.iterdir()) == []
+    with pytest.raises(ApiError) as caught:
+        client.download(done.id, tmp_path / "result.mp4")
+    assert caught.value.status == 410
+    assert not (tmp_path / "result.mp4").exists()
 
 
 def test_there_is_no_result_before_the_end(client: Any, job: Any, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from lendface.errors import (
     BlobMissingError,
     BlobTooLargeError,
 )
-from lendface.storage.blobs import BlobInfo, Blobs, open_blobs
+from lendface.storage.blobs import Blobs, open_blobs
 from lendface.storage.folder_blobs import FolderBlobs
 from lendface.storage.scratch import Scratch
 from peak_memory import PEAK_MIB
@@ -60,7 +60,14 @@ def keys(blobs: Blobs, prefix: str = "") -> list[str]:
 @pytest.mark.parametrize("data", [b"", b"x", LARGE], ids=["empty", "small", "large"])
 def test_what_is_put_comes_back_and_its_hash_is_exact(blobs: Blobs, data: bytes) -> None:
     put = blobs.put("a/b.mp4", pieces(data))
-    assert put == BlobInfo("a/b.mp4", len(data), hashlib.sha256(data).hexdigest())
+    assert (put.key, put.size, put.sha256) == (
+        "a/b.mp4",
+        len(data),
+        hashlib.sha256(data).hexdigest(),
+    )
+    found = blobs.info("a/b.mp4")
+    assert found
+    assert put.etag == found.etag
     assert content(blobs, "a/b.mp4") == data
     assert blobs.exists("a/b.mp4")
 

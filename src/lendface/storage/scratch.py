@@ -57,8 +57,9 @@ class Scratch:
         self._files, self._kept = root / FILES, root / COPIES
         self._changed = threading.Condition()
         self._copies: OrderedDict[str, Copy] = OrderedDict()  # the one used last is at the end
+        with opened(root / MARK, os.O_WRONLY | os.O_CREAT):
+            pass
         with storing():
-            (root / MARK).touch()
             for folder in (self._files, self._kept):
                 if folder.exists():
                     shutil.rmtree(folder)

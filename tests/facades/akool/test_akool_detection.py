@@ -68,7 +68,7 @@ def test_faces_are_told_as_in_the_reference(
     }
     link = rf"{BASE_URL}/results/akool/[\w-]{{22}}/{job['id']}_face-0-0-0\.jpg"
     assert re.fullmatch(link, url)
-    assert nobody.get(url).status_code == 404  # this worker made no picture
+    assert nobody.get(url).status_code == 410  # this worker made no picture
     office.blobs.put(f"results/{job['id']}/face-0-0-0.jpg", [b"jpeg"])
     response = nobody.get(url)
     assert (response.content, response.headers["content-type"]) == (b"jpeg", "image/jpeg")
@@ -83,6 +83,7 @@ def test_a_crop_can_be_a_source_without_being_fetched(
     body = me.post(DETECT, json={"url": PHOTO, "return_face_url": True}).json()
     faces = body["faces_obj"]["0"]
     pair = [ref(faces["face_urls"][0], faces["crop_landmarks"][0])]
+    office.blobs.put(f"results/{detector.seen[0]['id']}/face-0-0-0.jpg", [b"jpeg"])
     answer = me.post(V3_IMAGE, json=image(sourceImage=pair, targetImage=pair)).json()
     assert answer["code"] == 1000
 
