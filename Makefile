@@ -41,7 +41,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not services and not slow"
 
 test-services: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "services or slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "services or slow"
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check src tests benchmarks

@@ -159,6 +159,7 @@ def test_an_iterator_is_refused_because_frames_are_read_twice(frames: list[Pixel
             lendface.scan(once)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_whoever_is_meant_is_swapped(parts: Parts, material: Material) -> None:
     left, right = (swaying(read_person(w, side_px=SMALL), 5) for w in ("P005", "P010"))
     both = beside(left, right)

@@ -140,6 +140,7 @@ def test_a_message_is_sent_again_where_the_worker_died_while_it_was_sent(crew: C
 @pytest.mark.parametrize(
     "seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_every_job_ends_once_while_workers_die_at_random(crew: Crew, seed: int) -> None:
     """A task can be hit by two kills, not by three: two of each kind of worker."""
     chance = random.Random(seed)

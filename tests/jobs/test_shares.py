@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from jobs.crew import Crew, done_once
 from jobs.toy_worker import TASKS
 from lendface.jobs.durable import AT_A_TIME, JOB, SHARES
@@ -32,6 +34,7 @@ def test_forty_clients_leave_room_for_another() -> None:
         assert CLIENTS * SHARES[queue] < AT_A_TIME[queue]
 
 
+@pytest.mark.slow
 def test_files_that_do_not_come_hold_up_nobody_else(crew: Crew) -> None:
     """Neither who fetches nor who has sent files, and none of the places for jobs is taken."""
     with held(crew, "fetch", SLOW):
@@ -186,6 +189,7 @@ def test_what_an_earlier_version_put_in_is_done(crew: Crew) -> None:
     assert sorted(crew.tasks("end", "a")) == sorted(TASKS)
 
 
+@pytest.mark.slow
 def test_one_clients_urgent_jobs_let_anothers_be_rendered(crew: Crew) -> None:
     """Render workers ask the clients by turns that chance draws: that all of the hundred and more
     tasks come before the other's five has a chance of less than one in 2**90."""
@@ -206,6 +210,7 @@ def test_one_clients_urgent_jobs_let_anothers_be_rendered(crew: Crew) -> None:
     assert joined[-1] != "other"
 
 
+@pytest.mark.slow
 def test_a_flood_of_one_client_lets_anothers_job_be_looked_at(crew: Crew) -> None:
     """Probing is done one at a time, and not first come, first served."""
     flood = [f"f{number}" for number in range(20)]

@@ -34,6 +34,8 @@ from make_media import decoded_planes, packets_by_stream, video_times
 from material import Material
 from people import read_person, swaying, write_film
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 60
 LOSSLESS = EncodeOptions(preset="ultrafast", is_lossless=True)
 FAST = EncodeOptions(preset="veryfast")

@@ -54,6 +54,8 @@ from make_media import decoded_planes, packets_by_stream, video_times
 from material import Material
 from people import SHARED_MEDIA, read_person, swaying, write_film, write_photo
 
+pytestmark = pytest.mark.slow
+
 FAST = EncodeOptions(preset="veryfast")
 WHOLE = Trim()
 CLIPS, PORTRAITS = SHARED_MEDIA / "clips", SHARED_MEDIA / "portraits"

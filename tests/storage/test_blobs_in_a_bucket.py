@@ -218,6 +218,7 @@ def test_a_prefix_sees_only_its_own(s3: S3Server, bucket: str, blobs: S3Blobs) -
     assert [found.key for found in whole.list("pre")] == ["pre/fix/a", "pre/fixed/a"]
 
 
+@pytest.mark.slow
 def test_many_pages_are_listed_and_deleted(moto_s3: S3Server) -> None:
     blobs = open_bucket(moto_s3.url(moto_s3.new_bucket()), **moto_s3.keys)
     names = [f"a/{number:04}" for number in range(1005)]

@@ -340,7 +340,7 @@ def test_a_body_that_is_too_large_is_refused(me: TestClient) -> None:
 
 def test_a_large_body_holds_pictures_and_not_many_values(me: TestClient) -> None:
     uri = "data:image/png;base64," + "A" * (1 << 20)
-    many = image(modifyImage=uri, more=[{}] * (1 << 16))
+    many = image(modifyImage=uri, more=[{}] * (1 << 17))
     response = me.post(V3_IMAGE, json=many)
     assert (response.status_code, response.json()["code"]) == (200, 1003)
     assert me.post(V3_IMAGE, json=image(modifyImage=uri)).json()["code"] == 1000
