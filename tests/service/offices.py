@@ -24,9 +24,9 @@ from lendface.service.sealing import Sealer
 from lendface.service.states import RUNNING, JobState
 from lendface.storage.database import Database
 from lendface.storage.folder_blobs import FolderBlobs
-from lendface.storage.schema import upgrade
 from lendface.storage.signing import UrlSigner
 from lendface.storage.tables import jobs
+from services.databases import make_tables
 
 SECRET = bytes(range(32))
 BASE_URL = "http://testserver"
@@ -168,7 +168,7 @@ def open_office(
 ) -> Iterator[Office]:
     """An office whose everything lies in ``folder``, or on the database that is given."""
     database = Database(database_url or f"sqlite:///{folder / 'lendface.db'}")
-    upgrade(database)
+    make_tables(database)
     try:
         yield Office(
             database=database,

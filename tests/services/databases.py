@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+import sqlalchemy as sa
 
 from lendface.storage import schema
 from lendface.storage.database import Database
@@ -29,5 +32,25 @@ def empty_database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def database(empty_database: Database) -> Database:
     """With its tables."""
-    schema.upgrade(empty_database)
+    make_tables(empty_database)
     return empty_database
+
+
+def make_tables(database: Database) -> None:
+    """As the migrations make them; of a new SQLite file by a copy, since most tests would spend
+    more time on migrations than on anything else."""
+    if database.is_sqlite:
+        file = Path(str(sa.make_url(database.url).database))
+        if not file.exists():
+            file.write_bytes(_file_with_tables())
+    schema.upgrade(database)
+
+
+@cache
+def _file_with_tables() -> bytes:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "lendface.db"
+        database = Database(f"sqlite:///{file}")
+        schema.upgrade(database)
+        database.close()
+        return file.read_bytes()
