@@ -112,6 +112,10 @@ EncoderOption = Annotated[
 QualityOption = Annotated[
     int | None, typer.Option(min=0, max=63, help="CRF or its like; lower is better and larger.")
 ]
+CopyAudioOption = Annotated[
+    bool,
+    typer.Option("--copy-audio", help="Keep the sound as it is, also where many players are mute."),
+]
 PresetOption = Annotated[str | None, typer.Option(help="The encoder's speed preset.")]
 ShapeOption = Annotated[
     float, typer.Option(min=0, max=1, help="How far the face takes the source's shape.")
@@ -166,6 +170,7 @@ def swap(
     encoder: EncoderOption = None,
     quality: QualityOption = None,
     preset: PresetOption = None,
+    copy_audio: CopyAudioOption = False,
     strength: StrengthOption = 1.0,
     shape: ShapeOption = 0.9,
     skin_tone: SkinToneOption = SkinTone.target,
@@ -201,7 +206,9 @@ def swap(
             target=target,
             output=output or default_output(target),
             trim=read_trim(start, end),
-            encode=EncodeOptions(codec.value if codec else None, encoder, quality, preset),
+            encode=EncodeOptions(
+                codec.value if codec else None, encoder, quality, preset, copies_audio=copy_audio
+            ),
             style=Style(strength, shape, skin_tone.value, keep_mouth, enhance),
             mask_preview=mask_preview,
             label=read_label(label, label_position, label_size),

@@ -23,6 +23,7 @@ class Output(TypedDict, total=False):
     quality: int
     preset: str
     lossless: bool
+    copy_audio: bool  # as it is, also where many players are mute
     max_long_side: int
     max_fps: float
 

@@ -22,11 +22,12 @@ from ..errors import BadOptionError, OutputError
 from .encode import EncodeOptions
 from .failures import reading, writing
 from .output import atomic_output
-from .probe import MediaInfo, get_video_stream, open_container
+from .probe import MediaInfo, get_video_stream, open_container, read_timeline
 from .reader import THREADS, VideoReader, open_video
 from .reorder import Reorder
-from .streams import SideStreams, Span, kept_tags
+from .streams import SideStreams, kept_tags
 from .thinning import kept_frames
+from .tracks import Span
 from .writer import (
     MILLISECOND,
     ROUNDS_TIMES,
@@ -66,7 +67,7 @@ def plan_chunks(
     begin a part. Looks at packets only. A file whose packets do not all have times is
     one chunk. Raises BadOptionError, also for a trim that leaves no frame.
     """
-    packets, base = list_packets(Path(path))
+    packets, base = list_packets(Path(path), to_seek=True)
     return chunks_of(packets, base, target_s, start_s=start_s, end_s=end_s, max_fps=max_fps)
 
 
@@ -124,14 +125,22 @@ def timed(
     ]
 
 
-def list_packets(path: Path) -> tuple[list[tuple[int | None, bool]], Fraction]:
-    """(pts, is_keyframe) of every packet of the picture in the file's order, and its time base."""
+def list_packets(
+    path: Path, *, to_seek: bool = False
+) -> tuple[list[tuple[int | None, bool]], Fraction]:
+    """(pts, is_keyframe) of every packet of the picture in the file's order, and its time base.
+
+    The times are those of the reader. ``to_seek``: they are None where the film's clock jumps, for
+    there no seek finds them.
+    """
     with open_container(path) as container:
         stream = get_video_stream(path.name, container)
+        timeline = read_timeline(path)
+        has_times = not (to_seek and timeline.has_jumps(stream.index))
         with reading(path.name):
             packets = [
-                (packet.pts, packet.is_keyframe)
-                for packet in container.demux(stream)
+                (packet.pts if has_times else None, packet.is_keyframe)
+                for packet in timeline.mended(container.demux(stream))
                 if (packet.size or packet.pts is not None) and not packet.is_discard
             ]
         return packets, stream.time_base
@@ -220,13 +229,15 @@ def join_chunks(
     *,
     start_s: Fraction | None = None,
     end_s: Fraction | None = None,
+    copies_audio: bool = False,
     on_packet: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Join parts, in order, and everything else of the source into one file; nothing is decoded.
 
     ``info`` is of the source file, the trim that of ``plan_chunks``; with one the first frame is
-    at 0. ``on_packet`` is called for each packet of the picture. Returns warnings.
-    Raises OutputError for parts that do not fit together, and what ``open_writer`` raises.
+    at 0. ``copies_audio`` is that of ``EncodeOptions``. ``on_packet`` is called for each packet of
+    the picture. Returns warnings. Raises OutputError for parts that do not fit together, and what
+    ``open_writer`` raises.
     """
     out_path = Path(out_path)
     container = get_container(out_path)
@@ -239,7 +250,7 @@ def join_chunks(
         first = closing.enter_context(open_container(Path(parts[0]))).streams.video[0]
         origin = first_time(Path(parts[0])) if is_trimmed else Fraction(0)
         span = Span(origin, end_s) if is_trimmed else Span()
-        side = SideStreams(info.path, info.video_index, target, span)
+        side = SideStreams(info.path, info.video_index, target, span, copies_audio=copies_audio)
         closing.callback(side.close)
         copied: list[Any] = []
         side.declare(lambda: copied.append(add_copy(target, first, info)))

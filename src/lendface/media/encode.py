@@ -53,6 +53,7 @@ class EncodeOptions:
     fresh_start_pts: tuple[int, ...] = ()  # source pts at which encoding starts anew, as chunks do
     max_long_side: int | None = None  # px as shown; larger pictures are made smaller, at the end
     max_fps: float | None = None  # frames are left out where there are more; see ``kept_frames``
+    copies_audio: bool = False  # as it is wherever the container takes it; see ``streams.py``
     threads: int | None = None  # of decoder and encoder each; None: as many as cores
 
 

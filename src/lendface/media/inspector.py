@@ -43,17 +43,21 @@ def confine(question: dict[str, Any]) -> list[str]:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
     libraries = [str(Path(module.__file__).parent) for module in (os, av)]  # loaded when needed
-    return ["limits", *load_sandbox().confine(question["path"], libraries)]
+    return ["limits", *load_neighbour("sandbox").confine(question["path"], libraries)]
 
 
-def load_sandbox() -> Any:
-    """Our neighbour, without the package that we both stand in."""
-    spec = spec_from_file_location("sandbox", Path(__file__).with_name("sandbox.py"))
+def load_neighbour(name: str) -> Any:
+    """A module beside this one, without the package that both stand in."""
+    spec = spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
+    sys.modules.setdefault(name, module)  # dataclasses look there for the module of a class
     spec.loader.exec_module(module)
     return module
+
+
+clock = load_neighbour("clock")
 
 
 def inspect(question: dict[str, Any]) -> dict[str, Any]:
@@ -131,58 +135,41 @@ def count_frames(question: dict[str, Any], answer: dict[str, Any]) -> None:
             if stream.codec_context is not None and not stream.disposition & STILL
         ]
         answer["claimed_us"] = container.duration
-        counts = {stream.index: Count(stream) for stream in films}
-        for stream in container.streams:
-            if stream.index not in counts:
-                stream.discard = av.stream.Discard.all
         if not films:
             return
+        survey = clock.Survey(container, films[0].index)
+        counted = {stream.index for stream in films}
+        timed = [stream for stream in container.streams if stream.index in survey.streams]
         try:
-            for packet in container.demux(films):
-                if not packet.is_discard and (packet.size or packet.pts is not None):
-                    count = counts[packet.stream.index]
-                    count.add(packet)
-                    if count.is_beyond(question):
+            for packet in container.demux(timed):
+                if not packet.is_discard:
+                    survey.add(packet)
+                    if packet.stream_index in counted and is_too_long(packet, survey, question):
                         break
         except av.error.FFmpegError as fault:  # cut off: what is there counts
             answer["cut_off"] = str(fault.strerror).lower()
-        for index, count in counts.items():
-            answer["videos"].setdefault(index, {}).update(count.told())
+        tell_counts(survey, films, answer)
 
 
-class Count:
-    """Frames of one picture and when they are shown."""
+def is_too_long(packet: Any, survey: Any, question: dict[str, Any]) -> bool:
+    """True when the picture is known to be refused; a jump of the clock is not counted as time."""
+    picture = survey.streams[packet.stream_index]
+    return picture.count > question["max_frames"] or picture.newest > question["max_seconds"]
 
-    def __init__(self, stream: Any) -> None:
-        self._time_base = stream.time_base
-        self.frames = self.untimed = 0
-        self.first = self.last = self.end = None
 
-    def add(self, packet: Any) -> None:
-        self.frames += 1
-        if packet.pts is None:
-            self.untimed += 1
-            return
-        end = packet.pts + (packet.duration or 0)
-        self.first = packet.pts if self.first is None else min(self.first, packet.pts)
-        self.last = packet.pts if self.last is None else max(self.last, packet.pts)
-        self.end = end if self.end is None else max(self.end, end)
-
-    def is_beyond(self, question: dict[str, Any]) -> bool:
-        if self.frames > question["max_frames"]:
-            return True
-        if self.first is None or self.end is None:
-            return False
-        return (self.end - self.first) * self._time_base > question["max_seconds"]
-
-    def told(self) -> dict[str, Any]:
-        base = self._time_base
-        return {
-            "frames": self.frames,
-            "untimed": self.untimed,
-            "ticks": [self.first, self.last, self.end],
+def tell_counts(survey: Any, films: list[Any], answer: dict[str, Any]) -> None:
+    """Frames of each picture and when they are shown, on the clock on which they are swapped."""
+    timeline = survey.timeline()
+    for stream in films:
+        seen, base = survey.streams[stream.index], stream.time_base
+        span = timeline.spans.get(stream.index)
+        told = {
+            "frames": seen.count,
+            "untimed": seen.untimed,
+            "ticks": [None] * 3 if span is None else [round(time / base) for time in span],
             "time_base": [base.numerator, base.denominator],
         }
+        answer["videos"].setdefault(stream.index, {}).update(told)
 
 
 def open_film(question: dict[str, Any], more: dict[str, str]) -> Any:

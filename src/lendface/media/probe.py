@@ -6,8 +6,9 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ import av.error
 import av.stream
 
 from ..errors import NoVideoError, UnknownCodecError, UnreadableMediaError
+from .audio_config import AudioChanges
+from .clock import Timeline, stores_all_times, survey
 from .failures import check_readable, reading
 from .images import is_image, read_image
 from .placement import STRAIGHT, Placement, Turn, get_turn
@@ -182,6 +185,24 @@ def get_video_stream(name: str, container: Any) -> Any:
     if not best.width or not best.height or best.codec_context.pix_fmt is None:
         raise UnreadableMediaError(name, "nothing in its video stream decodes")
     return best
+
+
+def read_timeline(path: Path) -> Timeline:
+    """Where the film's clock jumps. All packets are read, once for a file that does not change;
+    not where a table in the file's head tells. Raises what ``probe`` raises."""
+    facts = path.stat()
+    return _read_timeline(path, (facts.st_ino, facts.st_size, facts.st_mtime_ns))
+
+
+@lru_cache(maxsize=64)
+def _read_timeline(path: Path, _version: tuple[int, int, int]) -> Timeline:
+    with open_container(path) as container:
+        picture = get_video_stream(path.name, container).index
+        if stores_all_times(container):
+            return Timeline(picture)
+        sounds = AudioChanges(container)
+        timeline = survey(container, picture, sounds.watch)
+        return replace(timeline, changing_audio=frozenset(sounds.streams))
 
 
 def is_cover(stream: Any) -> bool:

@@ -15,12 +15,13 @@ import av.error
 
 from ..engine.types import Frame
 from ..errors import BadOptionError, NoVideoError, UnreadableMediaError
+from .clock import Timeline
 from .colour import FULL_RANGE, UNTAGGED, Colour, resolved_matrix
 from .cores import count_cores
 from .failures import check_readable
 from .images import is_image
 from .planes import Carrier, Layout, PlanesPicture, planes_of
-from .probe import MediaInfo, describe, get_video_stream, open_container
+from .probe import MediaInfo, describe, get_video_stream, open_container, read_timeline
 
 # Decoding takes a tenth of what encoding takes, and every thread keeps frames in memory.
 THREADS = max(1, min(count_cores() // 2, 8))
@@ -85,8 +86,10 @@ class VideoReader:
         info: MediaInfo,
         start_s: Fraction | None,
         end_s: Fraction | None,
+        timeline: Timeline,
     ) -> None:
         self.info = info
+        self.timeline = timeline
         self.start_s, self.end_s = start_s, end_s
         self.first_index = 0
         self.damage = Damage()
@@ -95,7 +98,8 @@ class VideoReader:
         if start_s is None and end_s is None:
             self.damage.frames_expected = stream.frames or None
             self.damage.has_exact_count = "mov" in info.container
-            self.damage.seconds_expected = find_own_duration(container, stream)
+            if not timeline.has_jumps(stream.index):
+                self.damage.seconds_expected = find_own_duration(container, stream)
 
     @property
     def is_trimmed(self) -> bool:
@@ -104,7 +108,8 @@ class VideoReader:
     def frames(self) -> Iterator[Frame]:
         """Every frame from the start to the end, once; then ``damage`` is complete.
 
-        ``time`` is the exact time in the file, ``index`` counts from the first frame given.
+        ``time`` is the exact time in the file, moved where its clock jumps (``timeline``);
+        ``index`` counts from the first frame given.
         Raises UnreadableMediaError when not one frame decodes.
         """
         first: Fraction | None = None
@@ -134,8 +139,11 @@ class VideoReader:
                 yield frame
 
     def _from_start(self) -> Iterator[av.VideoFrame]:
-        """Frames from one that is not after the start; a seek may land behind it."""
-        if self.start_s is None:
+        """Frames from one that is not after the start; a seek may land behind it.
+
+        Where the clock jumps the same time may stand at several places: then no seek finds it.
+        """
+        if self.start_s is None or self.timeline.has_jumps(self._stream.index):
             return self._timed(self._decoded())
         wanted = int(self.start_s / self.info.time_base)
         for back_s in BACK_S:
@@ -150,7 +158,7 @@ class VideoReader:
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Whatever decodes; broken packets are counted and left out."""
-        packets = self._container.demux(self._stream)
+        packets = self.timeline.mended(self._container.demux(self._stream))
         while True:
             try:
                 packet = next(packets, None)
@@ -218,14 +226,23 @@ def open_video(
         raise NoVideoError(path.name)
     with open_container(path) as container:
         stream = get_video_stream(path.name, container)
-        info = describe(path, container, stream)
+        timeline = read_timeline(path)
+        info = on_mended_clock(describe(path, container, stream), timeline)
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = av.stream.Discard.all
         stream.codec_context.options = {"max_pixels": str(most_pixels(info.coded_wh))}
         stream.codec_context.thread_count = threads
         stream.codec_context.thread_type = "AUTO"
-        yield VideoReader(container, stream, info, start_s, end_s)
+        yield VideoReader(container, stream, info, start_s, end_s, timeline)
+
+
+def on_mended_clock(info: MediaInfo, timeline: Timeline) -> MediaInfo:
+    """With the length that the film has where its clock jumps; what the file says is wrong then."""
+    if not timeline.has_jumps(info.video_index):
+        return info
+    first, _, end = timeline.spans[info.video_index]
+    return replace(info, start=first, duration=end - first)
 
 
 def most_pixels(coded_wh: tuple[int, int]) -> int:

@@ -36,7 +36,8 @@ from .planes import PlanesPicture
 from .probe import ColourTags, MediaInfo
 from .reader import VideoReader
 from .reorder import Reorder
-from .streams import SideStreams, Span, kept_tags, needs_own_keys
+from .streams import SideStreams, kept_tags, needs_own_keys
+from .tracks import Span
 
 CONTAINER_BY_SUFFIX = {
     ".mp4": "mp4",
@@ -99,6 +100,7 @@ class VideoWriter:
             self._drain()
             if self._side:
                 self._side.finish()
+                self.warnings += self._side.warnings
             self._target.close()
 
     def close(self) -> None:
@@ -127,9 +129,14 @@ class VideoWriter:
         if not plan.has_side_streams:
             return self._add_video()
         span = Span(self._origin, plan.span_end) if plan.span_start is not None else Span()
-        self._side = SideStreams(plan.info.path, plan.info.video_index, self._target, span)
+        self._side = SideStreams(
+            plan.info.path,
+            plan.info.video_index,
+            self._target,
+            span,
+            copies_audio=self._options.copies_audio,
+        )
         self._side.declare(self._add_video)
-        self.warnings += self._side.warnings
         return None
 
     def _choose_encoding(self, frame: Frame, first: av.VideoFrame) -> Encoding:

@@ -22,13 +22,14 @@ def cut_target(
     """Parts of about ``chunk_s``; a keyframe is waited for up to ``patience`` times as long.
 
     It stays in one part where parts might not fit together: with an encoder of this machine's
-    hardware, and where the packets of a damaged film are not the frames (``times``) that came out
-    of it. Raises BadOptionError, and UnreadableMediaError where ``times`` is None.
+    hardware, where the film's clock jumps, and where the packets of a damaged film are not the
+    frames (``times``) that came out of it. Raises BadOptionError, and UnreadableMediaError where
+    ``times`` is None.
     """
     path, base = target.info.path, target.info.time_base
     span = {"start_s": target.trim.start_s, "end_s": target.trim.end_s}
     try:
-        packets, base = list_packets(path)
+        packets, base = list_packets(path, to_seek=True)
     except UnreadableMediaError:  # cut off; but what is there has been scanned
         if times is None:
             raise

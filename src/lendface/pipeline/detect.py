@@ -148,8 +148,9 @@ def _frames(target: VideoTarget | ImageTarget, count: int) -> Iterator[Frame]:
 def check_reach(target: VideoTarget, times: Sequence[Fraction | None]) -> None:
     """How many frames lie between these times and the keyframes before them, by the packets."""
     packets, base = list_packets(target.info.path)
+    sought, _ = list_packets(target.info.path, to_seek=True)
     shown = sorted(pts for pts, _ in packets if pts is not None)
-    keys = sorted(pts for pts, is_key in packets if is_key and pts is not None)
+    keys = sorted(pts for pts, is_key in sought if is_key and pts is not None)
     wanted = [time_s / base for time_s in times if time_s is not None]
     check_decoded(target, sum(_way_to(pts, shown, keys) for pts in wanted))
 

@@ -87,7 +87,14 @@ def render_side_by_side(
         with kept_scan(rendering.scan, folder) as scan:
             warnings = CrewWork(rendering, target, folder, scan, crew).render(parts)
         trim, paths = target.trim, [folder / f"{part.number}.mp4" for part in parts]
-        warnings += join_chunks(paths, target.info, output, start_s=trim.start_s, end_s=trim.end_s)
+        warnings += join_chunks(
+            paths,
+            target.info,
+            output,
+            start_s=trim.start_s,
+            end_s=trim.end_s,
+            copies_audio=rendering.encode.copies_audio,
+        )
     return list(dict.fromkeys(warnings))
 
 

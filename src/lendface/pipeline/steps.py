@@ -291,6 +291,7 @@ def join_parts(job: Rendition, parts: Sequence[Path], out_path: Path, watch: Wat
         out_path,
         start_s=job.trim.start_s,
         end_s=job.trim.end_s,
+        copies_audio=job.encode.copies_audio,
         on_packet=on_packet,
     )
 

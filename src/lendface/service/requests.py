@@ -70,6 +70,7 @@ class OutputRef:
     quality: Annotated[int, Field(ge=0, le=63)] | None = None  # lower is better and larger
     preset: Annotated[str, Field(pattern="^[a-z0-9]{1,16}$")] | None = None
     lossless: bool = False
+    copy_audio: bool = False  # as it is, also where many players are mute
     max_long_side: Annotated[int, Field(ge=16, le=16384)] | None = None
     max_fps: Annotated[float, Field(gt=0, le=1000)] | None = None
 

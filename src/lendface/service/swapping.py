@@ -100,6 +100,7 @@ def encode_options(output: OutputRef) -> EncodeOptions:
         quality=output.quality,
         preset=output.preset,
         is_lossless=output.lossless,
+        copies_audio=output.copy_audio,
         max_long_side=output.max_long_side,
         max_fps=output.max_fps,
     )
