@@ -24,7 +24,7 @@ from lendface import cli, progress
 from lendface.media import probe
 from lendface.version import __version__
 from material import COUNT, SMALL, Material
-from people import read_person, swaying, write_film
+from people import read_person, swaying, write_film, write_photo
 
 
 @pytest.fixture
@@ -332,6 +332,15 @@ def test_several_photos_of_one_person_are_one_source(material: Material, here: P
     told = run("swap", material.photo, material.same_person, material.film, "-o", "out.mp4")
     assert told.exit_code == 0
     assert names(here) == ["out.mp4"]
+
+
+def test_a_source_that_the_photo_cuts_is_warned_of(material: Material, here: Path) -> None:
+    whole = read_person("P003")
+    half = write_photo(here / "half.png", whole[:, : whole.shape[1] // 2])
+    told = run("swap", half, material.film, "-o", "out.mp4", "--json")
+    assert told.exit_code == 0
+    (warning,) = json.loads(told.stdout)["warnings"]
+    assert warning.startswith("the face in half.png is cut: the photo ends before the right side")
 
 
 def test_a_small_source_is_warned_of(material: Material, here: Path) -> None:

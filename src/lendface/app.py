@@ -128,7 +128,7 @@ def _build(runtime: RuntimeOptions) -> Parts:
     faces = (kit.detector, kit.landmarker, kit.recognizer)
     return Parts(
         scanner=Scanner(*faces, kit.hand_finder, topology),
-        enroller=Enroller(*faces),
+        enroller=Enroller(*faces, topology, kit.hand_finder),
         recognizer=kit.recognizer,
         swapper=MeshSwapper(topology),
         provider=kit.provider,

@@ -159,3 +159,16 @@ def test_a_face_in_motion_teaches_the_same(topology: Topology, landmarks: Floats
     known = one.seen > 128
     off = np.abs(one.colours.astype(int) - other.colours)[known]
     assert np.percentile(off, 95) <= 3
+
+
+def test_what_lies_beyond_the_picture_is_not_seen(landmarks: Floats, topology: Topology) -> None:
+    pixels = read_person(WHO)
+    nose = round(float(landmarks[4, 0]))
+    whole = read(ArrayPicture(pixels), landmarks, topology)
+    half = read(ArrayPicture(np.ascontiguousarray(pixels[:, :nose])), landmarks, topology)
+    middle = whole.seen.shape[1] // 2
+    assert half.seen[:, middle + 3 :].max() == 0
+    np.testing.assert_array_equal(half.seen[:, : middle - 8], whole.seen[:, : middle - 8])
+    off = half.colours[half.seen > 0].astype(int) - whole.colours[half.seen > 0]
+    assert np.abs(off).max() < 60  # nothing of the black is blended in
+    assert np.abs(off).mean() < 2

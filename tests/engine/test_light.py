@@ -9,6 +9,7 @@ import pytest
 from faces import posed, rotation
 from lendface.engine.mesh.light import LightMeter, from_log, spread_light, to_log
 from lendface.engine.mesh.topology import LIPS_OUTER, OVAL, POINTS, Topology
+from lendface.engine.picture import ArrayPicture
 from lendface.engine.types import Floats, Pixels
 
 SIDE = 128
@@ -125,3 +126,17 @@ def test_a_face_cut_by_the_crop_is_measured_from_what_is_left(
 def test_a_face_outside_of_the_crop_gives_numbers(meter: LightMeter, face: Floats) -> None:
     assert np.isfinite(meter.measure(skin(), face + np.float32([900, 0, 0]))).all()
     assert len(OVAL) < POINTS
+
+
+@pytest.mark.parametrize("leaves_by", ["left", "right", "top", "bottom"])
+def test_what_lies_beyond_the_picture_darkens_no_light(
+    meter: LightMeter, topology: Topology, leaves_by: str
+) -> None:
+    """A third of the face is outside; there a crop is black, and no skin is."""
+    sides = {"left": (30, 200), "right": (370, 200), "top": (200, 15), "bottom": (200, 370)}
+    landmarks = posed(topology, scale=14, shift_xyz=(*map(float, sides[leaves_by]), 0.0))
+    picture = ArrayPicture(np.full((400, 400, 3), (150, 115, 95), np.uint8))
+    grid = meter.measure_in(picture, landmarks, 128)
+    np.testing.assert_allclose(
+        grid, np.broadcast_to(np.log([158, 123, 103]), grid.shape), atol=0.03
+    )

@@ -265,6 +265,18 @@ def test_a_face_of_a_photo_can_be_shown_by_a_point(
         plan_job([with_reference], found, parts, "the target")
 
 
+def test_a_plan_warns_of_a_photo_that_cuts_the_face(
+    material: Material, parts: Parts, tmp_path: Path
+) -> None:
+    """What a server's jobs tell in ``warnings``."""
+    assert Steps(material.film, (), tmp_path, parts).cast
+    whole = read_person("P003")
+    low = write_photo(tmp_path / "low.png", whole[: round(0.5 * whole.shape[0])])
+    plan = plan_job([Pair((low,))], load_scan(tmp_path / "tracks"), parts, "the target")
+    (warning,) = plan.warnings
+    assert warning.startswith("the face in low.png is cut: the photo ends before the ")
+
+
 def test_whoever_is_most_present_may_stand_in_where_nobody_matches(
     material: Material, parts: Parts, tmp_path: Path
 ) -> None:

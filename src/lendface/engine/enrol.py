@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,11 +16,13 @@ from lendface.errors import (
     SourcePeopleDifferError,
 )
 
+from .faults import Faults, find_faults
 from .geometry import crop_of, face_roi, five_points, next_face_roi
-from .mesh.topology import POINTS
+from .mesh.topology import POINTS, Topology
 from .picture import ArrayPicture
-from .roles import Detector, Landmarker, Recognizer
-from .types import Box, Detection, Floats, Mesh, Picture, Portrait, SourceFace
+from .roles import Detector, HandFinder, Landmarker, Recognizer
+from .tracker import HANDS_REACH, HANDS_SURE, hands_around, hands_before
+from .types import Box, Detection, Floats, Hand, Mesh, Picture, Portrait, SourceFace
 
 LEAST_SCORE = 0.5
 BYSTANDER = 0.35  # of the largest face's height; smaller ones do not count as a choice
@@ -57,6 +59,8 @@ class Enroller:
     detector: Detector
     landmarker: Landmarker
     recognizer: Recognizer
+    topology: Topology | None = None  # None: nothing is said of what a photo does not show
+    hand_finder: HandFinder | None = None
 
     def enrol(self, photos: Iterable[Photo], kept_pixels: int = KEPT_PIXELS) -> Enrolment:
         """One person from one or several photos.
@@ -69,11 +73,8 @@ class Enroller:
         names, portraits, warnings = [], [], []
         for photo in photos:
             portrait = self.portrait(photo)
-            if (height := face_height_px(portrait.mesh)) < SMALL_PX:
-                warnings.append(
-                    f"the face in {photo.name} is only {height:.0f} px high; the result will lack "
-                    f"detail (use a photo with a face of {SMALL_PX} px or more)"
-                )
+            portrait = replace(portrait, hands=self._hands_before(photo.picture, portrait.mesh))
+            warnings += self._warnings_about(photo.name, portrait)
             names.append(photo.name)
             portraits.append(cut_to_face(portrait, kept_pixels))
             del photo, portrait  # before the next one is read
@@ -93,6 +94,24 @@ class Enroller:
         mesh = self._choose(photo, self.find_meshes(photo.picture, photo.face_at_xy is not None))
         embedding = self.recognizer.embed(photo.picture, five_points(mesh.landmarks_xyz))
         return Portrait(photo.picture, mesh, embedding)
+
+    def _warnings_about(self, name: str, portrait: Portrait) -> list[str]:
+        height = face_height_px(portrait.mesh)
+        faults = Faults() if self.topology is None else find_faults(self.topology, portrait)
+        if height >= SMALL_PX:
+            return faults.told(name)
+        small = (
+            f"the face in {name} is only {height:.0f} px high; the result will lack detail "
+            f"(use a photo with a face of {SMALL_PX} px or more)"
+        )
+        return [small, *replace(faults, is_blurred=False).told(name)]
+
+    def _hands_before(self, picture: Picture, mesh: Mesh) -> tuple[Hand, ...]:
+        if self.hand_finder is None:
+            return ()
+        finder = self.hand_finder
+        around = [hands_around(finder, picture, mesh, reach, HANDS_SURE) for reach in HANDS_REACH]
+        return hands_before(mesh, [hand for found in around for hand in found])
 
     def find_meshes(self, picture: Picture, with_bystanders: bool = False) -> list[Mesh]:
         """All faces worth naming, from left to right; also those far smaller than the largest."""
@@ -145,11 +164,13 @@ def cut_to_face(portrait: Portrait, most_pixels: int) -> Portrait:
     landmarks = mesh.landmarks_xyz - np.float32([box.x0, box.y0, 0])
     landmarks[:, :2] = (landmarks[:, :2] + 0.5) * ratio - 0.5  # centres of pixels
     landmarks[:, 2] *= ratio.mean()
+    moved = [(h.points_xy - np.float32(box[:2]) + 0.5) * ratio - 0.5 for h in portrait.hands]
     return Portrait(
         ArrayPicture(pixels),
         Mesh(landmarks, mesh.score),
         portrait.embedding,
         ArrayPicture(picture.reduced(OVERVIEW_PX)),
+        tuple(Hand(at, hand.score) for at, hand in zip(moved, portrait.hands, strict=True)),
     )
 
 

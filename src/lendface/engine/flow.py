@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from .beyond import continued
 from .geometry import crop_of, invert, move_points, next_face_roi
 from .types import Floats, Picture
 
@@ -23,7 +24,10 @@ class FaceFlow:
         """Displacements in pixels, (478, 2) each: ``forth`` of the points ``then_xyz`` (478, 3)
         of ``before`` to ``after``, and ``back`` of the points ``now_xyz`` of ``after``."""
         crop_to_frame = crop_of(next_face_roi(then_xyz), CROP_PX)
-        first, second = (picture.warped_gray(crop_to_frame, CROP_PX) for picture in (before, after))
+        first, second = (
+            continued(picture.warped_gray(crop_to_frame, CROP_PX), crop_to_frame, picture.size_wh)
+            for picture in (before, after)
+        )
         frame_to_crop = invert(crop_to_frame)
         linear = crop_to_frame[:, :2]
         forth = _at(

@@ -376,7 +376,7 @@ class Tracker:
             self._follow_back(tracklet, fresh, recent)
             known = [*known, *fresh]
         tracklet.hands = known
-        hands = _before(mesh, known)
+        hands = hands_before(mesh, known)
         tracklet.hands_age = age if hands else tracklet.hands_age
         return hands
 
@@ -388,7 +388,7 @@ class Tracker:
         was_calm = not is_alert and not tracklet.may_have_hand
         sure: list[Hand] = []
         for reach in (HANDS_REACH[turn % 2], HANDS_REACH[1 - turn % 2]):
-            found = _hands_around(self._hand_finder, picture, mesh, reach, HANDS_DOUBTFUL)
+            found = hands_around(self._hand_finder, picture, mesh, reach, HANDS_DOUBTFUL)
             sure = [h for h in found if h.score >= (HANDS_LIKELY if is_alert else HANDS_SURE)]
             tracklet.may_have_hand = bool(found)
             if sure or not found or not was_calm:
@@ -402,9 +402,9 @@ class Tracker:
         if self._hand_finder is None or _height_px(mesh) < HANDS_FROM_PX:
             return ()
         known = self._hand_finder.follow(picture, later) if later else []
-        found = _hands_around(self._hand_finder, picture, mesh, HANDS_REACH[0], HANDS_SURE)
+        found = hands_around(self._hand_finder, picture, mesh, HANDS_REACH[0], HANDS_SURE)
         fresh = [hand for hand in found if not _is_known(hand, known)]
-        return _before(mesh, [*known, *fresh])
+        return hands_before(mesh, [*known, *fresh])
 
     def _follow_back(self, tracklet: Tracklet, fresh: list[Hand], recent: Sequence[Frame]) -> None:
         """Hands come into view blurred: what is found now was there some frames ago."""
@@ -415,7 +415,7 @@ class Tracker:
                 return
             fresh = self._hand_finder.follow(earlier.picture, fresh)
             then = tracklet.sightings[place]
-            new = [h for h in _before(then.mesh, fresh) if not _is_known(h, then.hands)]
+            new = [h for h in hands_before(then.mesh, fresh) if not _is_known(h, then.hands)]
             tracklet.sightings[place] = replace(then, hands=(*then.hands, *new))
 
     def _look(self, picture: Picture, crop_to_frame: Floats) -> Mesh:
@@ -458,7 +458,7 @@ def _is_same_face(then: Mesh, now: Mesh) -> bool:
     return bool(is_as_large and height_now >= LEAST_FACE_PX and step < FARTHEST_STEP * height)
 
 
-def _hands_around(
+def hands_around(
     finder: HandFinder, picture: Picture, mesh: Mesh, reach: float, min_score: float
 ) -> list[Hand]:
     """Hands in a square of ``reach`` landmarker's crops around a face."""
@@ -480,7 +480,7 @@ def _told_apart(mesh: Mesh, hands: Sequence[Hand]) -> tuple[list[Hand], list[Han
     return near, [hand for hand in hands if hand not in near]
 
 
-def _before(mesh: Mesh, hands: Sequence[Hand]) -> tuple[Hand, ...]:
+def hands_before(mesh: Mesh, hands: Sequence[Hand]) -> tuple[Hand, ...]:
     """Those hands that may cover a part of a face."""
     box = box_of(mesh.landmarks_xyz)
     return tuple(hand for hand in hands if overlaps(box, box_of(hand.points_xy)))

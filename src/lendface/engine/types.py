@@ -134,6 +134,7 @@ class Portrait:
     mesh: Mesh
     embedding: Floats  # (128,) unit length
     overview: Picture | None = None  # all of a photo of which ``picture`` is a part, small
+    hands: tuple[Hand, ...] = ()  # before the face
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ in the target's face: in a hazy or low-contrast film black brows would float bef
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -88,7 +88,8 @@ def adapt_texture(topology: Topology, texture: Texture, own: Floats | None) -> T
         new_colour += colour * (colour_share + (kept - colour_share) * is_feature)[..., None]
     new_colour += (1 - is_feature[..., None]) * (_pressed(new_colour, wanted) - new_colour)
     new_luma = np.maximum(new_luma, 0) + _above(np.minimum(new_luma, 0), _depth_of(topology, own))
-    return Texture(make_mips(np.dstack([new_luma[..., None] + new_colour, marks])), texture.tone)
+    mips = make_mips(np.dstack([new_luma[..., None] + new_colour, marks]))
+    return replace(texture, mips=mips)
 
 
 def _pressed(colour: Floats, wanted: Unevenness) -> Floats:

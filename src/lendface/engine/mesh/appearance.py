@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from .. import kernels
+from ..beyond import continued, shown_part, value_at
 from ..geometry import crop_of, eye_distance_px, invert, move_landmarks, next_face_roi
 from ..types import Appearance, Array, Floats, Picture, Pixels
 from .light import to_log
@@ -84,16 +85,25 @@ def _square(topology: Topology) -> _Square:
 def read(picture: Picture, landmarks_xyz: Floats, topology: Topology) -> Reading:
     """One look at a face of a whole picture."""
     crop_to_frame = crop_of(next_face_roi(landmarks_xyz), CROP_PX)
-    crop = picture.warped(crop_to_frame, CROP_PX)
+    size_wh = picture.size_wh
+    crop = continued(picture.warped(crop_to_frame, CROP_PX), crop_to_frame, size_wh)
     points = move_landmarks(landmarks_xyz, invert(crop_to_frame))[:POINTS]
-    colours, seen = _unwrapped(crop.astype(np.float32), points, topology)
+    shown = shown_part(crop_to_frame, CROP_PX, size_wh)
+    colours, seen = _unwrapped(crop.astype(np.float32), points, topology, shown)
     return Reading(np.rint(colours).astype(np.uint8), np.rint(255 * seen).astype(np.uint8))
 
 
-def _unwrapped(rgb: Floats, points_xyz: Floats, topology: Topology) -> tuple[Floats, Floats]:
-    """(SIDE, SIDE, 3) RGB and (SIDE, SIDE) 0..1 how well each texel is seen."""
+def _unwrapped(
+    rgb: Floats, points_xyz: Floats, topology: Topology, shown: Array | None = None
+) -> tuple[Floats, Floats]:
+    """(SIDE, SIDE, 3) RGB and (SIDE, SIDE) 0..1 how well each texel is seen.
+
+    ``shown`` (h, w) bool is what of ``rgb`` counts, by default all.
+    """
     height, width = rgb.shape[:2]
     places, seen = _laid(points_xyz, (width, height), topology)
+    if shown is not None:
+        seen *= value_at(shown, places[..., 0], places[..., 1])
     return _sampled(rgb, places, eye_distance_px(points_xyz[:, :2])), seen
 
 

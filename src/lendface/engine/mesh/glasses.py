@@ -17,6 +17,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from ..beyond import continued
 from ..geometry import crop_of, invert, move_landmarks, next_face_roi
 from ..pose import Pose
 from ..types import Array, Floats, Glasses, Picture, Pixels
@@ -91,6 +92,7 @@ def read_plate(picture: Picture, landmarks_xyz: Floats, topology: Topology) -> P
     """(HEIGHT, WIDTH) luma 0..255 of the plate in front of this face."""
     crop_to_frame = crop_of(next_face_roi(landmarks_xyz), CROP_PX)
     luma = picture.warped_gray(crop_to_frame, CROP_PX)
+    luma = continued(luma, crop_to_frame, picture.size_wh)  # an edge to black would be a rim
     pose = pose_of(topology, move_landmarks(landmarks_xyz, invert(crop_to_frame)))
     return _unwrapped(luma, pose)
 

@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 import cv2
 import numpy as np
 
+from ..beyond import continued, shown_part, value_at
 from ..geometry import crop_of, eye_distance_px, invert, move_landmarks, next_face_roi
 from ..types import Array, Floats, Picture, Pixels
 from .pixelwise import LUMA, largest_channel
@@ -46,16 +47,27 @@ class LightMeter:
 
     topology: Topology
 
-    def measure_in(self, picture: Picture, landmarks_xyz: Floats, size_px: int) -> Floats:
+    def measure_in(
+        self, picture: Picture, landmarks_xyz: Floats, size_px: int, free: Array | None = None
+    ) -> Floats:
         """The same for a face in a whole picture, by way of a crop ``size_px`` wide."""
         crop_to_frame = crop_of(next_face_roi(landmarks_xyz), size_px)
-        crop = picture.warped(crop_to_frame, size_px)
-        return self.measure(crop, move_landmarks(landmarks_xyz, invert(crop_to_frame)))
+        crop = continued(picture.warped(crop_to_frame, size_px), crop_to_frame, picture.size_wh)
+        shown = shown_part(crop_to_frame, size_px, picture.size_wh)
+        return self.measure(crop, move_landmarks(landmarks_xyz, invert(crop_to_frame)), shown, free)
 
-    def measure(self, crop: Pixels, landmarks_xyz: Floats) -> Floats:
+    def measure(
+        self,
+        crop: Pixels,
+        landmarks_xyz: Floats,
+        shown: Array | None = None,
+        free: Array | None = None,
+    ) -> Floats:
         """(GRID_SIDE, GRID_SIDE, 3) log colours; rows run down the face, columns across it.
 
-        ``crop`` (n, n, 3) RGB with the face in it, ``landmarks_xyz`` (>= 468, 3) in its pixels.
+        ``crop`` (n, n, 3) RGB with the face in it, ``landmarks_xyz`` (>= 468, 3) in its pixels;
+        ``shown`` (n, n) bool is what counts of it, and ``free`` (side, side) bool what counts of
+        the texture square; by default all.
         """
         points = landmarks_xyz[:POINTS]
         _, facing = point_normals(points, self.topology.triangles)
@@ -68,6 +80,12 @@ class LightMeter:
         x, y, cosine = values.T
         last = crop.shape[0] - 1
         inside = (x >= 0) & (y >= 0) & (x <= last) & (y <= last)
+        if shown is not None:
+            inside &= value_at(shown, x, y)
+        if free is not None:
+            size = (SAMPLE_SIDE, SAMPLE_SIDE)
+            share = cv2.resize(free.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+            inside &= share.ravel()[self._skin.places] > 0.99
         weight = inside * np.clip(cosine - 0.05, 0, 0.25)
         return self._smooth(to_log(sampled), weight.astype(np.float32))
 

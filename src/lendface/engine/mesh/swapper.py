@@ -25,7 +25,7 @@ from .occlusion import Occluders, hair_cover
 from .openings import closed_lids, lips_region, mixed, openings_of, with_lip_line
 from .pixelwise import smoothstep
 from .shape import ShapeShift, bearable_share, eye_openings, neutral_shape, pose_of
-from .sheet import lay
+from .sheet import Sheet, lay
 from .skin import glance_at, paint_skin, tone_shift
 from .texture import PackedTexture, build_texture, texture_side
 from .topology import POINTS, Topology
@@ -106,6 +106,8 @@ class MeshSwapper:
         lids = closed_lids(places, face.landmarks_xyz, look.openings, sheet, eye_px)
         if lids is not None:
             openings = np.maximum(openings, lids)
+        if look.texture.unseen is not None:
+            openings = np.maximum(openings, _laid_over(look.texture.unseen, sheet))
         grain, limit = self._grain(pixels, (top, left), is_inner, glance.step, eye_px)
         if self.style.keep_mouth:
             skin = mixed(skin + np.clip(grain, -limit, limit)[..., None], target, openings)
@@ -143,6 +145,12 @@ class MeshSwapper:
         usual = float(np.searchsorted(below, below[-1] / 2) + 0.5) / float(GRAIN_BINS)
         limit = min(GRAIN_REACH * usual, GRAIN_LIMIT) * float(smoothstep(eye_px, *GRAIN_FROM_PX))
         return fine, limit
+
+
+def _laid_over(square: Floats, sheet: Sheet) -> Floats:
+    """(h, w) of a small texture square (s, s) at the face's places; 0 off the face."""
+    at = sheet.uv * square.shape[0] - np.float32(0.5)
+    return cv2.remap(square, at, None, cv2.INTER_LINEAR) * sheet.is_face
 
 
 def _luma_at(picture: Floats, corner: tuple[int, int], size: tuple[int, ...]) -> Floats:

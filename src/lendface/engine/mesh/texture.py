@@ -22,6 +22,7 @@ from .foreign import (
     glasses_in,
     whole_rims,
 )
+from .gaps import completed, shown_texels, softened, unseen_features
 from .light import LightMeter, to_log, upsampled
 from .pixelwise import luma_of, smoothstep
 from .raster import fit_affines, map_pixels, paint_ids, point_normals
@@ -57,6 +58,7 @@ class Texture:
     mips: tuple[Floats, ...]  # (side, side, 4), each half as large as the one before; the fourth
     # says what a texel is: 0 skin, 0.5 brow, lash or beard, 1 lip, soft between
     tone: Floats  # (3,) mean log colour of the light that was taken out: skin in its own light
+    unseen: Floats | None = None  # (s, s) 0..1, features that no photo shows; None: there are none
 
     @property
     def side(self) -> int:
@@ -64,7 +66,7 @@ class Texture:
 
     def packed(self) -> PackedTexture:
         packed = (np.rint(np.clip(8192 * mip, -32767, 32767)) for mip in self.mips)
-        return PackedTexture(tuple(mip.astype(np.int16) for mip in packed), self.tone)
+        return PackedTexture(tuple(mip.astype(np.int16) for mip in packed), self.tone, self.unseen)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,7 @@ class PackedTexture:
 
     mips: tuple[Array, ...]  # as those of ``Texture``, int16 in 1/8192
     tone: Floats  # (3,)
+    unseen: Floats | None = None  # (s, s)
 
     @property
     def side(self) -> int:
@@ -87,6 +90,7 @@ class _Layer:
     weight: Floats  # (side, side) 0..1; 0 where it shows no skin of this person
     tone: Floats  # (3,) mean log colour of its light
     worth: float  # against other photos
+    shown: Array | None  # (side, side) bool: what the photo shows of the face; None: all
 
 
 def texture_side(portraits: tuple[Portrait, ...], shown_px: float) -> int:
@@ -106,10 +110,22 @@ def build_texture(topology: Topology, portraits: tuple[Portrait, ...], side: int
     """
     surface = surface_of(topology, side)
     layers = [_read_layer(surface, portrait) for portrait in portraits]
+    unseen = _unseen(surface, layers)
     detail, sure = _fused(surface, layers)
+    if unseen.any():
+        sure = sure * ~unseen
     filled = _fill(surface, detail, sure)
     tone = np.mean([layer.tone for layer in layers], axis=0).astype(np.float32)
-    return Texture(make_mips(np.dstack([filled, _features(surface, filled)])), tone)
+    mips = make_mips(np.dstack([filled, _features(surface, filled)]))
+    return Texture(mips, tone, softened(surface, unseen))
+
+
+def _unseen(surface: Surface, layers: Sequence[_Layer]) -> Array:
+    """(side, side) bool: the features that none of the photos shows."""
+    shown = [layer.shown for layer in layers if layer.shown is not None]
+    if len(shown) < len(layers):  # one of them shows all
+        return np.zeros((surface.size, surface.size), bool)
+    return unseen_features(surface, np.any(shown, axis=0))
 
 
 @lru_cache(maxsize=4)
@@ -120,9 +136,13 @@ def surface_of(topology: Topology, side: int) -> Surface:
 
 def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
     landmarks = portrait.mesh.landmarks_xyz
-    light = LightMeter(surface.topology).measure_in(portrait.picture, landmarks, CROP_SIDE)
-    colours = _unwrap(surface, portrait.picture, landmarks)
-    raw = to_log(colours) - upsampled(light, surface.size)
+    colours = to_log(unwrap(surface, portrait.picture, landmarks))
+    shown = shown_texels(surface, portrait, colours)
+    meter = LightMeter(surface.topology)
+    light = meter.measure_in(portrait.picture, landmarks, CROP_SIDE, shown)
+    raw = colours - upsampled(light, surface.size)
+    if shown is not None:
+        raw = completed(surface, raw, shown)
     raw = _without_glasses(surface, portrait, raw)
     facing = surface.spread(_facing(surface, landmarks)[:, None])[..., 0]
     seen = smoothstep(facing, *SEEN)
@@ -130,12 +150,14 @@ def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
     if is_mouth_open(landmarks):
         own &= ~find_teeth(surface, raw)
     own &= ~hidden_texels(surface, landmarks)
+    if shown is not None:
+        own &= shown
     near = wide_blur(own.astype(np.float32), surface.sigma_px(0.06))
     sure = (smoothstep(near, 0.5, 1.0) * own * seen).astype(np.float32)
     smile = smile_of(surface.topology, landmarks)
     detail = _without_residue(surface, raw, sure, facing, smile)
     worth = float(sure.mean()) * (1 - LAUGH_COUNTS * smile) * _sharpness(surface, landmarks)
-    return _Layer(detail, sure, light.mean((0, 1)), worth)
+    return _Layer(detail, sure, light.mean((0, 1)), worth, shown)
 
 
 def _without_residue(
@@ -193,7 +215,7 @@ def hidden_texels(surface: Surface, landmarks_xyz: Floats) -> Array:
     return surface.grown(hidden, 0.04)
 
 
-def _unwrap(surface: Surface, picture: Picture, landmarks_xyz: Floats) -> Floats:
+def unwrap(surface: Surface, picture: Picture, landmarks_xyz: Floats) -> Floats:
     """(side, side, 3) RGB: the photo's pixels laid out over the texture square."""
     points = landmarks_xyz[:POINTS, :2]
     low, high = np.floor(points.min(0)) - 4, np.ceil(points.max(0)) + 5

@@ -44,6 +44,8 @@ LIPS = LIPS_OUTER + LIPS_INNER + LIPS_BETWEEN
 OPENINGS = LIPS + EYE_IMAGE_LEFT + EYE_IMAGE_RIGHT  # what moves when a face speaks and blinks
 BROW_IMAGE_LEFT = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)
 BROW_IMAGE_RIGHT = (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
+NOSE = (168, 6, 197, 195, 5, 4, 1, 2, 98, 327, 129, 358, 48, 278, 198, 420, 122, 351)
+NOSE_TIP = (4, 1, 5, 45, 275, 220, 440, 48, 278)
 NOSTRILS = (98, 240, 75, 166, 79, 2, 309, 392, 289, 305, 460, 327, 326, 97, 99, 328, 20, 250)
 
 # Points that keep their place on the skull whatever the face does.
