@@ -10,6 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lendface.media import (
     EncodeOptions,
@@ -31,7 +33,9 @@ COUNT = 25
 HOURS = 7200
 
 
-def part(path: Path, start_s: float, sounds: Sequence[Sound] = (Sound(),)) -> bytes:
+def part(
+    path: Path, start_s: float, sounds: Sequence[Sound] = (Sound(),), count: int = COUNT
+) -> bytes:
     """A second of film whose clock begins at ``start_s``, as bytes to be joined with others."""
     codec, base = (
         ("mpeg2video", FRAME) if path.suffix == ".mpg" else ("libx264", Fraction(1, 90000))
@@ -39,7 +43,7 @@ def part(path: Path, start_s: float, sounds: Sequence[Sound] = (Sound(),)) -> by
     options = {"preset": "veryfast", "bf": "2"} if codec == "libx264" else {}
     made = make_video(
         path,
-        COUNT,
+        count,
         codec=codec,
         options=options,
         gop=12,
@@ -284,3 +288,56 @@ def test_pcm_stays_in_mp4_where_it_is_asked_for(tmp_path: Path) -> None:
     assert copy_of(source, tmp_path / "out.mp4", options) == []
     was, now = packets_by_stream(source), packets_by_stream(tmp_path / "out.mp4")
     assert b"".join(p.data for p in now[1]) == b"".join(p.data for p in was[1])
+
+
+# Any way of joining
+
+
+@st.composite
+def joints(draw: st.DrawFn) -> tuple[str, list[float], list[int]]:
+    """The ending of a container, where the clock of each part begins, and its frames."""
+    ending = draw(st.sampled_from([".ts", ".flv", ".mkv"]))
+    clocks = st.sampled_from([0.0, 0.4, 1.0, 2.0, 7.0, 40.0, 900.0, 5000.0])
+    most = 2 if ending == ".mkv" else 4  # FFmpeg does not look for a third Matroska file
+    starts = draw(st.lists(clocks, min_size=2, max_size=most))
+    counts = draw(st.lists(st.integers(8, 40), min_size=len(starts), max_size=len(starts)))
+    return ending, starts, counts
+
+
+def shown_steps(ending: str, parts: Sequence[list[Fraction]]) -> list[float]:
+    """How long each frame but the last should be shown, by the times in the parts."""
+    longest = 3600 if ending == ".mkv" else 10
+    steps = list[Fraction]()
+    for number, times in enumerate(parts):
+        if number:
+            pause = times[0] - parts[number - 1][-1] - FRAME
+            steps.append(FRAME + (pause if 0 <= pause <= longest else 0))
+        steps += [b - a for a, b in itertools.pairwise(times)]
+    return [float(step) for step in steps]
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(film=joints(), has_sound=st.booleans())
+def test_however_films_are_joined_each_frame_has_its_time(
+    film: tuple[str, list[float], list[int]], has_sound: bool, tmp_path: Path
+) -> None:
+    ending, starts, counts = film
+    paths = [tmp_path / f"{number}{ending}" for number in range(len(starts))]
+    parts = [
+        part(path, start, [Sound(seconds=count / 25)] * has_sound, count)
+        for path, start, count in zip(paths, starts, counts, strict=True)
+    ]
+    source, target = tmp_path / f"in{ending}", tmp_path / ("o.mkv" if ending == ".mkv" else "o.mp4")
+    head = 13 if ending == ".flv" else 0
+    source.write_bytes(parts[0] + b"".join(data[head:] for data in parts[1:]))
+    copy_of(source, target)
+    times = video_times(target)
+    found = [float(b - a) for a, b in itertools.pairwise(times)]
+    assert found == pytest.approx(shown_steps(ending, [video_times(p) for p in paths]), abs=0.002)
+    if has_sound:
+        packets = packets_by_stream(target)
+        sound = next(parcels for index, parcels in packets.items() if index != 0)
+        assert all(step >= 0 for step in steps([parcel.dts for parcel in sound]))
+        assert abs(sound[-1].pts - times[-1]) < Fraction(1, 5)
