@@ -29,6 +29,7 @@ from .shapes import Job, Upload
 
 OnBytes = Callable[[int, int], None]  # done, of all
 OFFSET = "upload-offset"
+NAME_BYTES = 255  # of a file's name
 MANIFEST = ".c2pa"  # the ending of a signed manifest that lies beside its file
 LINK_EXPIRED = frozenset({401, 403})
 
@@ -121,7 +122,8 @@ def download(job: Job, path: Path, on_progress: OnBytes | None) -> Flow[Path]:
     size, etag = whole_number(head.headers.get("content-length", "")), head.headers.get("etag", "")
     if size is None:
         raise DownloadDamagedError(path.name)
-    part = path.with_name(f".{path.name}.{_name_of(job.id, etag)}.part")
+    real = Path(os.path.realpath(path))  # a link stays one
+    part = real.with_name(_name_of_part(real, _name_of(job.id, etag)))
     part.touch()
     failures = 0
     while (have := _size_of(part)) < size:
@@ -138,8 +140,8 @@ def download(job: Job, path: Path, on_progress: OnBytes | None) -> Flow[Path]:
         yield Pause(wait_s(failures - 1, outcome))
     _check_whole(part, size, job, path.name)
     if job.result and job.result.manifest_url:
-        yield from _download_manifest(job.result.manifest_url, path)
-    os.replace(part, path)
+        yield from _download_manifest(job.result.manifest_url, real)
+    os.replace(part, real)
     return path
 
 
@@ -149,6 +151,12 @@ def _download_manifest(address: str, path: Path) -> Flow[None]:
     part = beside.with_name(f".{beside.name}.part")
     yield from ask(Send("GET", address, into=Sink(part, lambda here: None)))
     os.replace(part, beside)
+
+
+def _name_of_part(path: Path, mark: str) -> str:
+    """The same for each try; it names what it belongs to where there is room."""
+    name = f".{path.name}.{mark}.part"
+    return name if len(os.fsencode(name)) <= NAME_BYTES else f".{mark}.part"
 
 
 def _name_of(job_id: str, etag: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -65,7 +66,7 @@ class _Clip:
     def __init__(self, path: Path, script: Script) -> None:
         scale = str(TIME_BASE.denominator)
         options = {"video_track_timescale": scale, "movflags": "+faststart"}
-        self._file = av.open(str(path), "w", container_options=options)
+        self._file = av.open(os.path.abspath(path), "w", container_options=options)
         self._video: Any = self._file.add_stream("libx264", options=VIDEO_OPTIONS)
         self._audio: Any = self._file.add_stream("aac", rate=AUDIO_RATE, layout="stereo")
         self._blocks = _sound_blocks(script)

@@ -7,6 +7,7 @@ starts (``fresh_starts``), give the same packets as the joined parts.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -243,9 +244,8 @@ def join_chunks(
     container = get_container(out_path)
     is_trimmed = start_s is not None or end_s is not None
     with atomic_output(out_path) as made, ExitStack() as closing, writing():
-        target = av.open(
-            str(made), "w", format=container, container_options=muxer_options(container, info)
-        )
+        options = muxer_options(container, info)
+        target = av.open(os.path.abspath(made), "w", format=container, container_options=options)
         closing.callback(abandon_unfinished, target)
         first = closing.enter_context(open_container(Path(parts[0]))).streams.video[0]
         origin = first_time(Path(parts[0])) if is_trimmed else Fraction(0)

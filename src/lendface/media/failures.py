@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 def check_readable(path: Path) -> None:
     """Raise FileMissingError, EmptyFileError or UnreadableMediaError before FFmpeg looks at it."""
-    if not path.exists():
+    if not os.path.exists(path):  # also where no file can have such a name
         raise FileMissingError(path.name)
     if not path.is_file():  # a pipe or a device could block for ever
         raise UnreadableMediaError(path.name, "it is not a regular file")

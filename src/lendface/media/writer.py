@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -120,7 +121,7 @@ class VideoWriter:
         self._shaper = FrameShaper(self._encoding.pix_fmt, self._encoding.colour)
         self._is_native = isinstance(like.picture, PlanesPicture)
         self._target = av.open(
-            str(self._path),
+            os.path.abspath(self._path),  # a:b.mp4 alone would be a protocol
             "w",
             format=plan.container,
             container_options=muxer_options(plan.container, plan.info),

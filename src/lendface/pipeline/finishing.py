@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..media.failures import writing
-from ..media.output import check_writable
+from ..media.output import check_writable, part_beside, real_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +35,30 @@ def finished_output(path: Path) -> Iterator[Path]:
     """A file of the same name in a hidden folder beside ``path``.
 
     When the block ends well, it moves to ``path``, and whatever lies with it beside it; else all of
-    it is gone and an older file at ``path`` is as it was. Raises OutputFolderMissingError,
-    OutputError, DiskFullError.
+    it is gone and an older file at ``path`` is as it was. A symbolic link stays one: all of this is
+    done where it leads to. Raises OutputFolderMissingError, OutputError, DiskFullError.
     """
     check_writable(path)
-    folder = path.with_name(f".{path.stem[:80]}.{secrets.token_hex(4)}.part")
+    real = real_place(path)
+    folder = part_beside(real)
     with writing():
         folder.mkdir(mode=0o700)
     try:
         yield folder / path.name
         with writing():
-            _move(folder, path)
+            _move(folder / path.name, real)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _move(folder: Path, path: Path) -> None:
+def _move(finished: Path, real: Path) -> None:
     """The file itself comes last: what belongs to it is there when it appears."""
-    beside = [made for made in folder.iterdir() if made.name != path.name]
-    for made in (*beside, folder / path.name):
-        os.replace(made, path.with_name(made.name))
+    beside = [made for made in finished.parent.iterdir() if made.name != finished.name]
+    for made in beside:
+        os.replace(made, real.with_name(_beside(made.name, finished.name, real.name)))
+    os.replace(finished, real)
+
+
+def _beside(name: str, finished: str, real: str) -> str:
+    """``a.mkv.c2pa`` belongs to ``a.mkv``, and stays beside it whatever a link calls it."""
+    return real + name.removeprefix(finished) if name.startswith(finished) else name

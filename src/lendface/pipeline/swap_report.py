@@ -28,6 +28,7 @@ from .swaps import PersonReport, SwapReport, SwapRequest
 from .targets import Target, Trim, open_target
 
 PAGE_ENDINGS = (".html", ".htm")
+ODD = "backslashreplace"  # names need not be UTF-8; it is also how JSON writes their bytes
 WORST_SECONDS = 6
 THUMBNAIL_PX = 200
 MOST_BARS = 400
@@ -122,16 +123,16 @@ def write_report(path: Path, request: SwapRequest, report: SwapReport, topology:
     facts = describe(request, report, stories)
     if is_page(path):
         with atomic_output(path) as part, writing():
-            part.write_text(page(facts, embedded(pictures)), encoding="utf-8")
+            part.write_text(page(facts, embedded(pictures)), "utf-8", ODD)
         return
     with writing():
         path.mkdir(exist_ok=True)
         for name, jpeg in pictures.items():
             (path / name).write_bytes(jpeg)
         text = json.dumps(facts, ensure_ascii=False, indent=1)
-        (path / "report.json").write_text(text, encoding="utf-8")
+        (path / "report.json").write_text(text, "utf-8", ODD)
     with atomic_output(path / "index.html") as part, writing():
-        part.write_text(page(facts, {name: name for name in pictures}), encoding="utf-8")
+        part.write_text(page(facts, {name: name for name in pictures}), "utf-8", ODD)
 
 
 def is_page(path: Path) -> bool:

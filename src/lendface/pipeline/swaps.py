@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from ..engine.types import Floats, SourceFace, Track
 from ..errors import BadOptionError, FaceError, NoSuchPersonError, NoTargetFaceError
 from ..media import EncodeOptions, read_image
 from ..media.encode import choose_encoder
-from ..media.output import check_writable
+from ..media.output import check_writable, real_place
 from ..media.writer import get_container
 from .finishing import Finish, Made, finished_output, leave
 from .guarding import Guard, LetPass
@@ -197,14 +198,16 @@ def check_output(request: SwapRequest) -> None:
 
     Raises BadOptionError, OutputFolderMissingError and OutputError.
     """
-    inputs = [request.target, *(photo for pair in request.pairs for photo in pair.photos)]
-    if any(path.exists() and request.output.resolve() == path.resolve() for path in inputs):
+    given = [request.target, *(photo for pair in request.pairs for photo in pair.photos)]
+    inputs = [Path(os.path.realpath(path)) for path in given if os.path.exists(path)]
+    output = real_place(request.output)
+    if output in inputs:
         raise BadOptionError(
             f"the output {request.output.name} is one of the inputs; choose another name"
         )
     check_writable(request.output)
     if request.mask_preview is not None:
-        if request.mask_preview.resolve() in [path.resolve() for path in (*inputs, request.output)]:
+        if real_place(request.mask_preview) in [*inputs, output]:
             raise BadOptionError("the mask preview needs a file of its own; choose another name")
         check_writable(request.mask_preview)
 

@@ -7,6 +7,7 @@ of a picture stay as they are.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import os
@@ -22,14 +23,16 @@ import numpy as np
 
 from ..errors import BadCredentialsError, SigningError
 from ..media.failures import writing
-from ..media.output import atomic_output
+from ..media.output import NAME_BYTES, atomic_output, fitted
 from .certificates import Credentials
 from .claims import ANY_TYPE, Claim, media_type
 from .manifest import ingredient_of, manifest_of
 from .metadata import write_source_type
 
 SIDECAR, MANIFEST_TYPE = ".c2pa", "application/c2pa"
-INSIDE = frozenset({"video/mp4", "video/quicktime", "image/jpeg", "image/png", "image/webp"})
+INSIDE = frozenset(
+    {"video/mp4", "video/quicktime", "image/jpeg", "image/png", "image/webp", "image/avif"}
+)
 RULES = {  # of the library
     # No large film is ever in memory: what is kept of it meanwhile goes to a temporary file, and
     # its samples are hashed in blocks (C2PA, BMFF-based hash: a Merkle tree over mdat). Whole
@@ -169,10 +172,15 @@ def _dot() -> bytes:
 def sidecar_of(path: Path) -> Path:
     """Where the manifest of a file lies that cannot hold one.
 
+    A name without room for the ending is cut, and told apart from others by its hash.
+
     >>> sidecar_of(Path("out.mkv")).name
     'out.mkv.c2pa'
     """
-    return path.with_name(path.name + SIDECAR)
+    if len(os.fsencode(path.name + SIDECAR)) <= NAME_BYTES:
+        return path.with_name(path.name + SIDECAR)
+    mark = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
+    return path.with_name(fitted(path.name, f".{mark}{SIDECAR}", NAME_BYTES))
 
 
 def _add_target(builder: c2pa.Builder, claim: Claim, target: Path | None) -> None:

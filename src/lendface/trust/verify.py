@@ -130,7 +130,10 @@ def _read(path: Path, manifest: bytes | None, rules: dict[str, Any]) -> dict[str
 
 
 def _read_sidecar(path: Path) -> bytes | None:
+    """Beside the name, or beside what a link of that name leads to."""
     beside = sidecar_of(path)
+    if not beside.is_file():
+        beside = sidecar_of(path.resolve())
     if not beside.is_file():
         return None
     if beside.stat().st_size > MOST_SIDECAR:
