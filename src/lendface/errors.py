@@ -85,7 +85,7 @@ class UnreadableMediaError(MediaError):
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(
             f"{name} cannot be read ({reason}); "
-            "re-export a video as MP4, MOV, MKV or WebM, a picture as JPEG, PNG or WebP"
+            "re-export a video as MP4, MOV, MKV or WebM, a picture as JPEG, PNG, WebP, HEIC or AVIF"
         )
         self.name, self.reason = name, reason
 

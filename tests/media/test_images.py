@@ -159,9 +159,9 @@ def test_a_cut_off_picture_is_unreadable(tmp_path: Path) -> None:
         probe(path)
 
 
-def test_pictures_are_written_in_three_formats_only(tmp_path: Path) -> None:
+def test_pictures_are_written_in_four_formats_only(tmp_path: Path) -> None:
     shown = ArrayPicture(four_greys())
-    with pytest.raises(OutputFormatError, match=r"\.jpg, \.png or \.webp"):
+    with pytest.raises(OutputFormatError, match=r"\.jpg, \.png, \.webp or \.avif"):
         write_image(tmp_path / "out.gif", shown, ImageInfo("gif"))
 
 

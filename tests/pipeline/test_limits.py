@@ -474,8 +474,8 @@ def test_what_a_file_is_is_decided_by_its_first_bytes(film: Path, tmp_path: Path
     assert check_target(both, USUAL).kind == "image"
 
 
-@pytest.mark.parametrize("brand", [b"heic", b"mif1", b"avif"])
-def test_pictures_of_phones_that_are_not_read_are_named(brand: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("brand", [b"avis", b"msf1", b"hevc"])
+def test_sequences_of_phones_that_are_not_read_are_named(brand: bytes, tmp_path: Path) -> None:
     path = tmp_path / "in.heic"
     path.write_bytes(struct.pack(">I", 24) + b"ftyp" + brand + bytes(12))
     with pytest.raises(MediaBadContainerError, match="convert it to JPEG, PNG, WebP"):

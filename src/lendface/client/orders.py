@@ -18,7 +18,7 @@ FileLike = str | Path | Upload  # a path, an http(s) URL, or what was uploaded
 class Output(TypedDict, total=False):
     """How the result is written; what is left out stays as the target has it."""
 
-    container: Literal["mp4", "mov", "mkv", "webm", "jpg", "png", "webp"]
+    container: Literal["mp4", "mov", "mkv", "webm", "jpg", "png", "webp", "avif"]
     codec: Literal["h264", "hevc", "av1"]
     quality: int
     preset: str
@@ -93,12 +93,23 @@ class Pair:
     source_face: int | None = None  # where the photos show several people
 
 
+TYPE_BY_SUFFIX = {  # that not every machine knows
+    ".heic": "image/heic",
+    ".heif": "image/heif",
+    ".hif": "image/heif",
+    ".avif": "image/avif",
+    ".jfif": "image/jpeg",
+    ".dib": "image/bmp",
+}
+
+
 def is_url(file: FileLike) -> bool:
     return isinstance(file, str) and file.startswith(("http://", "https://"))
 
 
 def guess_type(path: Path) -> str:
-    kind = mimetypes.guess_type(path.name)[0] or ""
+    suffix = path.suffix.lower()
+    kind = TYPE_BY_SUFFIX.get(suffix) or mimetypes.guess_type(path.name)[0] or ""
     return kind if kind.startswith(("image/", "video/")) else "application/octet-stream"
 
 

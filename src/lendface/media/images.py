@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +20,23 @@ from ..errors import (
     OutputFormatError,
     UnreadableMediaError,
 )
+from .colour import HLG, PQ, get_curve
 from .failures import FULL, check_readable
+from .heif import decode_heif, read_facts
+from .icc import profile_of
 from .output import atomic_output
-from .picture_size import MOST_SCANS, count_scans, find_format, read_picture_size
+from .picture_size import MOST_SCANS, NO_PICTURE, count_scans, find_format, read_picture_size
 from .placement import STRAIGHT, Placement, Turn
 
 MOST_PIXELS = 250_000_000  # of a picture: no camera has more, and its pixels are 750 MB
 
-FORMAT_BY_SUFFIX = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
+FORMAT_BY_SUFFIX = {  # of pictures that are written
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "jpeg"),
+    ".png": "png",
+    ".webp": "webp",
+    ".avif": "avif",
+}
+HEIF_FORMATS = ("heic", "avif")
 TURN_BY_ORIENTATION: dict[int, Turn] = {
     1: STRAIGHT,
     2: (-1, 0, 0, 1),
@@ -37,7 +47,8 @@ TURN_BY_ORIENTATION: dict[int, Turn] = {
     7: (0, -1, -1, 0),
     8: (0, -1, 1, 0),
 }
-TRANSPARENT = (".png", ".webp")
+TRANSPARENT = ("png", "webp", "avif")
+AVIF_SPEED = 6  # 0..10: a few seconds for 12 megapixels
 ORIENTATION_TAG = 0x0112
 EXIF, ICC = int(cv2.IMAGE_METADATA_EXIF), int(cv2.IMAGE_METADATA_ICCP)
 XMP = int(cv2.IMAGE_METADATA_XMP)
@@ -47,7 +58,7 @@ XMP = int(cv2.IMAGE_METADATA_XMP)
 class ImageInfo:
     """What a picture file has besides its colours."""
 
-    format: str  # jpeg, png, webp, bmp, tiff
+    format: str  # jpeg, png, webp, heic, avif, bmp, tiff
     bit_depth: int = 8  # of the file; pictures are handled with 8
     alpha: Pixels | None = None  # (h, w), upright
     exif: bytes | None = None  # TIFF structure, its orientation already made 1
@@ -70,9 +81,10 @@ def read_image(path: Path) -> tuple[ArrayPicture, ImageInfo]:
     check_readable(path)
     kind = find_format(path)
     if kind is None:
-        raise UnreadableMediaError(path.name, "it is not a JPEG, PNG or WebP picture")
-    check_decodable(path, kind)
-    colours, alpha, depth, metadata = decode(path)
+        raise UnreadableMediaError(path.name, NO_PICTURE)
+    size_wh = check_decodable(path, kind)
+    is_heif = kind in HEIF_FORMATS
+    colours, alpha, depth, metadata = decode_boxed(path, kind, size_wh) if is_heif else decode(path)
     exif = metadata.get(EXIF)
     place = Placement(
         (colours.shape[1], colours.shape[0]), TURN_BY_ORIENTATION.get(orientation(exif), STRAIGHT)
@@ -81,18 +93,20 @@ def read_image(path: Path) -> tuple[ArrayPicture, ImageInfo]:
     if alpha is not None:
         alpha = np.ascontiguousarray(place.upright(alpha))
     info = ImageInfo(
-        kind, depth, alpha, with_orientation_1(exif), metadata.get(ICC), metadata.get(XMP)
+        kind, depth, alpha, with_orientation_1(exif), for_rgb(metadata.get(ICC)), metadata.get(XMP)
     )
     return ArrayPicture(colours), info
 
 
-def check_decodable(path: Path, kind: str) -> None:
-    """Raises MediaTooManyPixelsError; UnreadableMediaError for what only keeps a decoder busy."""
+def check_decodable(path: Path, kind: str) -> tuple[int, int]:
+    """The size that the file claims. Raises MediaTooManyPixelsError; UnreadableMediaError for what
+    only keeps a decoder busy."""
     size_wh = read_picture_size(path)
     if size_wh[0] * size_wh[1] > MOST_PIXELS:
         raise MediaTooManyPixelsError(path.name, size_wh, MOST_PIXELS, of_a_side=False)
     if kind == "jpeg" and count_scans(path) > MOST_SCANS:
         raise UnreadableMediaError(path.name, f"it has more than {MOST_SCANS} scans")
+    return size_wh
 
 
 def decode(path: Path) -> tuple[Pixels, Pixels | None, int, dict[int, bytes]]:
@@ -109,6 +123,31 @@ def decode(path: Path) -> tuple[Pixels, Pixels | None, int, dict[int, bytes]]:
     depth = 16 if pixels.dtype == np.uint16 else 8
     metadata = {int(kind): np.asarray(value).tobytes() for kind, value in pairs}
     return *split(pixels), depth, metadata
+
+
+def decode_boxed(
+    path: Path, kind: str, size_wh: tuple[int, int]
+) -> tuple[Pixels, Pixels | None, int, dict[int, bytes]]:
+    """``decode`` for HEIC and AVIF. Their orientation is that of the file's boxes; an EXIF that
+    says another is wrong (ISO/IEC 23000-22, section 7.3.6.7). HDR is shown as SDR."""
+    with path.open("rb") as file:
+        facts = read_facts(file)
+    read = decode_heif(path, kind, size_wh)
+    primaries, transfer = facts.colour or (2, 2)
+    icc = read.icc
+    if transfer in (PQ, HLG):
+        codes = np.repeat(np.arange(256, dtype=np.float32)[:, None, None], 3, axis=2)
+        table = np.uint8(np.rint(get_curve(transfer).forward(codes)))
+        cv2.LUT(read.rgb, table, dst=read.rgb)
+        icc = None
+    metadata = {EXIF: read.exif, XMP: read.xmp, ICC: icc or profile_of(primaries, transfer)}
+    kept = {kind: value for kind, value in metadata.items() if value}
+    return read.rgb, read.alpha, facts.bit_depth, kept
+
+
+def for_rgb(icc: bytes | None) -> bytes | None:
+    """The profile of a picture in CMYK or gray does not fit the RGB that it became."""
+    return icc if icc is not None and icc[16:20] == b"RGB " else None
 
 
 def split(bgr: Array) -> tuple[Pixels, Pixels | None]:
@@ -142,17 +181,17 @@ def to_8_bit(pixels: Array) -> Pixels:
 
 
 def write_image(path: Path, picture: Picture, info: ImageInfo, quality: int = 95) -> None:
-    """Write JPEG, PNG or WebP by the suffix of ``path``; it appears whole or not at all.
+    """Write JPEG, PNG, WebP or AVIF by the suffix of ``path``; it appears whole or not at all.
 
     EXIF (upright), colour profile, XMP and, but for JPEG, transparency are kept.
     Raises OutputFormatError, OutputFolderMissingError, OutputError, DiskFullError.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in FORMAT_BY_SUFFIX:
-        raise OutputFormatError(f"{path.name}: pictures are written as .jpg, .png or .webp")
-    alpha = info.alpha if suffix in TRANSPARENT else None
-    data = encode(suffix, bgr_of(picture, alpha), info, quality)
+    kind = FORMAT_BY_SUFFIX.get(path.suffix.lower())
+    if kind is None:
+        raise OutputFormatError(f"{path.name}: pictures are written as .jpg, .png, .webp or .avif")
+    alpha = info.alpha if kind in TRANSPARENT else None
+    data = encode(kind, bgr_of(picture, alpha), info, quality)
     with atomic_output(path) as part:
         try:
             part.write_bytes(data)
@@ -183,28 +222,54 @@ def bgr_of(picture: Picture, alpha: Pixels | None) -> Pixels:
 def encode_image(rgb: Pixels, kind: str = "jpg", quality: int = 92) -> bytes:
     """(H, W, 3) RGB as the bytes of a JPEG, PNG or WebP. Raises OutputFormatError."""
     bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    return encode(f".{kind}", bgr, ImageInfo(kind), quality).tobytes()
+    kind = FORMAT_BY_SUFFIX.get(f".{kind}", kind)
+    return encode(kind, bgr, ImageInfo(kind), quality).tobytes()
 
 
-def encode(suffix: str, bgr: Pixels, info: ImageInfo, quality: int) -> memoryview:
+def encode(kind: str, bgr: Pixels, info: ImageInfo, quality: int) -> memoryview:
+    """A file of that format. Raises OutputFormatError."""
+    if kind == "avif":
+        return encode_avif(bgr, info, quality)
     kept = {EXIF: info.exif, XMP: info.xmp, ICC: info.icc}
     kinds = [kind for kind, value in kept.items() if value]
     values = [np.frombuffer(value, np.uint8) for value in kept.values() if value]
-    flags = quality_flags(suffix, quality)
+    flags = quality_flags(kind, quality)
     try:
-        done, data = cv2.imencodeWithMetadata(suffix, bgr, kinds, values, flags)
+        done, data = cv2.imencodeWithMetadata(f".{kind}", bgr, kinds, values, flags)
     except cv2.error as fault:
-        raise OutputFormatError(f"the picture does not fit a {suffix} file") from fault
+        raise OutputFormatError(f"the picture does not fit a {kind} file") from fault
     if not done:
-        raise OutputFormatError(f"the picture does not fit a {suffix} file")
+        raise OutputFormatError(f"the picture does not fit a {kind} file")
     return data.data
 
 
-def quality_flags(suffix: str, quality: int) -> list[Any]:
+def encode_avif(bgr: Pixels, info: ImageInfo, quality: int) -> memoryview:
+    """4:4:4, as JPEG is written: a swapped face must not bleed its colours."""
+    from PIL import Image
+
+    has_alpha = bgr.shape[2] == 4
+    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGRA2RGBA if has_alpha else cv2.COLOR_BGR2RGB)
+    kept = {"exif": info.exif, "xmp": info.xmp, "icc_profile": info.icc}
+    made = io.BytesIO()
+    try:
+        Image.fromarray(rgb).save(
+            made,
+            format="AVIF",
+            quality=quality,
+            subsampling="4:4:4",
+            speed=AVIF_SPEED,
+            **{name: value for name, value in kept.items() if value},
+        )
+    except (OSError, ValueError, SyntaxError) as fault:
+        raise OutputFormatError("the picture does not fit an avif file") from fault
+    return made.getbuffer()
+
+
+def quality_flags(kind: str, quality: int) -> list[Any]:
     """Encoder parameters; a format takes only its own."""
-    if suffix == ".webp":
+    if kind == "webp":
         return [cv2.IMWRITE_WEBP_QUALITY, quality]
-    if suffix == ".png":
+    if kind == "png":
         return []
     # 4:4:4: a swapped face must not bleed its colours
     full_colour = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]

@@ -15,9 +15,11 @@ from typing import IO
 
 from ..errors import UnreadableMediaError
 from .failures import check_readable
+from .heif import heif_format, read_facts
 
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
+NO_PICTURE = "it is not a JPEG, PNG, WebP, HEIC or AVIF picture"
 MOST_SEGMENTS = 20_000
 MOST_GARBAGE = 1 << 20  # bytes between two segments
 TIFF_SIDES = {256: 0, 257: 1, 322: 0, 323: 1}  # picture and tile, width and length
@@ -29,7 +31,8 @@ JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends the data of 
 
 
 def find_format(path: Path) -> str | None:
-    """jpeg, png, webp, tiff or bmp by the first bytes; None for all else, animations too."""
+    """jpeg, png, webp, heic, avif, tiff or bmp by the first bytes; None for all else, animations
+    too."""
     with path.open("rb") as file:
         head = file.read(4096)
     if head.startswith(b"\xff\xd8\xff"):
@@ -39,6 +42,8 @@ def find_format(path: Path) -> str | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         is_animated = head[12:16] == b"VP8X" and head[20:21] and head[20] & 2
         return None if is_animated else "webp"
+    if (kind := heif_format(head)) is not None:
+        return kind
     if head[:4] in (b"II*\x00", b"MM\x00*"):
         return "tiff"
     return "bmp" if head[:2] == b"BM" and head[6:10] == b"\x00\x00\x00\x00" else None
@@ -52,11 +57,11 @@ def read_picture_size(path: Path) -> tuple[int, int]:
     check_readable(path)
     kind = find_format(path)
     if kind is None:
-        raise UnreadableMediaError(path.name, "it is not a JPEG, PNG or WebP picture")
+        raise UnreadableMediaError(path.name, NO_PICTURE)
     with path.open("rb") as file:
         try:
             width, height = READERS[kind](file)
-        except (struct.error, ValueError, KeyError):
+        except (struct.error, ValueError, LookupError):
             width = height = 0
     if width <= 0 or height <= 0:
         raise UnreadableMediaError(path.name, "the picture does not say its size")
@@ -151,6 +156,10 @@ def vp8l_size(data: bytes) -> tuple[int, int]:
     return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
 
 
+def heif_size(file: IO[bytes]) -> tuple[int, int]:
+    return read_facts(file).size_wh
+
+
 def bmp_size(file: IO[bytes]) -> tuple[int, int]:
     head = file.read(26)
     (length,) = struct.unpack("<I", head[14:18])
@@ -192,5 +201,7 @@ READERS: Mapping[str, Callable[[IO[bytes]], tuple[int, int]]] = {
     "jpeg": jpeg_size,
     "webp": webp_size,
     "bmp": bmp_size,
+    "heic": heif_size,
+    "avif": heif_size,
     "tiff": tiff_size,
 }

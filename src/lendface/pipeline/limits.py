@@ -32,9 +32,10 @@ from ..media.inspection import Bounds, InspectedVideo, Inspection, inspect_film
 from ..media.picture_size import read_picture_size
 
 Kind = Literal["video", "image"]
-FORMATS = ("jpeg", "png", "webp", "bmp", "tiff")
+FORMATS = ("jpeg", "png", "webp", "heic", "avif", "bmp", "tiff")
+PHOTOS = ("JPEG", "PNG", "WebP", "HEIC", "AVIF")  # as people call them
 KNOWS_LENGTH = frozenset({"mov", "mp4", "matroska", "webm"})
-HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif", b"avis", b"msf1"})
+SEQUENCE_BRANDS = frozenset({b"avis", b"msf1", b"hevc", b"hevx"})
 CLOCK_TREMBLE = 1.005  # a mean frame rate this little over the limit is the limit
 
 
@@ -123,7 +124,7 @@ def check_photo(path: Path, limits: Limits, *, name: str | None = None) -> Photo
     with told_as(name):
         check_size(path, limits, name)
         if not is_image(path):
-            raise MediaWrongKindError(name, "no JPEG, PNG or WebP picture", "a photo")
+            raise MediaWrongKindError(name, "no JPEG, PNG, WebP, HEIC or AVIF picture", "a photo")
         return check_picture(path, limits, name)
 
 
@@ -147,8 +148,8 @@ def check_picture(path: Path, limits: Limits, name: str) -> PhotoFacts:
 def check_film(path: Path, limits: Limits, name: str) -> TargetFacts:
     if "video" not in limits.kinds:
         raise MediaWrongKindError(name, "no still picture", "a photo")
-    if (brand := heif_brand(path)) is not None:
-        raise MediaBadContainerError(name, brand, ("JPEG", "PNG", "WebP"))
+    if (brand := sequence_brand(path)) is not None:
+        raise MediaBadContainerError(name, brand, PHOTOS)
     found = inspect_film(path, bounds_of(limits))
     if found.stream_count > limits.max_streams:
         raise MediaTooManyStreamsError(name, limits.max_streams, found.stream_count)
@@ -255,12 +256,12 @@ def audio_codecs_of(info: MediaInfo) -> tuple[str, ...]:
     return tuple(stream.codec for stream in info.other_streams if stream.type == "audio")
 
 
-def heif_brand(path: Path) -> str | None:
-    """HEIC or AVIF: pictures in the clothes of an MP4, of which FFmpeg shows single tiles."""
+def sequence_brand(path: Path) -> str | None:
+    """Bursts of HEIC and animated AVIF, of which FFmpeg may show a single picture."""
     with path.open("rb") as file:
         head = file.read(12)
-    if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
-        return "AVIF" if head[8:10] == b"av" else "HEIC"
+    if head[4:8] == b"ftyp" and head[8:12] in SEQUENCE_BRANDS:
+        return "animated AVIF" if head[8:10] == b"av" else "a sequence of HEIC"
     return None
 
 

@@ -46,7 +46,7 @@ PERSONAL = re.compile(
     |(?<![\w.])~?/[^\s,;:)\]]+
     |\S+@\S+
     |[\w+/=-]{20,}
-    |\b[\w-]+\.(?:mp4|m4v|mov|mkv|webm|avi|jpe?g|png|webp|heic|gif)\b""",
+    |\b[\w-]+\.(?:mp4|m4v|mov|mkv|webm|avi|jpe?g?|jfif|png|webp|hei[cf]|hif|avif|tiff?|bmp|gif)\b""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 

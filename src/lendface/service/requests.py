@@ -65,7 +65,7 @@ class PairRef:
 class OutputRef:
     """How the result is written; None keeps what the target has."""
 
-    container: Literal["mp4", "mov", "mkv", "webm", "jpg", "png", "webp"] | None = None
+    container: Literal["mp4", "mov", "mkv", "webm", "jpg", "png", "webp", "avif"] | None = None
     codec: Literal["h264", "hevc", "av1"] | None = None
     quality: Annotated[int, Field(ge=0, le=63)] | None = None  # lower is better and larger
     preset: Annotated[str, Field(pattern="^[a-z0-9]{1,16}$")] | None = None

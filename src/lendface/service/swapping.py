@@ -36,7 +36,7 @@ Permit = Callable[[Scan, JobPlan], None]  # raises what forbids it
 Facts = Mapping[str, Any]  # what a job's earlier tasks found
 Trimmed = TypeVar("Trimmed", SwapJob, ScanJob, SwapJob | ScanJob)
 
-IMAGE_SUFFIX = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+IMAGE_SUFFIX = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "heic": ".jpg"}
 
 
 def limits_for(limits: LimitsRef, server: Limits) -> Limits:
@@ -75,7 +75,10 @@ def frames_in(request: SwapJob | ScanJob, facts: TargetFacts) -> int:
     return max(1, round((end_s - (request.start_s or 0)) * facts.fps))
 
 
-WAYS = {"image": ("a picture", "jpg, png or webp"), "video": ("a film", "mp4, mov, mkv or webm")}
+WAYS = {
+    "image": ("a picture", "jpg, png, webp or avif"),
+    "video": ("a film", "mp4, mov, mkv or webm"),
+}
 
 
 def suffix_of(output: OutputRef, facts: TargetFacts) -> str:

@@ -23,8 +23,15 @@ TYPE_BY_SUFFIX = {
     ".webm": "video/webm",
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
+    ".jpe": "image/jpeg",
+    ".jfif": "image/jpeg",
     ".png": "image/png",
     ".webp": "image/webp",
+    ".avif": "image/avif",
+    ".heic": "image/heic",
+    ".heif": "image/heif",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
 }
 ANY_TYPE = "application/octet-stream"
 TYPE_BY_CONTAINER = {  # by the first of FFmpeg's names, or of a picture
@@ -35,6 +42,8 @@ TYPE_BY_CONTAINER = {  # by the first of FFmpeg's names, or of a picture
     "jpeg": "image/jpeg",
     "png": "image/png",
     "webp": "image/webp",
+    "heic": "image/heic",
+    "avif": "image/avif",
     "tiff": "image/tiff",
 }
 SWAP_MODELS = (

@@ -285,12 +285,16 @@ Change = Callable[[bytes, str], bytes]
 CHANGE_BY_SUFFIX: dict[str, Change] = {
     ".jpg": _in_jpeg,
     ".jpeg": _in_jpeg,
+    ".jpe": _in_jpeg,
+    ".jfif": _in_jpeg,
     ".png": _in_png,
     ".webp": _in_webp,
 }
 PACKET_BY_SUFFIX: dict[str, Callable[[bytes], bytes | None]] = {
     ".jpg": _jpeg_packet,
     ".jpeg": _jpeg_packet,
+    ".jpe": _jpeg_packet,
+    ".jfif": _jpeg_packet,
     ".png": _png_packet,
     ".webp": _webp_packet,
 }

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 from facades.akool.bodies import PLUS, V3_IMAGE, V3_VIDEO, image, mapping, plus, ref, video
@@ -56,3 +58,20 @@ def test_a_target_picture_without_a_face_means_who_is_seen_most(
     assert (job["error_code"], job["facts"].get("plan")) == (None, {"1": 0})
     [told] = [w for w in job["facts"]["warnings"] if "most present" in w]
     assert told.endswith("; the most present person was taken")
+
+
+@pytest.mark.parametrize(("kind", "said"), [("heic", "heic"), ("avif", "avif"), ("heic", "jpeg")])
+def test_a_phones_photo_comes_within_a_request(
+    me: TestClient, office: Office, parts: Parts, material: Material, tmp_path: Path,
+    kind: str, said: str,
+) -> None:  # fmt: skip
+    """As HEIC and as AVIF, and under a wrong type."""
+    pillow_heif.register_heif_opener()
+    phone = tmp_path / f"me.{kind}"
+    Image.open(material.other_person).save(phone, quality=95)
+    old = data_uri(material.photo, "image/png")
+    answer = me.post(V3_IMAGE, json=v3_image(data_uri(phone, f"image/{said}"), old, old)).json()
+    assert answer["code"] == 1000, answer
+    with worker(office, tmp_path, parts, None) as work:
+        job = work_off(work, answer["data"]["_id"])
+    assert (job["error_code"], job["facts"].get("plan")) == (None, {"1": 0})

@@ -70,7 +70,11 @@ def test_the_universal_address_is_there_in_2_1_and_not_in_1(me: Customer) -> Non
 
 
 @pytest.mark.parametrize(
-    "content_type", ["image/jpg", "image/jpeg", "image/png", "video/mp4", "video/quicktime"]
+    "content_type",
+    [
+        *("image/jpg", "image/jpeg", "image/png", "video/mp4", "video/quicktime"),
+        *("image/heic", "image/heif", "image/avif"),  # which phones send
+    ],
 )
 def test_these_types_are_taken_and_told_back(me: Customer, content_type: str) -> None:
     declared = me.declare(PHOTO, content_type)

@@ -26,7 +26,15 @@ from .schemas import FaceRef, Mapped, PlusImage, ProImage, SpecifyImage, Specify
 MAX_FACES = 8  # more is code 1007
 MAX_PRO_FACES = 50
 FINE_QUALITY = 12  # for model_style lossless: nobody sees what is lost, and every player plays it
-PNG_LIKE = (".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")  # may be without loss, see through
+PNG_LIKE = (
+    ".png",
+    ".webp",
+    ".avif",
+    ".bmp",
+    ".gif",
+    ".tif",
+    ".tiff",
+)  # may be without loss, see through
 PNG_TYPES = tuple(f"data:image/{ending[1:]}" for ending in PNG_LIKE)
 
 Kind = Literal["video", "image"]

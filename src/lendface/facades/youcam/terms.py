@@ -31,7 +31,17 @@ MAX_FPS = 30
 SOUND_S = 0.5
 MISMATCH_S = 1.0  # how far dst_duration may be off
 
-FileType = Literal["image/jpg", "image/jpeg", "image/png", "video/mp4", "video/quicktime"]
+# The vendor's, and what phones send besides.
+FileType = Literal[
+    "image/jpg",
+    "image/jpeg",
+    "image/png",
+    "image/heic",
+    "image/heif",
+    "image/avif",
+    "video/mp4",
+    "video/quicktime",
+]
 
 VIDEO_LIMITS = LimitsRef(
     max_bytes=MAX_VIDEO_BYTES,
@@ -48,7 +58,7 @@ LIFTED_VIDEO_LIMITS = LimitsRef(kinds=("video",), single_person=True)
 IMAGE_LIMITS = LimitsRef(
     max_bytes=MAX_IMAGE_BYTES,
     max_long_side=MAX_LONG_SIDE,
-    containers=("jpeg", "png"),
+    containers=("jpeg", "png", "heic", "avif"),
     kinds=("image",),
 )
 LIFTED_IMAGE_LIMITS = LimitsRef(kinds=("image",))
