@@ -118,8 +118,8 @@ WRONG = {
     "a target that is no film": Wrong(
         lambda m: [m.photo, m.text], "unreadable_media", 3, "notes.mp4 cannot be read"
     ),
-    "a folder as target": Wrong(
-        lambda m: [m.photo, m.folder], "unreadable_media", 3, "not a regular file"
+    "a folder as target, and one file for all of it": Wrong(
+        lambda m: [m.photo, m.folder], "bad_option", 2, "-o must name a folder"
     ),
     "sound alone": Wrong(lambda m: [m.photo, m.sound], "no_video", 3, "no video stream"),
     "a codec nobody knows": Wrong(
@@ -127,9 +127,6 @@ WRONG = {
     ),
     "an output folder that is missing": Wrong(
         lambda m: [m.photo, m.film], "output_folder_missing", 5, "create it", "nowhere/out.mp4"
-    ),
-    "an output that is a folder": Wrong(
-        lambda m: [m.photo, m.film, "--force"], "bad_output", 5, "is a folder", "."
     ),
     "an ending we do not write": Wrong(
         lambda m: [m.photo, m.film], "bad_output_format", 5, "videos are written as", "out.avi"

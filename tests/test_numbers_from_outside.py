@@ -7,7 +7,8 @@ from fractions import Fraction
 import pytest
 
 from desks import DeskOfTests
-from lendface.cli import read_pair, read_time
+from lendface.cli import read_time
+from lendface.cli_swap import read_pair
 from lendface.client.flows import Answer
 from lendface.errors import BadOptionError
 from lendface.service.clients import create_client

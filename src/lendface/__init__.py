@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Label,
         LooksLike,
         MostPresent,
+        Outcome,
         Pair,
         Progress,
         RuntimeOptions,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         swap,
         swap_files,
         swap_frames,
+        swap_many,
         unprotect_face,
         verify,
     )
@@ -62,6 +64,7 @@ __all__ = [
     "Label",
     "LooksLike",
     "MostPresent",
+    "Outcome",
     "Pair",
     "Progress",
     "RuntimeOptions",
@@ -80,6 +83,7 @@ __all__ = [
     "swap",
     "swap_files",
     "swap_frames",
+    "swap_many",
     "unprotect_face",
     "verify",
 ]

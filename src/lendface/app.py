@@ -30,6 +30,8 @@ from .engine.types import Box, Frame, Picture, Pixels, SourceFace
 from .errors import BadOptionError, NoTargetFaceError, NotFoundError
 from .media import EncodeOptions, read_image
 from .models import RuntimeOptions, check_allowed, load_kit, load_topology
+from .pipeline.many import Outcome, swap_each
+from .pipeline.names import list_targets, outputs_for, ready_folder
 from .pipeline.parts import Parts, Progress, Watch
 from .pipeline.scans import Scan, describe_person, scan_target
 from .pipeline.swaps import (
@@ -73,6 +75,7 @@ __all__ = [
     "Label",
     "LooksLike",
     "MostPresent",
+    "Outcome",
     "Pair",
     "Parts",
     "Progress",
@@ -89,8 +92,10 @@ __all__ = [
     "protect_face",
     "scan",
     "swap",
+    "swap_each",
     "swap_files",
     "swap_frames",
+    "swap_many",
     "unprotect_face",
     "verify",
 ]
@@ -202,6 +207,58 @@ def swap(
         workers=workers,
     )
     return swap_files(request, parts, watch, consent=consent)
+
+
+def swap_many(
+    source: str | Path | Sequence[str | Path],
+    targets: Sequence[str | Path],
+    folder: str | Path,
+    *,
+    who: Who = MostPresent(),  # noqa: B008
+    parts: Parts | None = None,
+    watch: Watch | None = None,
+    encode: EncodeOptions | None = None,
+    trim: Trim | None = None,
+    style: Style | None = None,
+    label: Label | None = None,
+    consent: str | Sequence[str] = (),
+    workers: int = 1,
+    overwrite: bool = False,
+) -> Iterator[Outcome]:
+    """Put a source's face into several targets, one after the other, and tell of each.
+
+    ``targets`` are films, pictures, and folders of them. Results lie in ``folder``, which is made
+    where it is missing, as ``NAME.swapped.EXT``; names that would be the same are numbered. A
+    target that fails is told in its ``Outcome.error``, and the next one is begun; a result that is
+    there already is an error unless ``overwrite``. Each is done when its outcome is asked for.
+
+    Raises at once what concerns all: BadOptionError, the errors of the source's photos,
+    OutputFolderMissingError, OutputError.
+    """
+    photos = [source] if isinstance(source, (str, Path)) else list(source)
+    parts = parts or build()
+    place = ready_folder(Path(folder))
+    pair = Pair(tuple(Path(photo) for photo in photos), who)
+    found = list_targets(Path(target) for target in targets)
+    enrol_pairs([pair], parts)
+    requests = [
+        SwapRequest(
+            (pair,),
+            target,
+            output,
+            trim or Trim(),
+            encode or EncodeOptions(),
+            style or Style(),
+            label=label,
+            workers=workers,
+        )
+        for target, output in zip(found, outputs_for(found, place), strict=True)
+    ]
+    return swap_each(
+        requests,
+        lambda request: swap_files(request, parts, watch, consent=consent),
+        overwrite=overwrite,
+    )
 
 
 def swap_files(

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -27,16 +28,22 @@ from . import (
 from .cli_consent import ConsentOption, ask
 from .cli_engine import JsonOption, Provider, ProviderOption, following, load
 from .cli_errors import print_json, reporting, tell_error
+from .cli_swap import (
+    Words,
+    check_new,
+    describe_report,
+    read_work,
+    swap_several,
+    tell_report,
+)
 from .cli_trust import LabelOption, LabelPositionOption, LabelSizeOption, read_label
-from .errors import BadOptionError, OutputExistsError
+from .errors import BadOptionError
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .app import Pair, Scan, SwapReport, Trim, Who
+    from .app import Scan, Trim
     from .models.catalog import ModelSpec, Policy
 
-VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 FEW_CORES = 2
 TIME = re.compile(r"(?:(?:([0-9]{1,6}):)?([0-9]{1,6}):)?([0-9]{1,9}(?:\.[0-9]{1,18})?)")
 
@@ -46,7 +53,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 internal error, 2 wrong options, 3 a file cannot be read, "
     "4 no face or the wrong faces, 5 the result cannot be written, 6 a model or its provider, "
     "7 the server, its database or its storage, 8 no provenance that holds, "
-    "9 refused by a rule of the operator, "
+    "9 refused by a rule of the operator, 10 some of several targets failed, "
     "130 stopped.",
     no_args_is_help=True,
     add_completion=False,
@@ -77,14 +84,25 @@ EndOption = Annotated[str | None, typer.Option("--end", help="End before this ti
 FilesArgument = Annotated[
     list[Path],
     typer.Argument(
-        metavar="SOURCE... TARGET",
-        help="One or several photos of one person, then the video or image to change. "
-        "With --pair, only the TARGET.",
+        metavar="SOURCE... TARGET...",
+        help="One or several photos of one person, then the video or image to change, or several, "
+        "or folders of them. With --pair or --source, only the TARGET.",
     ),
 ]
 OutputOption = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", help="The result: .mp4 .mov .mkv .webm, or .jpg .png .webp."),
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="The result: .mp4 .mov .mkv .webm, or .jpg .png .webp; or a folder for it.",
+    ),
+]
+SourceOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--source",
+        help="A photo of the source; then all files are targets. May be given again.",
+    ),
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="Everybody gets the source's face.")]
 FaceOption = Annotated[
@@ -159,6 +177,7 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite the output
 def swap(
     files: FilesArgument,
     output: OutputOption = None,
+    source: SourceOption = None,
     everyone: AllOption = False,
     face: FaceOption = None,
     reference: ReferenceOption = None,
@@ -196,15 +215,18 @@ def swap(
     lendface swap me.jpg clip.mp4 -o out.mp4
 
     lendface swap clip.mp4 --pair anna.jpg=track2 --pair bob.jpg=ref_bob.jpg -o out.mp4
+
+    lendface swap me.jpg clips/*.mp4 holiday/ -o out/
     """
     with reporting(as_json):
         from .app import EncodeOptions, Style, SwapRequest, swap_files
 
-        pairs, target = read_pairs(files, pair, (everyone, face, reference), source_face)
-        request = SwapRequest(
-            pairs=pairs,
-            target=target,
-            output=output or default_output(target),
+        who = (everyone, face, reference)
+        work = read_work(Words(files, output, source or [], pair or [], who, source_face))
+        first = SwapRequest(
+            pairs=work.pairs,
+            target=work.targets[0],
+            output=work.outputs[0],
             trim=read_trim(start, end),
             encode=EncodeOptions(
                 codec.value if codec else None, encoder, quality, preset, copies_audio=copy_audio
@@ -214,9 +236,16 @@ def swap(
             label=read_label(label, label_position, label_size),
             workers=workers,
         )
-        for path in (request.output, mask_preview):
-            if path and path.exists() and not force:
-                raise OutputExistsError(path.name)
+        if work.is_several:
+            if report_to or mask_preview:
+                raise BadOptionError("--report and --mask-preview are for one target")
+            ask(as_json)
+            files_of = zip(work.targets, work.outputs, strict=True)
+            requests = [replace(first, target=file, output=result) for file, result in files_of]
+            parts = load(provider)
+            rest = {"consent": consent or (), "force": force, "as_json": as_json}
+            raise typer.Exit(swap_several(requests, parts, **rest))
+        check_new((first.output, mask_preview), force)
         if report_to:
             from .pipeline.swap_report import check_report, write_report
 
@@ -224,9 +253,9 @@ def swap(
         ask(as_json)
         parts = load(provider)
         with following(as_json) as watch:
-            report = swap_files(request, parts, watch, consent=consent or ())
+            report = swap_files(first, parts, watch, consent=consent or ())
         if report_to:
-            write_report(report_to, request, report, parts.scanner.topology)
+            write_report(report_to, first, report, parts.scanner.topology)
         if as_json:
             print_json(describe_report(report, report_to))
         else:
@@ -376,50 +405,6 @@ def _stop(signum: int, frame: object) -> NoReturn:
 # From words to a request
 
 
-def read_pairs(
-    files: list[Path],
-    pairs: list[str] | None,
-    who: tuple[bool, int | None, Path | None],
-    source_face: int | None,
-) -> tuple[tuple[Pair, ...], Path]:
-    """The pairs and the target. Raises BadOptionError."""
-    from .app import Pair
-
-    *photos, target = files
-    everyone, face, reference = who
-    if sum((everyone, face is not None, reference is not None, bool(pairs))) > 1:
-        raise BadOptionError("give only one of --all, --face, --reference and --pair")
-    if pairs:
-        if photos:
-            raise BadOptionError("with --pair give only the TARGET; the photos are in the pairs")
-        return tuple(read_pair(text, source_face) for text in pairs), target
-    if not photos:
-        raise BadOptionError("give at least one SOURCE photo and the TARGET")
-    return (Pair(tuple(photos), read_who(everyone, face, reference), source_face),), target
-
-
-def read_pair(text: str, source_face: int | None) -> Pair:
-    """``PHOTO[,PHOTO...]=trackN`` or ``=REFERENCE_PHOTO``."""
-    from .app import CastNumber, LooksLike, Pair
-
-    photos, equals, who = text.partition("=")
-    if not photos or not equals or not who:
-        raise BadOptionError(f"--pair {text}: write it as PHOTO=trackN or PHOTO=REFERENCE_PHOTO")
-    number = re.fullmatch("track([0-9]{1,9})", who)
-    chosen = CastNumber(int(number[1])) if number else LooksLike(Path(who))
-    return Pair(tuple(Path(photo) for photo in photos.split(",")), chosen, source_face)
-
-
-def read_who(everyone: bool, face: int | None, reference: Path | None) -> Who:
-    from .app import CastNumber, Everyone, LooksLike, MostPresent
-
-    if everyone:
-        return Everyone()
-    if face is not None:
-        return CastNumber(face)
-    return LooksLike(reference) if reference is not None else MostPresent()
-
-
 def read_trim(start: str | None, end: str | None) -> Trim:
     from .app import Trim
 
@@ -440,46 +425,7 @@ def read_time(option: str, text: str | None) -> Fraction | None:
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + Fraction(seconds)
 
 
-def default_output(target: Path) -> Path:
-    """Beside nothing that exists: the target's name with ``.swapped``, in the current folder."""
-    ending = target.suffix.lower()
-    kept = ending if ending in VIDEO_ENDINGS + IMAGE_ENDINGS else ".mp4"
-    return Path(f"{target.stem}.swapped{kept}")
-
-
 # What is told
-
-
-def describe_report(report: SwapReport, report_to: Path | None) -> dict[str, Any]:
-    return {
-        "output": str(report.output),
-        **({"report": str(report_to)} if report_to else {}),
-        "frames": report.frames,
-        "cast_size": report.cast_size,
-        "faces": [
-            {"face": p.face, "swapped": p.swapped, "faded": p.faded, "left": p.left}
-            for p in report.people
-        ],
-        "seconds": {"scan": round(report.scan_s, 3), "render": round(report.render_s, 3)},
-        "provider": report.provider,
-        "warnings": list(report.warnings),
-    }
-
-
-def tell_report(report: SwapReport, report_to: Path | None) -> None:
-    for warning in report.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    for person in report.people:
-        typer.echo(
-            f"face {person.face}: swapped in {person.swapped} frames, faded in {person.faded}, "
-            f"left in {person.left}"
-        )
-    total = report.scan_s + report.render_s
-    rate = report.frames / max(total, 1e-9)
-    typer.echo(f"{report.frames} frames in {total:.1f} s ({rate:.1f} frames/s, {report.provider})")
-    typer.echo(str(report.output))
-    if report_to:
-        typer.echo(str(report_to))
 
 
 def tell_cast(found: Scan) -> None:

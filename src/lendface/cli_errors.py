@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -61,10 +63,40 @@ def exit_code(error: LendfaceError) -> int:
 
 def tell_error(code: str, sentence: str, as_json: bool) -> None:
     if as_json:
-        print_json({"error": {"code": code, "message": sentence}})
+        print_json({"error": error_object(code, sentence)})
     else:
-        typer.echo(f"lendface: {sentence} [{code}]", err=True)
+        typer.echo(f"lendface: {shown(sentence)} [{code}]", err=True)
+
+
+def error_object(code: str, sentence: str) -> dict[str, str]:
+    return {"code": code, "message": sentence}
 
 
 def print_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    text = json.dumps(value, ensure_ascii=False)
+    if not is_unicode(text):  # bytes of a name that are not UTF-8, which JSON can only escape
+        text = json.dumps(value)
+    typer.echo(text)
+
+
+def print_path(path: Path) -> None:
+    """Exactly as it is, so that scripts can use it."""
+    typer.echo(os.fsencode(path))
+
+
+def shown(text: str) -> str:
+    r"""For people: what would break a line or a terminal is escaped.
+
+    >>> shown("a\nb\udcff.mp4")
+    'a\\nb\\xff.mp4'
+    """
+    text = os.fsencode(text).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

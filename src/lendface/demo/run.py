@@ -21,6 +21,7 @@ from lendface.app import (
 )
 from lendface.media import read_image
 from lendface.pipeline.likeness import Likeness, measure_likeness
+from lendface.pipeline.names import ending_for
 from lendface.pipeline.scans import Scan
 from lendface.pipeline.sheets import (
     Moment,
@@ -37,7 +38,6 @@ from .people import demo_source_photo
 
 MOMENTS = 6
 WELL_SHOWN = 0.9  # strength of the faces that the sheet shows, where there are such
-KEPT_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".jpg", ".jpeg", ".png", ".webp")
 
 
 def run_demo(
@@ -54,8 +54,7 @@ def run_demo(
     if target is None:
         target = folder / "target.mp4"
         write_demo_clip(target, parts.enroller, on_frame=lambda n, of: watch.step("clip", n, of))
-    ending = target.suffix.lower()
-    output = folder / f"swapped{ending if ending in KEPT_ENDINGS else '.mp4'}"
+    output = folder / f"swapped{ending_for(target)}"
     request = SwapRequest((Pair((source,)),), target, output)
     if shows_nobody:
         report = swap_consented(request, parts, watch, ())
