@@ -134,6 +134,10 @@ CopyAudioOption = Annotated[
     bool,
     typer.Option("--copy-audio", help="Keep the sound as it is, also where many players are mute."),
 ]
+CompatibleOption = Annotated[
+    bool,
+    typer.Option("--compatible", help="8-bit 4:2:0 whatever the target is: every player shows it."),
+]
 PresetOption = Annotated[str | None, typer.Option(help="The encoder's speed preset.")]
 ShapeOption = Annotated[
     float, typer.Option(min=0, max=1, help="How far the face takes the source's shape.")
@@ -190,6 +194,7 @@ def swap(
     quality: QualityOption = None,
     preset: PresetOption = None,
     copy_audio: CopyAudioOption = False,
+    compatible: CompatibleOption = False,
     strength: StrengthOption = 1.0,
     shape: ShapeOption = 0.9,
     skin_tone: SkinToneOption = SkinTone.target,
@@ -229,7 +234,12 @@ def swap(
             output=work.outputs[0],
             trim=read_trim(start, end),
             encode=EncodeOptions(
-                codec.value if codec else None, encoder, quality, preset, copies_audio=copy_audio
+                codec.value if codec else None,
+                encoder,
+                quality,
+                preset,
+                is_compatible=compatible,
+                copies_audio=copy_audio,
             ),
             style=Style(strength, shape, skin_tone.value, keep_mouth, enhance),
             mask_preview=mask_preview,

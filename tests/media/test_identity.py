@@ -217,7 +217,7 @@ def test_ten_bits_stay_ten_bits(codec: str, tmp_path: Path) -> None:
     info = probe(tmp_path / "out.mp4")
     assert (info.codec, info.pix_fmt, info.bit_depth) == (codec, "yuv420p10le", 10)
     assert look(info) == look(probe(source))
-    assert writer.warnings == []
+    assert bool(writer.warnings) == (codec == "h264")  # see test_compatible.py
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])

@@ -18,12 +18,13 @@ FileLike = str | Path | Upload  # a path, an http(s) URL, or what was uploaded
 class Output(TypedDict, total=False):
     """How the result is written; what is left out stays as the target has it."""
 
-    container: Literal["mp4", "mov", "mkv", "webm", "jpg", "png", "webp", "avif"]
+    container: Literal["mp4", "mov", "mkv", "webm", "gif", "apng", "jpg", "png", "webp", "avif"]
     codec: Literal["h264", "hevc", "av1"]
     quality: int
     preset: str
     lossless: bool
     copy_audio: bool  # as it is, also where many players are mute
+    compatible: bool  # 8-bit 4:2:0, which every player shows
     max_long_side: int
     max_fps: float
 

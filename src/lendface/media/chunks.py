@@ -20,13 +20,15 @@ import av
 
 from ..engine.types import Frame
 from ..errors import BadOptionError, OutputError
+from .animation import AnimationWriter
+from .boxes import copy_of, mp4_head, open_with_boxes
 from .encode import EncodeOptions
 from .failures import reading, writing
 from .output import atomic_output
 from .probe import MediaInfo, get_video_stream, open_container, read_timeline
 from .reader import THREADS, VideoReader, open_video
 from .reorder import Reorder
-from .streams import SideStreams, kept_tags
+from .streams import SideStreams
 from .thinning import kept_frames
 from .tracks import Span
 from .writer import (
@@ -35,8 +37,12 @@ from .writer import (
     VideoWriter,
     abandon_unfinished,
     get_container,
+    keep_boxes,
+    keeps_as_elements,
+    lost_views,
     muxer_options,
     open_writer,
+    picture_tags,
 )
 
 PATIENCE = 2.0  # lengths of a chunk to wait for a keyframe
@@ -208,7 +214,7 @@ def open_chunk_reader(path: Path, chunk: Chunk, *, threads: int = THREADS) -> It
 
 def open_chunk_writer(
     path: Path, info: MediaInfo, options: EncodeOptions, like: Frame | None = None
-) -> AbstractContextManager[VideoWriter]:
+) -> AbstractContextManager[VideoWriter | AnimationWriter]:
     """A writer of one part: a plain MP4 with the picture only, at the source's times.
 
     ``options`` as ``options_for`` gives them, and ``like``, the first frame of the film, the same
@@ -253,7 +259,13 @@ def join_chunks(
         side = SideStreams(info.path, info.video_index, target, span, copies_audio=copies_audio)
         closing.callback(side.close)
         copied: list[Any] = []
-        side.declare(lambda: copied.append(add_copy(target, first, info)))
+        template = first
+        if keeps_as_elements(container, info.boxes):
+            size_wh = first.codec_context.width, first.codec_context.height
+            boxes = info.boxes.resized(info.coded_wh, size_wh)
+            film = closing.enter_context(open_with_boxes(mp4_head(copy_of(first)), boxes))
+            (template,) = film.streams.video
+        side.declare(lambda: copied.append(add_copy(target, template, info)))
         reorder = Reorder(first.codec_context.reorder_depth)
         for packet in packets_of(parts, first.codec_context.extradata):
             on_packet()
@@ -264,8 +276,10 @@ def join_chunks(
             target.mux(packet)
         side.finish()
         target.close()
+        keep_boxes(made, container, info, copied[0])
     is_rounded = container in ("matroska", "webm") and info.time_base < MILLISECOND
-    return [*([ROUNDS_TIMES] if is_rounded else []), *side.warnings]
+    rounded = [ROUNDS_TIMES] if is_rounded else []
+    return [*rounded, *lost_views(info), *side.warnings]
 
 
 def first_time(part: Path) -> Fraction:
@@ -279,7 +293,7 @@ def add_copy(target: Any, template: Any, info: MediaInfo) -> Any:
     """The output's picture stream, made like that of a part."""
     stream = target.add_stream_from_template(template, opaque=True)
     stream.time_base = Fraction(1, info.time_base.denominator)
-    stream.metadata.update(kept_tags(dict(info.video_tags)))
+    stream.metadata.update(picture_tags(target.format.name, info, keeps_alpha=False))
     stream.disposition = info.video_disposition
     if info.display_matrix is not None:
         stream.set_display_matrix(info.display_matrix)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+ANIMATIONS = {"gif": ".gif", "apng": ".png", "webp": ".webp"}
 HEAD_BYTES = 4096
 DOC_TYPE = b"\x42\x82"  # of an EBML header, RFC 8794, section 11.2.4
 QUICKTIME = b"qt  "  # brand of the QuickTime file format
 
 
 def ending_of(path: Path, demuxer: str) -> str:
-    """``.mov``, ``.mkv`` or ``.webm`` for films that are that, ``.mp4`` for all others.
+    """``.mov``, ``.mkv``, ``.webm``, and those of animations, for films that are that; ``.mp4`` for
+    all others.
 
     ``demuxer`` is FFmpeg's name, such as ``mov,mp4,m4a,3gp,3g2,mj2``.
     """
+    if demuxer in ANIMATIONS:
+        return ANIMATIONS[demuxer]
     names = demuxer.split(",")
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)

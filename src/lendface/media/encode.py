@@ -16,7 +16,7 @@ import numpy as np
 from av.video.frame import PictureType
 from av.video.reformatter import Interpolation
 
-from ..engine.types import Picture
+from ..engine.types import Array, Picture
 from ..errors import BadOptionError, EncoderError, OutputFormatError
 from .cores import count_cores
 from .failures import plain_reason
@@ -25,6 +25,8 @@ from .planes import PlanesPicture, planes_of, whole, writable
 from .probe import ColourTags
 
 Codec = Literal["h264", "hevc", "av1"]
+ANIMATIONS = {"gif": "gif", "apng": "apng", "webp": "libwebp_anim"}  # encoders by container
+WITH_ALPHA = "libvpx-vp9"  # what writes WebM whose pictures something shines through
 LEAST_LONG_SIDE = 16
 GOOD_FILTER = Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 SOFTWARE = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
@@ -36,20 +38,24 @@ HARDWARE = {
 # CRF 18 of x264 is where most people see no difference to the source, and a swap should not be
 # the reason for one; the others are set to look alike. "fast" costs a few per cent of file size
 # against "medium" and saves a third of the time.
-QUALITY = {"libx264": 18, "libx265": 20, "libsvtav1": 23}
+QUALITY = {"libx264": 18, "libx265": 20, "libsvtav1": 23, WITH_ALPHA: 20}
 PRESET = {"libx264": "fast", "libx265": "fast", "libsvtav1": "8"}
 THREADS = min(count_cores(), 16)  # every thread keeps frames in memory
 
 
 @dataclass(frozen=True)
 class EncodeOptions:
-    """How to encode. ``codec`` None means H.264, and AV1 in a WebM file."""
+    """How to encode. ``codec`` None means H.264, and in a WebM file AV1, or VP9 where the target is
+    transparent."""
 
     codec: Codec | None = None
     encoder: str | None = None  # None: software; "auto": hardware where it works; or a name
     quality: int | None = None  # CRF or its like; lower is better and larger
     preset: str | None = None
     is_lossless: bool = False
+    is_compatible: bool = (
+        False  # 8-bit 4:2:0 of even size whatever the target is: it plays anywhere
+    )
     fresh_start_pts: tuple[int, ...] = ()  # source pts at which encoding starts anew, as chunks do
     max_long_side: int | None = None  # px as shown; larger pictures are made smaller, at the end
     max_fps: float | None = None  # frames are left out where there are more; see ``kept_frames``
@@ -83,6 +89,13 @@ class Encoding:
         context.thread_count = self.threads
         context.options = dict(self.options)
 
+    def add_to(self, target: Any) -> Any:
+        """A stream of an output, with an opened encoder."""
+        stream = target.add_stream(self.encoder, rate=self.frame_rate)
+        self.configure(stream.codec_context)
+        stream.codec_context.open()
+        return stream
+
     def open_again(self) -> Any:
         """A fresh encoder beside a container's own."""
         context = av.CodecContext.create(self.encoder, "w")
@@ -92,12 +105,19 @@ class Encoding:
         return context
 
 
-def choose_encoder(options: EncodeOptions, container: str) -> str:
-    """The encoder's name.
+def choose_encoder(options: EncodeOptions, container: str, *, has_alpha: bool = False) -> str:
+    """The encoder's name. ``has_alpha``: the source's pictures are transparent.
 
     Raises OutputFormatError when the container does not take the codec, EncoderError when the
-    encoder is not there or does not open on this machine, BadOptionError for an unknown codec.
+    encoder is not there or does not open on this machine, BadOptionError for an unknown codec and
+    for options that exclude each other.
     """
+    if options.is_compatible and options.is_lossless:
+        raise BadOptionError("a lossless film plays in few players; ask for it or for compatible")
+    if container in ANIMATIONS:
+        return animation_encoder(options, container)
+    if has_alpha and container == "webm" and (options.codec, options.encoder) == (None, None):
+        return WITH_ALPHA
     codec = options.codec or ("av1" if container == "webm" else "h264")
     if codec not in SOFTWARE:
         raise BadOptionError(f"--codec is h264, hevc or av1, not {codec}")
@@ -114,6 +134,19 @@ def choose_encoder(options: EncodeOptions, container: str) -> str:
             f"the encoder {wanted} does not work on this machine; use --encoder auto"
         )
     return wanted
+
+
+def animation_encoder(options: EncodeOptions, container: str) -> str:
+    asked = options.encoder or options.codec
+    if asked not in (None, "auto"):
+        raise OutputFormatError(f"an animated {container} has a coding of its own, not {asked}")
+    return ANIMATIONS[container]
+
+
+def is_one_pass(encoder: str) -> bool:
+    """Whether its packets rest on those before, or carry more than a part of a film has room for:
+    such a film is not rendered in parts."""
+    return encoder in (WITH_ALPHA, *ANIMATIONS.values())
 
 
 @lru_cache
@@ -144,12 +177,21 @@ def codec_options(encoder: str, options: EncodeOptions, frame: av.VideoFrame) ->
     if encoder == "libx265":
         params = x265_params(frame) | ({"lossless": "1"} if options.is_lossless else {})
         return chosen | {"crf": str(quality), "x265-params": joined_params(params)}
+    if encoder == WITH_ALPHA:
+        return vp9_options(quality, options)
     if options.is_lossless:
         raise EncoderError(f"{encoder} has no lossless mode here; use --codec h264 or hevc")
     if encoder == "libsvtav1":
         params = joined_params(svt_params(frame))
         return chosen | {"crf": str(quality)} | ({"svtav1-params": params} if params else {})
     return chosen | hardware_quality(encoder, quality)
+
+
+def vp9_options(quality: int, options: EncodeOptions) -> dict[str, str]:
+    speed = {"deadline": "good", "cpu-used": options.preset or "4", "row-mt": "1"}
+    # hidden pictures would have no alpha beside them
+    chosen = {"crf": str(quality), "b": "0", "auto-alt-ref": "0", **speed}
+    return chosen | ({"lossless": "1"} if options.is_lossless else {})
 
 
 def hardware_quality(encoder: str, quality: int) -> dict[str, str]:
@@ -239,11 +281,17 @@ def content_light(frame: av.VideoFrame) -> str | None:
     return None if data is None else "{},{}".format(*struct.unpack("2I", bytes(data)[:8]))
 
 
-def choose_pix_fmt(encoder: str, source: str, size_wh: tuple[int, int], lossless: bool) -> str:
+def choose_pix_fmt(
+    encoder: str, source: str, size_wh: tuple[int, int], options: EncodeOptions
+) -> str:
     """The encoder's format that keeps most of ``source`` and exactly this size."""
+    if encoder == WITH_ALPHA:
+        return "yuva420p"
+    if options.is_compatible:
+        source = "yuv420p"
     offered = [video_format.name for video_format in av.Codec(encoder, "w").video_formats or ()]
     even_wh = (0, 0) if encoder == "libsvtav1" else size_wh  # AV1 cuts half a chroma sample off
-    for wanted in wishes(source, even_wh, lossless):
+    for wanted in wishes(source, even_wh, options.is_lossless):
         if wanted in offered:
             return wanted
     raise EncoderError(
@@ -268,6 +316,23 @@ def wishes(source: str, size_wh: tuple[int, int], lossless: bool) -> Iterator[st
             {8, 10, 12} & set(range(8, 17)), key=lambda d: (d < bits, abs(d - bits))
         ):
             yield name if depth == 8 else f"{name}{depth}le"
+
+
+def rare_profile(encoder: str, pix_fmt: str) -> str | None:
+    """What a profile is called that many players, browsers and phones among them, cannot show.
+
+    >>> rare_profile("libx264", "yuv422p10le"), rare_profile("libx264", "yuv420p")
+    ('H.264 High 4:2:2', None)
+    """
+    base, bits = parse_format(pix_fmt)
+    if "264" in encoder:
+        if base == "yuv444p":
+            return "H.264 High 4:4:4 Predictive"
+        deep = "H.264 High 10" if bits > 8 else None
+        return "H.264 High 4:2:2" if base == "yuv422p" else deep
+    if ("265" in encoder or "hevc" in encoder) and (bits > 10 or base in ("yuv422p", "yuv444p")):
+        return f"HEVC with {':'.join(base[3:6])} and {bits} bits"
+    return None
 
 
 def fitted_size(
@@ -307,7 +372,8 @@ class FrameShaper:
     """Makes of a picture the frame that an encoder takes."""
 
     def __init__(self, pix_fmt: str, colour: ColourTags) -> None:
-        self._pix_fmt, self._colour = pix_fmt, colour
+        self._with_alpha = pix_fmt if pix_fmt.startswith("yuva") else None
+        self._pix_fmt, self._colour = pix_fmt.replace("yuva", "yuv"), colour
         self._reformatter = av.video.reformatter.VideoReformatter()
         self._shrinker = av.video.reformatter.VideoReformatter()
 
@@ -320,7 +386,18 @@ class FrameShaper:
 
     def shape(self, picture: Picture) -> av.VideoFrame:
         """A frame in ``pix_fmt``; without any change of a sample where formats allow."""
-        frame = to_frame(picture)
+        frame = self._colours(to_frame(picture))
+        return frame if self._with_alpha is None else with_alpha(frame, alpha_of(picture))
+
+    @staticmethod
+    def cut(frame: av.VideoFrame, size_wh: tuple[int, int]) -> av.VideoFrame:
+        """Without what lies right of and below this size."""
+        less = like(frame, av.VideoFrame(*size_wh, frame.format.name))
+        for source, target in zip(planes_of(frame), less.planes, strict=True):
+            writable(target, source.dtype)[:] = source[: target.height, : target.width]
+        return less
+
+    def _colours(self, frame: av.VideoFrame) -> av.VideoFrame:
         name = frame.format.name
         if name == self._pix_fmt:
             return frame
@@ -352,9 +429,28 @@ def to_frame(picture: Picture) -> av.VideoFrame:
 
 def relabelled(frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
     """The same samples under another name of the same format (yuvj420p, yuv420p)."""
-    same = av.VideoFrame(frame.width, frame.height, pix_fmt)
+    same = like(frame, av.VideoFrame(frame.width, frame.height, pix_fmt))
     for source, target in zip(planes_of(frame), same.planes, strict=True):
         writable(target, source.dtype)[:] = source
+    return same
+
+
+def with_alpha(frame: av.VideoFrame, alpha: Array | None) -> av.VideoFrame:
+    """An 8-bit 4:2:0 frame as yuva420p; opaque where there is no alpha (h, w)."""
+    whole = like(frame, av.VideoFrame(frame.width, frame.height, "yuva420p"))
+    opaque = np.full((frame.height, frame.width), 255, np.uint8) if alpha is None else alpha
+    for source, target in zip((*planes_of(frame), opaque), whole.planes, strict=True):
+        writable(target, np.uint8)[:] = source
+    return whole
+
+
+def alpha_of(picture: Picture) -> Array | None:
+    """(h, w) uint8, in coded orientation, of a decoded frame."""
+    return picture.carrier.alpha if isinstance(picture, PlanesPicture) else None
+
+
+def like(frame: av.VideoFrame, same: av.VideoFrame) -> av.VideoFrame:
+    """A new frame with the tags of another."""
     same.colorspace, same.color_range = frame.colorspace, frame.color_range
     same.color_primaries, same.color_trc = frame.color_primaries, frame.color_trc
     same.duration = frame.duration

@@ -18,7 +18,9 @@ import av
 from ..errors import UnreadableMediaError
 from .environment import bare
 from .failures import check_readable
+from .picture_size import find_animation
 from .probe import OPENING, UNKNOWN_FORMAT
+from .webp import CUT_OFF, decodes, read_header
 
 PROGRAM = Path(__file__).with_name("inspector.py")
 PROTECTIONS = ("limits", "no_new_privileges", "landlock", "seccomp")
@@ -70,6 +72,8 @@ def inspect_film(path: Path, bounds: Bounds = Bounds()) -> Inspection:
     are those of the packets. Raises FileMissingError, EmptyFileError, UnreadableMediaError.
     """
     check_readable(path)
+    if find_animation(path) == "webp":
+        return inspect_webp(path, bounds)
     answer = ask(question_about(path, bounds), bounds.wall_s)
     fault = answer.get("fault") if answer is not None else "memory"
     if answer is None or fault == "memory":
@@ -80,6 +84,23 @@ def inspect_film(path: Path, bounds: Bounds = Bounds()) -> Inspection:
     videos = {int(index): read_video(told) for index, told in answer["videos"].items()}
     claimed_s = max(0, answer.get("claimed_us") or 0) / 1e6
     return Inspection(answer["streams"], videos, claimed_s, answer.get("cut_off"))
+
+
+def inspect_webp(path: Path, bounds: Bounds) -> Inspection:
+    """The same for what FFmpeg does not read: a picture of several frames, looked at as pictures
+    are. Its chunks say all sizes and times, and only one that is not too large is decoded."""
+    header = read_header(path, bounds.max_frames)
+    size_wh, total_ms = header.canvas_wh, sum(header.durations_ms)
+    is_small = size_wh[0] * size_wh[1] <= bounds.max_pixels and max(size_wh) <= bounds.max_side
+    video = InspectedVideo(
+        size_wh,
+        is_small and decodes(path),
+        len(header.durations_ms),
+        Fraction(total_ms, 1000),
+        Fraction(total_ms - header.durations_ms[-1], 1000),
+    )
+    cut_off = None if header.is_whole else CUT_OFF
+    return Inspection(1, {0: video}, cut_off=cut_off)
 
 
 @cache
@@ -98,6 +119,7 @@ def question_about(path: Path, bounds: Bounds) -> dict[str, Any]:
         "path": os.path.abspath(path),
         "paths": [str(Path(av.__file__).parents[1])],
         "opening": OPENING,
+        "format": find_animation(path),
         "max_streams": bounds.max_streams,
         "max_pixels": bounds.max_pixels,
         "max_side": bounds.max_side,

@@ -174,7 +174,13 @@ def tell_counts(survey: Any, films: list[Any], answer: dict[str, Any]) -> None:
 
 def open_film(question: dict[str, Any], more: dict[str, str]) -> Any:
     options = {**question["opening"], **more}
-    return av.open(question["path"], "r", container_options=options, metadata_errors="replace")
+    return av.open(
+        question["path"],
+        "r",
+        format=question["format"],
+        container_options=options,
+        metadata_errors="replace",
+    )
 
 
 def main() -> None:

@@ -17,6 +17,8 @@ from ..errors import UnreadableMediaError
 from .failures import check_readable
 from .heif import heif_format, read_facts
 
+WEBP_IS_ANIMATED = 0x02  # flag of VP8X
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 NO_PICTURE = "it is not a JPEG, PNG, WebP, HEIC or AVIF picture"
@@ -33,20 +35,79 @@ JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends the data of 
 def find_format(path: Path) -> str | None:
     """jpeg, png, webp, heic, avif, tiff or bmp by the first bytes; None for all else, animations
     too."""
+    if find_animation(path) is not None:
+        return None
     with path.open("rb") as file:
         head = file.read(4096)
     if head.startswith(b"\xff\xd8\xff"):
         return None if path.suffix.lower() in (".mjpeg", ".mjpg") else "jpeg"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return None if b"acTL" in head else "png"
+    if head.startswith(PNG_SIGNATURE):
+        return "png"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        is_animated = head[12:16] == b"VP8X" and head[20:21] and head[20] & 2
-        return None if is_animated else "webp"
+        return "webp"
     if (kind := heif_format(head)) is not None:
         return kind
     if head[:4] in (b"II*\x00", b"MM\x00*"):
         return "tiff"
     return "bmp" if head[:2] == b"BM" and head[6:10] == b"\x00\x00\x00\x00" else None
+
+
+def find_animation(path: Path) -> str | None:
+    """apng or webp where the file is one with several frames; None for all else.
+
+    What says so may lie far behind the start, so the chunks are walked, not searched.
+    """
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:8] == PNG_SIGNATURE:
+            return "apng" if count_png_frames(file) > 1 else None
+        if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+            return "webp" if is_webp_animation(file) else None
+    return None
+
+
+def count_png_frames(file: IO[bytes]) -> int:
+    """What ``acTL`` says, which stands before the picture (PNG 3rd edition, section 11.3.7)."""
+    file.seek(8)
+    for _ in range(MOST_SEGMENTS):
+        length, kind, frames = struct.unpack(">I4sI", file.read(12).ljust(12, b"\0"))
+        if kind == b"acTL":
+            return frames
+        if kind in (b"IDAT", b"IEND", b"\0\0\0\0"):
+            return 1
+        file.seek(length, 1)  # its four bytes that were read stand for those of the checksum
+    return 1
+
+
+def is_webp_animation(file: IO[bytes]) -> bool:
+    """Whether it says so and does not have just one ``ANMF`` (RFC 9649, section 2.7)."""
+    file.seek(12)
+    head = file.read(18)
+    if head[:4] != b"VP8X" or not head[8:9] or not head[8] & WEBP_IS_ANIMATED:
+        return False
+    frames = 0
+    for _ in range(MOST_SEGMENTS):
+        kind, length = struct.unpack("<4sI", file.read(8).ljust(8, b"\0"))
+        frames += kind == b"ANMF"
+        if frames > 1 or kind == b"\0\0\0\0":
+            break
+        file.seek(length + (length & 1), 1)
+    return frames != 1
+
+
+def count_plays(path: Path) -> int:
+    """How often an animated GIF, PNG or WebP is shown, 0 for ever; so is what is none of them."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+        if head[:4] == b"GIF8":  # the Netscape extension, which each program writes at the start
+            _, found, rest = head.partition(b"NETSCAPE2.0\x03\x01")
+            times = int.from_bytes(rest[:2], "little")
+            return times + 1 if times else 0 if found else 1
+        if head[:8] == PNG_SIGNATURE and count_png_frames(file) > 1:
+            return struct.unpack(">I", file.read(4).rjust(4, b"\0"))[0]
+        if head[:4] == b"RIFF" and (at := head.find(b"ANIM\6\0\0\0")) > 0:
+            return int.from_bytes(head[at + 12 : at + 14], "little")
+    return 0
 
 
 def read_picture_size(path: Path) -> tuple[int, int]:
@@ -132,7 +193,7 @@ def webp_size(file: IO[bytes]) -> tuple[int, int]:
         if kind in WEBP_SIZES:
             claimed = WEBP_SIZES[kind](file.read(10))
             size = max(size[0], claimed[0]), max(size[1], claimed[1])
-        if kind in (b"VP8 ", b"VP8L"):
+        if kind in (b"VP8 ", b"VP8L", b"ANMF"):
             return size
         file.seek(start + length + (length & 1))
     raise ValueError

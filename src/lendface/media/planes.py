@@ -53,6 +53,7 @@ class Carrier:
 
     frame: av.VideoFrame
     planes: tuple[Array, ...] = ()  # of the picture whose samples the frame has now
+    alpha: Array | None = None  # (h, w) uint8, coded; it stays whatever is pasted
 
 
 @dataclass(frozen=True, slots=True, eq=False)

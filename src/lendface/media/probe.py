@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,11 +19,15 @@ import av.error
 import av.stream
 
 from ..errors import NoVideoError, UnknownCodecError, UnreadableMediaError
+from .alpha import ALPHA_BESIDE, alpha_of_frame, has_alpha
 from .audio_config import AudioChanges
+from .boxes import NO_BOXES, PictureBoxes, Stereo, boxes_for, read_boxes, read_stereo
 from .clock import Timeline, stores_all_times, survey
 from .failures import check_readable, reading
 from .images import is_image, read_image
+from .picture_size import find_animation
 from .placement import STRAIGHT, Placement, Turn, get_turn
+from .webp import open_webp
 
 # FFmpeg's names of the formats that are read. All others stay closed, for among them are those
 # that open more than the one file: playlists (hls, dash, concat), descriptions of streams (sdp),
@@ -34,6 +40,9 @@ CONTAINERS = (
 )
 OPENING = {"protocol_whitelist": "file", "format_whitelist": ",".join(CONTAINERS)}
 STILL_DURATION = Fraction(1, 25)
+SEEN_PACKETS = 3000  # of all pictures together, to find out which of several is the film
+FEW = 8  # a stream with so many times fewer frames than another is its thumbnails, not the film
+ALPHA_MODE = "alpha_mode"  # Matroska's element of that name, as FFmpeg tells it
 UNKNOWN_FORMAT = "its format is not one of those that are read"
 
 
@@ -84,6 +93,10 @@ class MediaInfo:
     tags: tuple[tuple[str, str], ...] = ()  # of the file
     video_tags: tuple[tuple[str, str], ...] = ()  # of the picture's stream
     video_disposition: int = 1  # FFmpeg's marks: default, forced, ...
+    has_alpha: bool = False  # whether something shines through; see ``decodes_alpha``
+    decodes_alpha: bool = False  # frames carry what the file has of it
+    stereo: Stereo | None = None  # how the views of both eyes lie in the picture
+    boxes: PictureBoxes = NO_BOXES  # of a file of the MP4 family, or what says the same
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -108,10 +121,6 @@ class MediaInfo:
     def is_mirrored(self) -> bool:
         a, b, c, d = self.placement.turn
         return a * d - b * c < 0
-
-    @property
-    def has_alpha(self) -> bool:
-        return self.pix_fmt.startswith(("yuva", "gbrap", "ya8", "ya16", "rgba", "argb", "abgr"))
 
     @property
     def has_audio(self) -> bool:
@@ -160,9 +169,18 @@ def open_container(path: Path) -> Iterator[Any]:
     """The opened file; it can only read itself: no addresses, no playlists."""
     check_readable(path)
     with reading(path.name):
+        animation = find_animation(path)
         try:
-            container = av.open(
-                os.path.abspath(path), "r", container_options=OPENING, metadata_errors="replace"
+            container = (
+                open_webp(path)
+                if animation == "webp"
+                else av.open(
+                    os.path.abspath(path),
+                    "r",
+                    format=animation,  # FFmpeg looks for what says so at the start only
+                    container_options=OPENING,
+                    metadata_errors="replace",
+                )
             )
         except av.error.ArgumentError as fault:  # what FFmpeg says of a format not in the list
             raise UnreadableMediaError(path.name, UNKNOWN_FORMAT) from fault
@@ -173,7 +191,8 @@ def open_container(path: Path) -> Iterator[Any]:
 
 
 def get_video_stream(name: str, container: Any) -> Any:
-    """The picture to swap in: the default or else the largest stream, never cover art."""
+    """The picture to swap in: of those that move the default or else the largest stream, never
+    cover art; a single picture only where there is nothing else."""
     streams = [stream for stream in container.streams.video if not is_cover(stream)]
     if not streams:
         raise NoVideoError(name)
@@ -181,7 +200,8 @@ def get_video_stream(name: str, container: Any) -> Any:
     if not known:
         raise UnknownCodecError(name, codec_name(streams[0]))
     default = av.stream.Disposition.default
-    best = max(known, key=lambda s: (bool(s.disposition & default), s.width * s.height, -s.index))
+    films = known if len(known) == 1 else moving(Path(container.name), known)
+    best = max(films, key=lambda s: (bool(s.disposition & default), s.width * s.height, -s.index))
     if not best.width or not best.height or best.codec_context.pix_fmt is None:
         raise UnreadableMediaError(name, "nothing in its video stream decodes")
     return best
@@ -205,6 +225,34 @@ def _read_timeline(path: Path, _version: tuple[int, int, int]) -> Timeline:
         return replace(timeline, changing_audio=frozenset(sounds.streams))
 
 
+def moving(path: Path, streams: Sequence[Any]) -> list[Any]:
+    """Those with the most frames, or not so many fewer that they are its covers or thumbnails.
+
+    Nothing in a file need say which those are: a cover may be marked as the default.
+    """
+    count = count_frames(path, [stream.index for stream in streams])
+    most = max(count.values(), default=0)
+    return [s for s in streams if count[s.index] * FEW > most and (count[s.index] > 1 or most < 2)]
+
+
+def count_frames(path: Path, indices: Sequence[int]) -> Counter[int]:
+    """Packets by stream: all of an MP4, whose index says so; else those of the beginning.
+
+    AVI counts pauses as frames, so what it says is not asked.
+    """
+    count: Counter[int] = Counter(dict.fromkeys(indices, 0))
+    with open_container(path) as container:
+        streams = [container.streams[index] for index in indices]
+        if "mov" in container.format.name and all(stream.frames for stream in streams):
+            return Counter({stream.index: stream.frames for stream in streams})
+        try:
+            for packet in islice(container.demux(streams), SEEN_PACKETS):
+                count[packet.stream.index] += packet.size > 0
+        except (av.error.FFmpegError, OSError):
+            return count
+    return count
+
+
 def is_cover(stream: Any) -> bool:
     still = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
     return bool(stream.disposition & still)
@@ -220,7 +268,8 @@ def codec_name(stream: Any) -> str:
 def describe(path: Path, container: Any, stream: Any) -> MediaInfo:
     """The information of an opened file."""
     context, frame_format = stream.codec_context, stream.codec_context.format
-    matrix = find_display_matrix(path, stream.index)
+    first = look_at_first(path, stream.index)
+    matrix, alpha = first.display_matrix, alpha_of(container, stream, first)
     duration, rate = get_duration(container, stream), get_rate(stream)
     return MediaInfo(
         path=path,
@@ -249,6 +298,10 @@ def describe(path: Path, container: Any, stream: Any) -> MediaInfo:
         tags=tuple(container.metadata.items()),
         video_tags=tuple(stream.metadata.items()),
         video_disposition=int(stream.disposition),
+        has_alpha=alpha != "none",
+        decodes_alpha=alpha == "decodes",
+        stereo=first.stereo,
+        boxes=find_boxes(path, container, stream),
     )
 
 
@@ -259,17 +312,62 @@ def describe_other(stream: Any) -> StreamInfo:
     )
 
 
-def find_display_matrix(path: Path, index: int) -> tuple[int, ...] | None:
-    """The matrix is only visible on decoded frames, so the first one is decoded."""
+@dataclass(frozen=True)
+class FirstFrame:
+    """What is only visible on decoded frames."""
+
+    display_matrix: tuple[int, ...] | None = None
+    stereo: Stereo | None = None
+    is_see_through: bool = False
+
+
+def look_at_first(path: Path, index: int) -> FirstFrame:
+    """The first frame that decodes; nothing is known where none does."""
     with open_container(path) as container:
         stream = container.streams[index]
         try:
             for packet in container.demux(stream):
                 for frame in packet.decode():
-                    return matrix_of(frame)
+                    return first_frame(frame)
         except (av.error.FFmpegError, OSError):
-            return None
-    return None
+            return FirstFrame()
+    return FirstFrame()
+
+
+def first_frame(frame: av.VideoFrame) -> FirstFrame:
+    stereo, alpha = frame.side_data.get("STEREO3D"), alpha_of_frame(frame)
+    return FirstFrame(
+        matrix_of(frame),
+        read_stereo(None if stereo is None else bytes(stereo)),
+        alpha is not None and int(alpha.min()) < 255,
+    )
+
+
+def alpha_of(container: Any, stream: Any, first: FirstFrame) -> Literal["none", "decodes", "lost"]:
+    """Whether something shines through, and whether that comes out of the decoder.
+
+    Every GIF decodes to a format with alpha, every palette too, and encoders of WebP claim it as a
+    rule: there the first frame says.
+    """
+    context = stream.codec_context
+    if says_alpha(stream.metadata.items()):
+        return "decodes" if context.codec.canonical_name in ALPHA_BESIDE else "lost"
+    is_said = has_alpha(context.format) and context.format.name != "pal8"
+    is_said &= container.format.name not in ("gif", "webp")
+    return "decodes" if is_said or first.is_see_through else "none"
+
+
+def says_alpha(tags: Iterable[tuple[str, str]]) -> bool:
+    """Whether Matroska's AlphaMode is set; FFmpeg also writes it as a tag, in capitals."""
+    return any(name.lower() == ALPHA_MODE and value == "1" for name, value in tags)
+
+
+def find_boxes(path: Path, container: Any, stream: Any) -> PictureBoxes:
+    """What the file says of stereo, projection and clean aperture, as boxes of an MP4."""
+    if "mov" in container.format.name.split(","):
+        with path.open("rb") as file:
+            return read_boxes(file, stream.id)
+    return boxes_for(stream) if "matroska" in container.format.name else NO_BOXES
 
 
 def matrix_of(frame: av.VideoFrame) -> tuple[int, ...] | None:

@@ -13,15 +13,23 @@ from typing import Any
 import av
 import av.error
 
-from ..engine.types import Frame
+from ..engine.types import Array, Frame
 from ..errors import BadOptionError, NoVideoError, UnreadableMediaError
+from .alpha import ALPHA_BESIDE, AlphaBeside, alpha_of_frame
 from .clock import Timeline
 from .colour import FULL_RANGE, UNTAGGED, Colour, resolved_matrix
 from .cores import count_cores
 from .failures import check_readable
 from .images import is_image
 from .planes import Carrier, Layout, PlanesPicture, planes_of
-from .probe import MediaInfo, describe, get_video_stream, open_container, read_timeline
+from .probe import (
+    MediaInfo,
+    describe,
+    get_video_stream,
+    open_container,
+    read_timeline,
+    says_alpha,
+)
 
 # Decoding takes a tenth of what encoding takes, and every thread keeps frames in memory.
 THREADS = max(1, min(count_cores() // 2, 8))
@@ -95,6 +103,7 @@ class VideoReader:
         self.damage = Damage()
         self._container, self._stream = container, stream
         self._layouts: dict[tuple[object, ...], Layout] = {}
+        self._alpha = beside(info)
         if start_s is None and end_s is None:
             self.damage.frames_expected = stream.frames or None
             self.damage.has_exact_count = "mov" in info.container
@@ -147,14 +156,19 @@ class VideoReader:
             return self._timed(self._decoded())
         wanted = int(self.start_s / self.info.time_base)
         for back_s in BACK_S:
-            seek(self._container, self._stream, wanted - round(back_s / self.info.time_base))
+            self._seek(wanted - round(back_s / self.info.time_base))
             frames = self._timed(self._decoded())
             first = next(frames, None)
             if first is not None and first.pts <= wanted:
                 return chain([first], frames)
             self.damage.bad_packets = self.damage.corrupt_frames = self.damage.repaired_times = 0
-        seek(self._container, self._stream, self._stream.start_time or 0)
+        self._seek(self._stream.start_time or 0)
         return self._timed(self._decoded())
+
+    def _seek(self, pts: int) -> None:
+        seek(self._container, self._stream, pts)
+        if self._alpha is not None:
+            self._alpha.flush()
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Whatever decodes; broken packets are counted and left out."""
@@ -174,6 +188,15 @@ class VideoReader:
                 return
 
     def _decode(self, packet: Any) -> list[av.VideoFrame]:
+        if self._alpha is None:
+            return self._decode_colours(packet)
+        self._alpha.take(packet)
+        frames = self._decode_colours(packet)
+        for frame in frames:
+            frame.opaque = self._alpha.pop(frame)
+        return frames
+
+    def _decode_colours(self, packet: Any) -> list[av.VideoFrame]:
         try:
             return self._stream.codec_context.decode(packet)
         except EOFError:  # already flushed
@@ -197,12 +220,16 @@ class VideoReader:
             yield frame
 
     def _picture(self, frame: av.VideoFrame) -> PlanesPicture:
+        alpha = self._alpha_of(frame)
         frame = native(frame)
         key = (frame.format.name, frame.width, frame.height, frame.colorspace, frame.color_range)
         if (layout := self._layouts.get(key)) is None:
             layout = self._layouts[key] = get_layout(frame, self.info)
         planes = planes_of(frame)
-        return PlanesPicture(planes, layout, Carrier(frame, planes))
+        return PlanesPicture(planes, layout, Carrier(frame, planes, alpha))
+
+    def _alpha_of(self, frame: av.VideoFrame) -> Array | None:
+        return alpha_of_frame(frame) if self._alpha is None else frame.opaque
 
 
 @contextmanager
@@ -243,6 +270,12 @@ def on_mended_clock(info: MediaInfo, timeline: Timeline) -> MediaInfo:
         return info
     first, _, end = timeline.spans[info.video_index]
     return replace(info, start=first, duration=end - first)
+
+
+def beside(info: MediaInfo) -> AlphaBeside | None:
+    """What decodes the alpha where the stream has it apart from its pictures."""
+    is_said = says_alpha(info.video_tags) and info.codec in ALPHA_BESIDE
+    return AlphaBeside(info.codec, most_pixels(info.coded_wh)) if is_said else None
 
 
 def most_pixels(coded_wh: tuple[int, int]) -> int:

@@ -17,9 +17,13 @@ from av.video.frame import PictureType
 
 from ..engine.types import Frame
 from ..errors import EncoderError, OutputError, OutputFormatError
+from .animation import AnimationWriter
+from .boxes import PictureBoxes, insert_boxes, mp4_head, open_with_boxes
 from .colour import resolved_matrix
 from .encode import (
+    ANIMATIONS,
     THREADS,
+    WITH_ALPHA,
     EncodeOptions,
     Encoding,
     FrameShaper,
@@ -29,12 +33,13 @@ from .encode import (
     describe_fault,
     fitted_size,
     parse_format,
+    rare_profile,
     to_frame,
 )
 from .failures import writing
 from .output import atomic_output
 from .planes import PlanesPicture
-from .probe import ColourTags, MediaInfo
+from .probe import ALPHA_MODE, ColourTags, MediaInfo
 from .reader import VideoReader
 from .reorder import Reorder
 from .streams import SideStreams, kept_tags, needs_own_keys
@@ -46,10 +51,15 @@ CONTAINER_BY_SUFFIX = {
     ".mov": "mov",
     ".mkv": "matroska",
     ".webm": "webm",
+    ".gif": "gif",
+    ".apng": "apng",
 }
+ANIMATION_BY_SUFFIX = {".png": "apng", ".webp": "webp"}  # of a target that is an animation itself
+STEREO_MODE = {"side_by_side": "left_right", "top_bottom": "top_bottom"}  # Matroska's, in FFmpeg
 MILLISECOND = Fraction(1, 1000)
 ROUNDS_TIMES = "Matroska and WebM round times to milliseconds"
 LARGEST_TIMESCALE = (1 << 31) - 1
+SEE_THROUGH_LOST = "the video's transparency is lost"
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,8 @@ class VideoWriter:
                 self._side.finish()
                 self.warnings += self._side.warnings
             self._target.close()
+            if self._plan.has_side_streams:
+                keep_boxes(self._path, self._plan.container, self._plan.info, self._stream)
 
     def close(self) -> None:
         """Let go of everything; what was not finished is lost."""
@@ -147,7 +159,9 @@ class VideoWriter:
         aspect = info.sample_aspect if is_native else Fraction(1)
         size = fitted_size((first.width, first.height), aspect, self._options.max_long_side)
         self._is_shrunk = size != (first.width, first.height)
-        pix_fmt = choose_pix_fmt(plan.encoder, name, size, self._options.is_lossless)
+        if self._options.is_compatible and not self._is_shrunk:
+            size = self._even(size)
+        pix_fmt = choose_pix_fmt(plan.encoder, name, size, self._options)
         self._tell_conversion(name, pix_fmt)
         rate, max_fps = info.frame_rate, self._options.max_fps
         return Encoding(
@@ -162,7 +176,15 @@ class VideoWriter:
             threads=self._options.threads or THREADS,
         )
 
+    def _even(self, size_wh: tuple[int, int]) -> tuple[int, int]:
+        width, height = (max(2, side // 2 * 2) for side in size_wh)
+        if (width, height) != size_wh:
+            odd = "{}x{}".format(*size_wh)
+            self.warnings.append(f"the size {odd} became {width}x{height}: 4:2:0 needs even sides")
+        return width, height
+
     def _tell_conversion(self, source: str, target: str) -> None:
+        target = target.replace("yuva", "yuv")
         (base, bits), (new_base, new_bits) = parse_format(source), parse_format(target)
         if base != new_base and base != "gbrp":
             self.warnings.append(f"the picture is converted from {source} to {target}")
@@ -170,30 +192,56 @@ class VideoWriter:
             self.warnings.append("the odd size needs 4:4:4 colour, which some players do not show")
         if new_bits < bits:
             self.warnings.append(f"{bits} bits per sample become {new_bits}")
-        if self._plan.info.has_alpha:
-            self.warnings.append("the video's transparency is lost")
+        if self._plan.info.has_alpha and self._plan.encoder != WITH_ALPHA:
+            self.warnings.append(SEE_THROUGH_LOST)
+        rare = rare_profile(self._plan.encoder, target)
+        if rare and not self._options.is_lossless:  # who asks for that asks for its profile
+            self.warnings.append(
+                f"the result is {rare}, which many players cannot show; "
+                "the option compatible gives 8-bit 4:2:0"
+            )
         if self._plan.info.is_interlaced:
             self.warnings.append("the interlaced picture is encoded as if it were progressive")
         if self._plan.container in ("matroska", "webm") and self._plan.info.time_base < MILLISECOND:
             self.warnings.append(ROUNDS_TIMES)
+        if self._plan.has_side_streams:
+            self.warnings += lost_views(self._plan.info)
 
     def _add_video(self) -> None:
         encoding, info = self._encoding, self._plan.info
-        self._stream = self._target.add_stream(encoding.encoder, rate=encoding.frame_rate)
-        encoding.configure(self._stream.codec_context)
-        self._stream.time_base = encoding.time_base
-        self._stream.disposition = info.video_disposition
-        self._stream.metadata.update(kept_tags(dict(info.video_tags)))
-        if info.display_matrix is not None and self._is_native:
-            self._stream.set_display_matrix(info.display_matrix)
-        self._encoder = self._stream.codec_context
         try:
-            self._encoder.open()
+            self._stream, self._encoder = self._open_encoder()
         except (av.error.FFmpegError, ValueError) as fault:
             raise describe_fault(encoding.encoder, fault) from fault
+        self._stream.time_base = encoding.time_base
+        self._stream.disposition = info.video_disposition
+        self._stream.metadata.update(
+            picture_tags(self._plan.container, info, keeps_alpha=encoding.encoder == WITH_ALPHA)
+        )
+        if info.display_matrix is not None and self._is_native:
+            self._stream.set_display_matrix(info.display_matrix)
         said = self._encoder.reorder_depth
-        is_sure = encoding.encoder in ("libx264", "libsvtav1")  # x265 and drivers do not say it
+        is_sure = encoding.encoder in (
+            "libx264",
+            "libsvtav1",
+            WITH_ALPHA,
+        )  # x265 and drivers do not say it
         self._reorder = Reorder(said if is_sure else max(2, said))
+
+    def _open_encoder(self) -> tuple[Any, Any]:
+        """The output's picture stream and what encodes for it."""
+        plan, encoding = self._plan, self._encoding
+        boxes = plan.info.boxes.resized(plan.info.coded_wh, encoding.size_wh)
+        if plan.has_side_streams and keeps_as_elements(plan.container, boxes):
+            template = open_with_boxes(mp4_head(encoding.add_to), boxes)
+            self._closing.callback(template.close)
+            (like,) = template.streams.video
+            stream = self._target.add_stream_from_template(like, opaque=True)
+            encoder = encoding.open_again()
+            stream.codec_context.extradata = encoder.extradata  # as its packets are, not MP4's
+            return stream, encoder
+        stream = encoding.add_to(self._target)
+        return stream, stream.codec_context
 
     # One frame
 
@@ -205,6 +253,8 @@ class VideoWriter:
         shaped = self._shaper.shape(frame.picture)
         if self._is_shrunk:
             shaped = self._shaper.shrink(shaped, self._encoding.size_wh)
+        elif is_larger((shaped.width, shaped.height), self._encoding.size_wh):
+            shaped = self._shaper.cut(shaped, self._encoding.size_wh)
         elif (shaped.width, shaped.height) != self._encoding.size_wh:
             shaped = shaped.reformat(*self._encoding.size_wh)
         if until is not None:
@@ -241,7 +291,7 @@ def open_writer(
     *,
     with_other_streams: bool = True,
     like: Frame | None = None,
-) -> Iterator[VideoWriter]:
+) -> Iterator[VideoWriter | AnimationWriter]:
     """Write a video that has the source's clock, size, rotation, colours and other streams.
 
     Frames keep their exact times; those of a trimmed reader are moved so that the first is at 0.
@@ -255,7 +305,12 @@ def open_writer(
     options = options or EncodeOptions()
     plan = replace(plan_output(path, source, options, with_other_streams), like=like)
     with atomic_output(path) as part:
-        writer = VideoWriter(part, plan, options)
+        is_animation = plan.container in ANIMATIONS
+        writer = (
+            AnimationWriter(part, plan.container, plan.info, options)
+            if is_animation
+            else (VideoWriter(part, plan, options))
+        )
         try:
             yield writer
             writer.finish()
@@ -266,23 +321,70 @@ def open_writer(
 def plan_output(
     path: Path, source: VideoReader | MediaInfo, options: EncodeOptions, has_side_streams: bool
 ) -> Plan:
-    container = get_container(path)
     info, start, end = source, None, None
     if isinstance(source, VideoReader):
         info, end = source.info, source.end_s
         start = (source.start_s or Fraction(0)) if source.is_trimmed else None
     assert isinstance(info, MediaInfo)
-    encoder = choose_encoder(options, container)
+    container = get_container(path, info)
+    encoder = encoder_for(container, info, options)
     return Plan(container, encoder, info, start, end, has_side_streams)
 
 
-def get_container(path: Path) -> str:
-    """The output format that the name's ending asks for."""
-    try:
-        return CONTAINER_BY_SUFFIX[path.suffix.lower()]
-    except KeyError:
-        endings = ", ".join(CONTAINER_BY_SUFFIX)
-        raise OutputFormatError(f"{path.name}: videos are written as {endings}") from None
+def get_container(path: Path, source: MediaInfo | None = None) -> str:
+    """The output format that the name's ending asks for.
+
+    ``.png`` and ``.webp`` are endings of pictures; only an animated ``source`` is written so, too.
+    Raises OutputFormatError.
+    """
+    ending = path.suffix.lower()
+    if source is not None and source.container in ANIMATIONS and ending in ANIMATION_BY_SUFFIX:
+        return ANIMATION_BY_SUFFIX[ending]
+    if (container := CONTAINER_BY_SUFFIX.get(ending)) is not None:
+        return container
+    endings = ", ".join(CONTAINER_BY_SUFFIX)
+    raise OutputFormatError(f"{path.name}: videos are written as {endings}")
+
+
+def encoder_for(container: str, source: MediaInfo, options: EncodeOptions) -> str:
+    """Raises what ``choose_encoder`` raises."""
+    return choose_encoder(options, container, has_alpha=source.decodes_alpha)
+
+
+def is_larger(size_wh: tuple[int, int], wanted_wh: tuple[int, int]) -> bool:
+    """Whether a side is one too long, of a picture that had an odd size; not of another film's."""
+    more = [side - wanted for side, wanted in zip(size_wh, wanted_wh, strict=True)]
+    return more != [0, 0] and all(0 <= one <= 1 for one in more)
+
+
+def picture_tags(container: str, info: MediaInfo, *, keeps_alpha: bool) -> dict[str, str]:
+    """The tags of the picture's stream; what Matroska keeps as its elements is true of it."""
+    tags = kept_tags({n: v for n, v in info.video_tags if n.lower() != ALPHA_MODE})
+    if keeps_alpha:
+        tags[ALPHA_MODE] = "1"
+    if container in ("matroska", "webm") and info.stereo is not None:
+        is_said = any(name.lower() == "stereo_mode" for name in tags)
+        tags |= {} if is_said else {"stereo_mode": STEREO_MODE[info.stereo]}
+    return tags
+
+
+def keep_boxes(path: Path, container: str, info: MediaInfo, stream: Any) -> None:
+    """Give a finished MP4 or MOV the boxes of its source that FFmpeg does not write."""
+    if container in ("mp4", "mov") and not info.boxes.is_empty:
+        size_wh = stream.codec_context.width, stream.codec_context.height
+        with path.open("r+b") as file:
+            insert_boxes(file, stream.index, info.boxes.resized(info.coded_wh, size_wh))
+
+
+def keeps_as_elements(container: str, boxes: PictureBoxes) -> bool:
+    """Whether Matroska has elements for what they say, which FFmpeg writes."""
+    return container in ("matroska", "webm") and not boxes.is_empty
+
+
+def lost_views(info: MediaInfo) -> list[str]:
+    """A warning where the other eye's view lies in a layer that is not decoded."""
+    told = "only one eye's view of the spatial video is kept, as a flat film"
+    return [told] if info.boxes.is_multiview else []
 
 
 def output_colour(source: ColourTags, frame: av.VideoFrame, pix_fmt: str) -> ColourTags:

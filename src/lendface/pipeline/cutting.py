@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 
 from ..errors import UnreadableMediaError
-from ..media import Chunk, EncodeOptions, chunks_of, list_packets, only_chunk, timed
+from ..media import Chunk, EncodeOptions, MediaInfo, chunks_of, list_packets, only_chunk, timed
 from ..media.chunks import PATIENCE
-from ..media.encode import SOFTWARE
+from ..media.encode import SOFTWARE, is_one_pass
+from ..media.writer import encoder_for, get_container
 from .targets import VideoTarget
+
+
+def is_written_at_once(info: MediaInfo, output: Path, encode: EncodeOptions) -> bool:
+    """Whether the result cannot be joined from parts: an animation, or a film with alpha.
+
+    Raises OutputFormatError, EncoderError, BadOptionError.
+    """
+    return is_one_pass(encoder_for(get_container(output, info), info, encode))
 
 
 def cut_target(

@@ -23,7 +23,7 @@ from ..media import Chunk, join_chunks, options_for
 from ..media.cores import count_cores
 from ..media.environment import plain
 from ..media.failures import writing
-from .cutting import cut_target
+from .cutting import cut_target, is_written_at_once
 from .part_process import Broken, Done, Order, Part, Stepped
 from .rendering import Rendering
 from .scans import Scan
@@ -78,6 +78,8 @@ def render_side_by_side(
     Returns warnings. Raises also RenderProcessError where a process ends before its work.
     """
     if not crew.ends or isinstance(target, ImageTarget):
+        return rendering.write(target, output)
+    if is_written_at_once(target.info, output, rendering.encode):
         return rendering.write(target, output)
     parts = cut_for(len(crew.ends), rendering, target)
     if len(parts) < 2:

@@ -22,10 +22,11 @@ from ..engine.label import Label
 from ..engine.plan import SwapPlan
 from ..engine.style import Style
 from ..engine.types import Box, Face, Picture, Pixels, SourceFace, Track
-from ..errors import SeveralPeopleError, TargetChangedError, UnreadableMediaError
+from ..errors import SeveralPeopleError, UnreadableMediaError
 from ..media import (
     Chunk,
     EncodeOptions,
+    MediaInfo,
     encode_image,
     join_chunks,
     list_packets,
@@ -34,7 +35,8 @@ from ..media import (
     probe,
 )
 from ..media.failures import writing
-from .cutting import cut_target
+from .both_eyes import with_both_eyes
+from .cutting import cut_target, is_written_at_once
 from .guarding import LetPass, Onlooker
 from .parts import Parts, Watch
 from .rendering import Rendering
@@ -57,6 +59,8 @@ TYPES = {
     ".mov": "video/quicktime",
     ".mkv": "video/x-matroska",
     ".webm": "video/webm",
+    ".gif": "image/gif",
+    ".apng": "image/apng",
     ".jpg": "image/jpeg",
     ".png": "image/png",
     ".webp": "image/webp",
@@ -180,12 +184,19 @@ class JobPlan:
         return SwapPlan({track: self.sources[pair] for track, pair in self.pair_by_track.items()})
 
 
-def plan_job(pairs: Sequence[Pair], found: Scan, parts: Parts, name: str) -> JobPlan:
-    """Raises the errors of the photos, NoTargetFaceError, NoSuchPersonError, BadOptionError."""
+def plan_job(
+    pairs: Sequence[Pair], found: Scan, parts: Parts, name: str, info: MediaInfo | None = None
+) -> JobPlan:
+    """``info`` is of the target where that is a film.
+
+    Raises the errors of the photos, NoTargetFaceError, NoSuchPersonError, BadOptionError.
+    """
     references = read_references((pair.who for pair in pairs), parts)
     sources, warnings = enrol_pairs(pairs, parts)
     plan = make_plan(tuple(pairs), sources, found.tracks, name, references)
     warnings += told_choices(pairs, found, plan, references)
+    plan, told = with_both_eyes(plan, found.tracks, info)
+    warnings += told
     number_by_source = {id(source): number for number, source in enumerate(sources)}
     return JobPlan(
         {track: number_by_source[id(source)] for track, source in plan.source_by_track.items()},
@@ -212,8 +223,10 @@ def plan_parts(
     encode: EncodeOptions,
     chunk_s: float,
     times: Sequence[Fraction] | None = None,
+    suffix: str = ".mp4",
 ) -> list[dict[str, Any] | None]:
-    """The parts to render, as plain values; [None] where there is one picture and nothing to join.
+    """The parts to render, as plain values; [None] where the result, whose name ends on ``suffix``,
+    is written at once: a picture, an animation, or a film with alpha.
 
     ``chunk_s`` is the longest a part gets, but for where keyframes are; a short film is cut finer,
     so that several workers have something to do. It stays in one part where parts might not fit
@@ -221,7 +234,9 @@ def plan_parts(
     are not the frames (``times``) that came out of it. Raises BadOptionError.
     """
     target = open_target(path, trim)
-    if isinstance(target, ImageTarget):
+    if isinstance(target, ImageTarget) or is_written_at_once(
+        target.info, Path(f"result{suffix}"), encode
+    ):
         return [None]
     seconds = target.frame_count / target.info.frame_rate if target.frame_count else 0
     chunk_s = min(chunk_s, max(LEAST_CHUNK_S, float(seconds) / LEAST_CHUNKS))
@@ -248,7 +263,7 @@ class Rendition:
 def render_part(
     job: Rendition, chunk: dict[str, Any] | None, parts: Parts, watch: Watch, out_path: Path
 ) -> list[str]:
-    """Render one part, or the whole picture for None. Returns warnings.
+    """Render one part, or the whole result for None. Returns warnings.
 
     A part is an MP4 of the codec that ``job.encode`` names. Raises CancelledError, the errors of
     reading and writing, ScanFileError, and TargetChangedError where the target is not the one
@@ -262,8 +277,8 @@ def render_part(
     if chunk is not None:
         return rendering.write_part(job.target, Chunk(**chunk), out_path)
     target = open_target(job.target, job.trim)
-    if not isinstance(target, ImageTarget):
-        raise TargetChangedError(job.target.name)
+    if isinstance(target, VideoTarget):
+        return rendering.write_video(target, out_path)
     rendering.write_still(target, out_path)
     return []
 

@@ -18,9 +18,9 @@ from ..engine.tracks import Tracks
 from ..engine.types import Floats, SourceFace, Track
 from ..errors import BadOptionError, FaceError, NoSuchPersonError, NoTargetFaceError
 from ..media import EncodeOptions, read_image
-from ..media.encode import choose_encoder
 from ..media.output import check_writable, real_place
-from ..media.writer import get_container
+from ..media.writer import encoder_for, get_container
+from .both_eyes import with_both_eyes
 from .finishing import Finish, Made, finished_output, leave
 from .guarding import Guard, LetPass
 from .parts import Parts, Watch
@@ -152,7 +152,7 @@ def swap_files(
     if isinstance(opened, VideoTarget):  # a wrong ending is told before an hour of work, not after
         for path in (request.output, request.mask_preview):
             if path is not None:
-                choose_encoder(request.encode, get_container(path))
+                encoder_for(get_container(path, opened.info), opened.info, request.encode)
     sources, warnings = enrol_pairs(request.pairs, parts)
     warnings += guard.check_sources(sources)
     references = read_references((pair.who for pair in request.pairs), parts)
@@ -162,6 +162,9 @@ def swap_files(
     with gathered(opened, request.workers) as crew:
         scan = scan_target(target, parts, watch, guard.see)
         plan = make_plan(request.pairs, sources, scan.tracks, target.name, references)
+        info = opened.info if isinstance(opened, VideoTarget) else None
+        plan, told = with_both_eyes(plan, scan.tracks, info)
+        warnings += told
         guard.check_plan(target, scan, plan)
         if isinstance(opened, VideoTarget) and is_long(scan, opened.info.size_wh):
             scan = make_room(scan)

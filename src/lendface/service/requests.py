@@ -65,12 +65,15 @@ class PairRef:
 class OutputRef:
     """How the result is written; None keeps what the target has."""
 
-    container: Literal["mp4", "mov", "mkv", "webm", "jpg", "png", "webp", "avif"] | None = None
+    container: (
+        Literal["mp4", "mov", "mkv", "webm", "gif", "apng", "jpg", "png", "webp", "avif"] | None
+    ) = None
     codec: Literal["h264", "hevc", "av1"] | None = None
     quality: Annotated[int, Field(ge=0, le=63)] | None = None  # lower is better and larger
     preset: Annotated[str, Field(pattern="^[a-z0-9]{1,16}$")] | None = None
     lossless: bool = False
     copy_audio: bool = False  # as it is, also where many players are mute
+    compatible: bool = False  # 8-bit 4:2:0, which every player shows
     max_long_side: Annotated[int, Field(ge=16, le=16384)] | None = None
     max_fps: Annotated[float, Field(gt=0, le=1000)] | None = None
 

@@ -12,6 +12,8 @@ from ..engine.label import Label
 from ..engine.style import Style
 from ..errors import NoTargetFaceError, OutputFormatError
 from ..media import EncodeOptions
+from ..media.encode import ANIMATIONS
+from ..media.writer import ANIMATION_BY_SUFFIX
 from ..pipeline.limits import Limits, TargetFacts
 from ..pipeline.parts import Parts, Watch
 from ..pipeline.scans import Scan
@@ -26,7 +28,7 @@ from ..pipeline.steps import (
     render_part,
 )
 from ..pipeline.swaps import CastNumbers, Everyone, LooksLike, MostPresent, Pair, SeenAt, Who
-from ..pipeline.targets import Trim
+from ..pipeline.targets import Trim, VideoTarget, open_target
 from ..pipeline.trackfile import load_scan
 from ..trust.label import LabelRule
 from .requests import LimitsRef, OutputRef, PairRef, ScanJob, SwapJob, WhoRef, seconds
@@ -77,7 +79,8 @@ def frames_in(request: SwapJob | ScanJob, facts: TargetFacts) -> int:
 
 WAYS = {
     "image": ("a picture", "jpg, png, webp or avif"),
-    "video": ("a film", "mp4, mov, mkv or webm"),
+    "video": ("a film", "mp4, mov, mkv, webm, gif or apng"),
+    "animation": ("an animation", "gif, apng, png, webp, mp4, mov, mkv or webm"),
 }
 
 
@@ -88,8 +91,11 @@ def suffix_of(output: OutputRef, facts: TargetFacts) -> str:
     """
     if output.container:
         suffix = f".{output.container}"
-        if (suffix in IMAGE_SUFFIX.values()) != (facts.kind == "image"):
-            what, ways = WAYS[facts.kind]
+        is_animation = facts.kind == "video" and facts.container in ANIMATIONS
+        is_picture = suffix in IMAGE_SUFFIX.values()
+        is_picture &= not (is_animation and suffix in ANIMATION_BY_SUFFIX)
+        if is_picture != (facts.kind == "image"):
+            what, ways = WAYS["animation" if is_animation else facts.kind]
             raise OutputFormatError(f"the target is {what}, which is written as {ways}")
         return suffix
     if facts.kind == "image":
@@ -104,6 +110,7 @@ def encode_options(output: OutputRef) -> EncodeOptions:
         preset=output.preset,
         is_lossless=output.lossless,
         copies_audio=output.copy_audio,
+        is_compatible=output.compatible,
         max_long_side=output.max_long_side,
         max_fps=output.max_fps,
     )
@@ -128,6 +135,7 @@ def plan(
     parts: Parts,
     chunk_s: float,
     permit: Permit = lambda found, made: None,
+    suffix: str = ".mp4",
 ) -> dict[str, Any]:
     """Facts for the tasks that follow: the plan, the parts to render, warnings.
 
@@ -139,7 +147,9 @@ def plan(
         raise NoTargetFaceError("the target")
     if request.limits.single_person:
         check_single_person(found)
-    made = plan_job(pairs_of(request, path_of), found, parts, "the target")
+    opened = open_target(path_of(request.target), trim_of(request))
+    info = opened.info if isinstance(opened, VideoTarget) else None
+    made = plan_job(pairs_of(request, path_of), found, parts, "the target", info)
     permit(found, made)
     pieces = plan_parts(
         path_of(request.target),
@@ -147,6 +157,7 @@ def plan(
         encode_options(request.output),
         chunk_s,
         found.times,
+        suffix,
     )
     return {
         "plan": {str(track): pair for track, pair in made.pair_by_track.items()},

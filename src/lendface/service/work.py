@@ -378,6 +378,7 @@ class JobWork:
                 self.load_parts(),
                 self.office.rules.chunk_s,
                 permit,
+                job["facts"]["suffix"],
             )
         return planned | {"lowered_guards": dict(self.office.rules.lowered_guards)}, rests_on
 

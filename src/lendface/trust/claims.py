@@ -21,6 +21,8 @@ TYPE_BY_SUFFIX = {
     ".mov": "video/quicktime",
     ".mkv": "video/x-matroska",
     ".webm": "video/webm",
+    ".gif": "image/gif",
+    ".apng": "image/png",  # which it is; the library knows no other name
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
     ".jpe": "image/jpeg",
@@ -39,6 +41,8 @@ TYPE_BY_CONTAINER = {  # by the first of FFmpeg's names, or of a picture
     "mp4": "video/mp4",
     "matroska": "video/x-matroska",
     "webm": "video/webm",
+    "gif": "image/gif",
+    "apng": "image/png",
     "jpeg": "image/jpeg",
     "png": "image/png",
     "webp": "image/webp",

@@ -288,6 +288,7 @@ CHANGE_BY_SUFFIX: dict[str, Change] = {
     ".jpe": _in_jpeg,
     ".jfif": _in_jpeg,
     ".png": _in_png,
+    ".apng": _in_png,
     ".webp": _in_webp,
 }
 PACKET_BY_SUFFIX: dict[str, Callable[[bytes], bytes | None]] = {
@@ -296,5 +297,6 @@ PACKET_BY_SUFFIX: dict[str, Callable[[bytes], bytes | None]] = {
     ".jpe": _jpeg_packet,
     ".jfif": _jpeg_packet,
     ".png": _png_packet,
+    ".apng": _png_packet,
     ".webp": _webp_packet,
 }

@@ -31,7 +31,8 @@ from .metadata import write_source_type
 
 SIDECAR, MANIFEST_TYPE = ".c2pa", "application/c2pa"
 INSIDE = frozenset(
-    {"video/mp4", "video/quicktime", "image/jpeg", "image/png", "image/webp", "image/avif"}
+    {"video/mp4", "video/quicktime", "image/jpeg", "image/png", "image/webp", "image/gif"}
+    | {"image/avif"}
 )
 RULES = {  # of the library
     # No large film is ever in memory: what is kept of it meanwhile goes to a temporary file, and
