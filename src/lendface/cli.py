@@ -94,7 +94,7 @@ OutputOption = Annotated[
     typer.Option(
         "-o",
         "--output",
-        help="The result: .mp4 .mov .mkv .webm, or .jpg .png .webp; or a folder for it.",
+        help="The result: .mp4 .mov .mkv .webm .gif, or .jpg .png .webp; or a folder for it.",
     ),
 ]
 SourceOption = Annotated[

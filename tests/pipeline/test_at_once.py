@@ -1,4 +1,4 @@
-"""Results that are not joined from parts: animations and films with alpha; also in a job of steps."""
+"""Animations and films with alpha are not joined from parts: one command and a job agree."""
 
 from __future__ import annotations
 

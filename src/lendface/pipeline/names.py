@@ -9,9 +9,10 @@ from pathlib import Path
 from ..errors import BadOptionError, OutputError
 from ..media import is_image
 from ..media.failures import writing
+from ..media.containers import ANIMATIONS
 from ..media.images import FORMAT_BY_SUFFIX
 from ..media.output import check_writable, fitted, most_name_bytes
-from ..media.picture_size import find_format
+from ..media.picture_size import find_animation, find_format
 from ..media.writer import CONTAINER_BY_SUFFIX
 
 MOVING = (".webp", ".png")  # endings of stills and of animations
@@ -43,6 +44,8 @@ def ending_for(target: Path) -> str:
     A photo called ``clip.mp4`` gets a picture's ending, and a WebP called ``me.jpg`` its own.
     """
     suffix, kind = target.suffix.lower(), format_of(target)
+    if (animation := animation_of(target)) is not None:
+        return suffix if suffix == ".apng" else ANIMATIONS[animation]
     if kind is None and suffix in CONTAINER_BY_SUFFIX:
         return suffix
     if kind is None:
@@ -56,6 +59,14 @@ def format_of(path: Path) -> str | None:
         return find_format(path)
     except OSError:
         return FORMAT_BY_SUFFIX.get(path.suffix.lower())
+
+
+def animation_of(path: Path) -> str | None:
+    """apng or webp; None for what is neither, and where there is nothing to read."""
+    try:
+        return find_animation(path)
+    except OSError:
+        return None
 
 
 def name_for(target: Path, folder: Path, number: int = 1) -> str:
