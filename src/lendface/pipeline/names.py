@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..errors import BadOptionError, OutputError
 from ..media import is_image
-from ..media.failures import writing
 from ..media.containers import ANIMATIONS
+from ..media.failures import writing
 from ..media.images import FORMAT_BY_SUFFIX
 from ..media.output import check_writable, fitted, most_name_bytes
 from ..media.picture_size import find_animation, find_format
