@@ -26,6 +26,7 @@ from .engine.plan import SwapPlan
 from .engine.render import render
 from .engine.scan import Scanner
 from .engine.style import Style
+from .engine.twice import with_both_eyes
 from .engine.types import Box, Frame, Picture, Pixels, SourceFace
 from .errors import BadOptionError, NoTargetFaceError, NotFoundError
 from .media import EncodeOptions, read_image
@@ -520,7 +521,8 @@ def swap_frames(
     found = scan_target(target, parts, watch, guard.see)
     if not found.people:
         raise NoTargetFaceError("the frames")
-    plan: SwapPlan = choose(who, enrolled, found.tracks, references)
+    chosen: SwapPlan = choose(who, enrolled, found.tracks, references)
+    plan = with_both_eyes(chosen, found.tracks)
     guard.check_plan(target, found, plan)
     drawn = _settled_label(settings, label)
     return _rendered(target, found, plan, parts.styled(style or Style()), watch, drawn)

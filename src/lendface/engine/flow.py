@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .beyond import continued
+from .beyond import continued, is_within
 from .geometry import crop_of, invert, move_points, next_face_roi
 from .types import Floats, Picture
 
@@ -24,10 +24,11 @@ class FaceFlow:
         """Displacements in pixels, (478, 2) each: ``forth`` of the points ``then_xyz`` (478, 3)
         of ``before`` to ``after``, and ``back`` of the points ``now_xyz`` of ``after``."""
         crop_to_frame = crop_of(next_face_roi(then_xyz), CROP_PX)
-        first, second = (
-            continued(picture.warped_gray(crop_to_frame, CROP_PX), crop_to_frame, picture.size_wh)
-            for picture in (before, after)
-        )
+        first, second = (picture.warped_gray(crop_to_frame, CROP_PX) for picture in (before, after))
+        size_wh = before.size_wh
+        if not (is_within(then_xyz[:, :2], size_wh) & is_within(now_xyz[:, :2], size_wh)).all():
+            # The picture's edge stands still, and what moves beside it would seem to.
+            first, second = (continued(each, crop_to_frame, size_wh) for each in (first, second))
         frame_to_crop = invert(crop_to_frame)
         linear = crop_to_frame[:, :2]
         forth = _at(

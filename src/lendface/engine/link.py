@@ -11,6 +11,7 @@ from .tracker import Tracklet
 from .types import Floats
 
 SAME_PERSON = 0.40  # cosine of mean embeddings; SFace's own threshold for two photos is 0.363
+STRANGERS, CLEAR = 0.33, 0.5  # cosine of two views that are worth so much
 SAME_PLACE_FRAMES = 15  # a face that comes back this soon, at the same place, is the same
 
 
@@ -103,5 +104,9 @@ def _share_place(a: Floats, b: Floats) -> bool:
 
 
 def _are_strangers(a: Tracklet, b: Tracklet) -> bool:
+    """Two clear looks that differ are enough; poor ones must differ more."""
     one, other = a.embedding, b.embedding
-    return one is not None and other is not None and float(one @ other) < SAME_PERSON / 2
+    if one is None or other is None:
+        return False
+    is_clear = all(max(view.worth for view in t.views) > CLEAR for t in (a, b))
+    return float(one @ other) < (STRANGERS if is_clear else SAME_PERSON / 2)

@@ -25,6 +25,7 @@ class Look:
     plate: Pixels
     yaw_deg: float
     is_calm: bool  # turned little, found surely, and no hand near
+    frame: int = -1
 
 
 def take_look(
@@ -54,6 +55,10 @@ class LookBook:
         self.looks.append(look)
         if len(self.looks) >= MOST_LOOKS:
             self.thin()
+
+    def forget_from(self, frame: int) -> None:
+        """Forget the looks at this frame and all later ones."""
+        self.looks = [look for look in self.looks if look.frame < frame]
 
     def thin(self) -> None:
         """Forget every other look; of a single one, that one."""

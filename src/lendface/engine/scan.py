@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -30,7 +31,12 @@ TURNED_DEG = (58.0, 65.0)  # yaw; beyond it the far side is a guess
 FADE_FRAMES = 4
 SHAPE_FACES = 40
 CALM_YAW_DEG = 30.0
-LEAST_FRAMES = 5  # of a film; who is seen for less is noise, not a member of the cast
+LEAST_FRAMES = 5  # of a film; who is seen for less is noise, not a member of the cast ...
+LEAST_S, SURE_SCORE, SURE_CLARITY = 0.4, 0.9, 1.2  # ... unless for so long, and as surely: a score,
+# and times the recognizer's least clarity. A slideshow has a frame for each person.
+STILL_S = 0.4  # a frame shown for so long is a shot of its own: nothing is followed out of it
+FADE_S = 0.36
+BRIDGED_S = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +49,32 @@ class Mark:
     yaw_deg: float
     score: float
     has_hands: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Clock:
+    """When each frame is shown."""
+
+    times_s: Sequence[float]
+
+    @property
+    def frames(self) -> int:
+        return len(self.times_s)
+
+    def shown_s(self, frames: Iterable[int]) -> float:
+        """How long some frames are shown together; the last of all as long as the one before."""
+        steps = np.diff(self.times_s)
+        ends = np.append(steps, steps[-1:] if len(steps) else [0.0])
+        return float(sum(ends[frame] for frame in frames))
+
+    def between_s(self, frame: int, later: int) -> float:
+        return self.times_s[later] - self.times_s[frame]
+
+    @cached_property
+    def fade_frames(self) -> int:
+        """Frames over which a swap fades, fewer where each of them is shown for long."""
+        step = float(np.median(np.diff(self.times_s))) if self.frames > 1 else 0.0
+        return min(FADE_FRAMES, round(FADE_S / step)) if step > 0 else FADE_FRAMES
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,16 +100,18 @@ class Scanner:
         log = MemoryLog() if log is None else log
         cuts = CutFinder()
         marks: dict[int, list[Mark]] = defaultdict(list)
-        count = 0
+        times_s: list[float] = []
         with closing(self._tracker()) as tracker:
             for frame in frames:
-                for face in tracker.feed(frame, cuts.is_cut(frame.picture)):
+                is_cut = cuts.is_cut(frame.picture)
+                times_s.append(float(frame.time))
+                was_still = len(times_s) > 1 and times_s[-1] - times_s[-2] >= STILL_S
+                for face in tracker.feed(frame, is_cut or was_still):
                     self._keep(face, log, marks)
-                count += 1
                 on_frame(frame)
             for face in tracker.end_shot():
                 self._keep(face, log, marks)
-        return self._sum_up(tracker.tracklets, marks, log, count)
+        return self._sum_up(tracker.tracklets, marks, log, Clock(times_s))
 
     def _tracker(self) -> Tracker:
         return Tracker(
@@ -96,25 +130,36 @@ class Scanner:
         )
 
     def _sum_up(
-        self, tracklets: Sequence[Tracklet], marks: dict[int, list[Mark]], log: RowLog, count: int
+        self, tracklets: Sequence[Tracklet], marks: dict[int, list[Mark]], log: RowLog, clock: Clock
     ) -> Tracks:
         seen = [t for t in tracklets if marks[t.id]]
         ends = {t.id: _end_boxes(marks[t.id], log) for t in seen}
         named = [
             person
             for person in link(seen, ends)
-            if person.face_count >= min(LEAST_FRAMES, count)
-            and person.embedding is not None
+            if person.embedding is not None
             and person.clarity >= self.recognizer.least_clarity
+            and self._is_seen_enough(person, marks, clock)
         ]
         named.sort(key=lambda p: -sum(m.height_px for t in p.tracklets for m in marks[t.id]))
         people, places = [], defaultdict(list)
         for number, person in enumerate(named, start=1):
-            own = _places(number, person, marks)
+            own = _places(number, person, marks, clock)
             people.append(self._track(number, person, own, marks, log))
             for place in own:
                 places[place.frame].append(place)
-        return Tracks(tuple(people), count, dict(places), log)
+        return Tracks(tuple(people), clock.frames, dict(places), log)
+
+    def _is_seen_enough(self, person: Person, marks: dict[int, list[Mark]], clock: Clock) -> bool:
+        """Seconds count where frames are few, if it is surely a face."""
+        if person.face_count >= min(LEAST_FRAMES, clock.frames):
+            return True
+        every = [mark for t in person.tracklets for mark in marks[t.id]]
+        return (
+            clock.shown_s(mark.frame for mark in every) >= LEAST_S
+            and max(mark.score for mark in every) >= SURE_SCORE
+            and person.clarity >= SURE_CLARITY * self.recognizer.least_clarity
+        )
 
     def _track(
         self,
@@ -163,13 +208,15 @@ class Run:
     fades_out: bool
 
 
-def _places(track_id: int, person: Person, marks: dict[int, list[Mark]]) -> list[Place]:
+def _places(
+    track_id: int, person: Person, marks: dict[int, list[Mark]], clock: Clock
+) -> list[Place]:
     """All faces of a person, short gaps bridged, each with the strength it can bear."""
     places: list[Place] = []
-    for run in _runs(person.tracklets, marks):
+    for run in _runs(person.tracklets, marks, clock):
         filled = _filled(run.marks)
         bears = np.float32([bearable_between(*each) for each in filled])
-        strengths = faded(bears, run.fades_in, run.fades_out)
+        strengths = faded(bears, run.fades_in, run.fades_out, clock.fade_frames)
         places += [
             Place(
                 frame=mark.frame + round(share * (later.frame - mark.frame)),
@@ -184,12 +231,16 @@ def _places(track_id: int, person: Person, marks: dict[int, list[Mark]]) -> list
     return places
 
 
-def _runs(tracklets: Sequence[Tracklet], marks: dict[int, list[Mark]]) -> list[Run]:
+def _runs(tracklets: Sequence[Tracklet], marks: dict[int, list[Mark]], clock: Clock) -> list[Run]:
     runs: list[Run] = []
     last: Tracklet | None = None
     for tracklet in sorted(tracklets, key=lambda t: t.first_frame):
         own = marks[tracklet.id]
-        is_near = last is not None and tracklet.first_frame - last.last_frame <= BRIDGED_FRAMES + 1
+        is_near = (
+            last is not None
+            and tracklet.first_frame - last.last_frame <= BRIDGED_FRAMES + 1
+            and clock.between_s(last.last_frame, tracklet.first_frame) <= BRIDGED_S
+        )
         if last is not None and is_near and not last.ends_shot and not tracklet.starts_shot:
             joined = runs.pop()
             run = Run([*joined.marks, *own], joined.fades_in, not tracklet.ends_shot)
@@ -224,15 +275,15 @@ def bearable_between(mark: Mark, later: Mark, share: float) -> float:
     return 0.0 if is_hidden else bearable(mark)
 
 
-def faded(bears: Floats, fades_in: bool, fades_out: bool) -> Floats:
+def faded(bears: Floats, fades_in: bool, fades_out: bool, fade_frames: int = FADE_FRAMES) -> Floats:
     """The strength frame by frame: it sinks before a bad frame and rises after it, not at once."""
-    width = 2 * FADE_FRAMES // 2 + 1
+    width = fade_frames + 1
     padded = np.pad(bears, width, mode="edge")
     lowest = sliding_window_view(padded, width).min(1)
     soft = sliding_window_view(lowest, width).mean(1)
     start = (len(soft) - len(bears)) // 2
     strengths = soft[start : start + len(bears)].astype(np.float32)
-    ramp = np.minimum(1, np.arange(1, len(bears) + 1) / (FADE_FRAMES + 1))
+    ramp = np.minimum(1, np.arange(1, len(bears) + 1) / (fade_frames + 1))
     if fades_in:
         strengths = strengths * ramp
     return np.minimum(strengths, bears) * (ramp[::-1] if fades_out else 1)

@@ -17,15 +17,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .flow import FaceFlow
-from .geometry import crop_of, face_roi, five_points, next_face_roi
+from .geometry import crop_of, face_roi, five_points, invert, move_points, next_face_roi
 from .later import Later
 from .looks import LookBook, limit, take_look
 from .mesh.light import LightMeter
 from .mesh.shape import pose_of
 from .mesh.topology import POINTS, Topology
+from .picture import ArrayPicture
 from .roles import FilmDetector, HandFinder, Landmarker, Recognizer
 from .smooth import smooth, steady_light
-from .types import Detection, Floats, Frame, Hand, Mesh, Picture
+from .types import Detection, Floats, Frame, Hand, Mesh, Picture, Pixels
 
 DETECT_EVERY = 6
 THOROUGH_EVERY = 24  # frames; in between the detector passes over faces that are turned far
@@ -48,7 +49,13 @@ LEAST_SCORE = 0.5
 SAME_FACE = 0.35  # overlap of boxes
 LEAST_FACE_PX = 16
 FARTHEST_STEP = 0.6  # face heights from one frame to the next; more is another face
-STRANGER = 0.10  # cosine to the tracklet's own mean: the tracker slid onto somebody else
+DETECT_AFTER_S, EMBED_AFTER_S = 0.6, 1.7  # sooner, where a film has few frames a second
+STRANGER = 0.35  # cosine to the tracklet's own mean: perhaps this is somebody else by now
+STRANGER_EVERY = 2  # frames between looks while that is open
+STRANGER_VIEWS = 4  # in a row that are alike, and it is somebody else
+STRANGER_ALIKE = 0.6  # cosine of such views
+STRANGER_FRAMES = 60  # for which it may be open
+GLIMPSE_PX = 160
 LIGHT_PX = 128
 BLOCK = 96  # frames that are steadied together
 OVERLAP = 24  # ... and how many more are read so that blocks meet without a step
@@ -81,11 +88,20 @@ class View:
     embedding: Floats
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Glimpse:
+    """A face of a frame, small, for a later look at who it was."""
+
+    frame: int
+    pixels: Pixels  # (GLIMPSE_PX, GLIMPSE_PX, 3)
+    points_xy: Floats  # (5, 2) pixels of it
+
+
 @dataclass(slots=True, eq=False)
 class Tracklet:
     """One face followed without a break.
 
-    ``sightings``, ``book`` and what concerns hands belong to the second thread.
+    ``sightings``, ``glimpses``, ``book`` and what concerns hands belong to the second thread.
     """
 
     id: int
@@ -104,19 +120,30 @@ class Tracklet:
     may_have_hand: bool = False  # the last search found one that it was not sure of
     hands_age: int = -HANDS_ALERT  # when one was last there, in frames since the first
     book: LookBook = field(default_factory=LookBook)
+    looked_s: float = 0.0  # when it was last looked who it is
+    known_frame: int = -1  # the last frame that was looked at and showed who it always was
+    strange: list[View] = field(default_factory=list)  # the latest looks, of perhaps somebody else
+    glimpses: list[Glimpse] = field(default_factory=list)  # since the frame before ``known_frame``
 
     @property
     def has_block(self) -> bool:
-        """Enough sightings to be steadied together."""
-        return self.waiting >= BLOCK + OVERLAP
+        """Enough sightings to be steadied together, all of them surely of one person."""
+        return self.waiting >= BLOCK + OVERLAP and not self.strange
+
+    @property
+    def is_another(self) -> bool:
+        """The latest looks show one person, and that is not who it was."""
+        own, seen = self.embedding, self.strange[-STRANGER_VIEWS:]
+        if own is None or len(seen) < STRANGER_VIEWS:
+            return False
+        mean = mean_of(seen)
+        is_one = min(float(view.embedding @ mean) for view in seen) > STRANGER_ALIKE
+        return is_one and float(own @ mean) < STRANGER
 
     @property
     def embedding(self) -> Floats | None:
         """(128,) unit length, the mean over its best views; None while nobody has looked."""
-        if not self.views:
-            return None
-        mean = sum(view.worth * view.embedding for view in self.views)
-        return (mean / max(float(np.linalg.norm(mean)), 1e-9)).astype(np.float32)
+        return mean_of(self.views) if self.views else None
 
     def hands_due(self, is_alert: bool, is_followed: bool) -> int:
         """Every how many frames it is searched for hands."""
@@ -124,7 +151,11 @@ class Tracklet:
             return HANDS_EVERY_FOLLOWED if is_followed else 1
         return HANDS_EVERY_DOUBTFUL if self.may_have_hand else HANDS_EVERY
 
-    def wants_embedding(self, age: int) -> bool:
+    def wants_embedding(self, age: int, now_s: float) -> bool:
+        if self.strange and age % STRANGER_EVERY == 0:
+            return True
+        if now_s - self.looked_s >= EMBED_AFTER_S:
+            return True
         is_known = len(self.views) >= KNOWN_VIEWS
         return age % (EMBED_ONCE_KNOWN if is_known else EMBED_EVERY) == 0
 
@@ -170,6 +201,7 @@ class Tracker:
         self._shot_began = 0
         self._alive: list[Tracklet] = []
         self._since_detection = DETECT_EVERY
+        self._detected_s = 0.0
         self._since_thorough = THOROUGH_EVERY
         self._has_rolled = False
         self.tracklets: list[Tracklet] = []
@@ -185,7 +217,11 @@ class Tracker:
             yield from self._finish(tracklet)
         self._since_detection += 1
         self._since_thorough += 1
-        if is_cut or lost or self._since_detection >= DETECT_EVERY:
+        for tracklet in [each for each in self._alive if each.is_another]:
+            yield from self._part(tracklet)
+        is_due = float(frame.time) - self._detected_s >= DETECT_AFTER_S
+        if is_cut or lost or is_due or self._since_detection >= DETECT_EVERY:
+            self._detected_s = float(frame.time)
             self._detect(frame, is_new=is_cut or bool(lost))
         for tracklet in self._alive:
             if tracklet.has_block:
@@ -224,9 +260,10 @@ class Tracker:
                 is_ghost
                 or not _is_same_face(then, mesh)
                 or self._is_taken(mesh, tracklet, frame.index)
-                or not self._add(tracklet, frame, mesh)
             ):
                 lost.append(tracklet)
+            else:
+                self._add(tracklet, frame, mesh)
         self._alive = [tracklet for tracklet in self._alive if tracklet not in lost]
         return lost
 
@@ -272,12 +309,12 @@ class Tracker:
         if mesh.score < LEAST_SCORE or any(overlap(box, other) > SAME_FACE for other in known):
             return
         tracklet = Tracklet(len(self.tracklets), mesh, first_frame=frame.index)
-        if self._add(tracklet, frame, mesh):
-            self._look_back(tracklet, frame)
-            self._has_rolled |= abs(next_face_roi(mesh.landmarks_xyz).angle) > ROLLED_RAD
-            tracklet.starts_shot = tracklet.first_frame == self._shot_began
-            self.tracklets.append(tracklet)
-            self._alive.append(tracklet)
+        self._add(tracklet, frame, mesh)
+        self._look_back(tracklet, frame)
+        self._has_rolled |= abs(next_face_roi(mesh.landmarks_xyz).angle) > ROLLED_RAD
+        tracklet.starts_shot = tracklet.first_frame == self._shot_began
+        self.tracklets.append(tracklet)
+        self._alive.append(tracklet)
 
     def _look_back(self, tracklet: Tracklet, frame: Frame) -> None:
         """Follow a new face into the frames since the detector last looked.
@@ -307,23 +344,32 @@ class Tracker:
             tracklet.first_frame, later = earlier.index, earlier
             tracklet.waiting += 1
 
-    def _add(self, tracklet: Tracklet, frame: Frame, mesh: Mesh) -> bool:
-        """Keep one more sighting; False where the face turned out to be somebody else's."""
+    def _add(self, tracklet: Tracklet, frame: Frame, mesh: Mesh) -> None:
+        """Keep one more sighting."""
         age = frame.index - tracklet.first_frame
-        if tracklet.wants_embedding(age) and not self._is_still(tracklet, frame, mesh):
-            return False
-        self._later.do(frame.index, self._complete, tracklet, frame, mesh, age, tuple(self._recent))
+        if tracklet.wants_embedding(age, float(frame.time)):
+            self._look_who(tracklet, frame, mesh)
+        known = tracklet.known_frame
+        self._later.do(
+            frame.index, self._complete, tracklet, frame, mesh, age, tuple(self._recent), known
+        )
         tracklet.mesh, tracklet.last_frame = mesh, frame.index
         tracklet.waiting += 1
         self._boxes.setdefault(frame.index, []).append(box_of(mesh.landmarks_xyz))
-        return True
 
     def _complete(
-        self, tracklet: Tracklet, frame: Frame, mesh: Mesh, age: int, recent: Sequence[Frame]
+        self,
+        tracklet: Tracklet,
+        frame: Frame,
+        mesh: Mesh,
+        age: int,
+        recent: Sequence[Frame],
+        known_frame: int,
     ) -> None:
         """On the second thread: all of a sighting that does not decide where to look next.
 
-        ``recent`` are the frames of this shot before this one.
+        ``recent`` are the frames of this shot before this one, ``known_frame`` is the last one of
+        which it was clear whom it shows.
         """
         forth = back = np.zeros((len(mesh.landmarks_xyz), 2), np.float32)
         if tracklet.sightings:
@@ -332,31 +378,83 @@ class Tracker:
         light = self._meter.measure_in(frame.picture, mesh.landmarks_xyz, LIGHT_PX)
         hands = self._find_hands(tracklet, frame.picture, mesh, age, recent)
         if tracklet.book.wants(age):
-            self._take_look(tracklet, frame.picture, mesh, is_free=not hands)
+            self._take_look(tracklet, frame, mesh, is_free=not hands)
         tracklet.sightings.append(Sighting(frame.index, mesh, forth, back, light, hands))
+        tracklet.glimpses = [each for each in tracklet.glimpses if each.frame >= known_frame]
+        tracklet.glimpses.append(_glimpse_of(frame, mesh))
 
-    def _take_look(self, tracklet: Tracklet, picture: Picture, mesh: Mesh, is_free: bool) -> None:
+    def _take_look(self, tracklet: Tracklet, frame: Frame, mesh: Mesh, is_free: bool) -> None:
         """``is_free``: no hand is before the face."""
         yaw, _, _ = pose_of(self._topology, mesh.landmarks_xyz).yaw_pitch_roll_deg
         is_clear = is_free and mesh.score > CLEAR_SCORE
-        look = take_look(picture, mesh.landmarks_xyz, self._topology, yaw, is_clear)
-        tracklet.book.add(look)
+        look = take_look(frame.picture, mesh.landmarks_xyz, self._topology, yaw, is_clear)
+        tracklet.book.add(replace(look, frame=frame.index))
 
-    def _is_still(self, tracklet: Tracklet, frame: Frame, mesh: Mesh) -> bool:
+    def _look_who(self, tracklet: Tracklet, frame: Frame, mesh: Mesh) -> None:
         """Look who it is. Only a good view may say that it is somebody else."""
         points_xy = five_points(mesh.landmarks_xyz)
         embedding, clarity = self._recognizer.describe(frame.picture, points_xy)
         yaw, pitch, _ = pose_of(self._topology, mesh.landmarks_xyz).yaw_pitch_roll_deg
         frontal = max(0.05, 1 - max(abs(yaw), abs(pitch)) / FRONTAL_DEG)
-        height = float(np.ptp(mesh.landmarks_xyz[:POINTS, 1]))
-        own = tracklet.embedding
+        height = _height_px(mesh)
+        view = View(frame.index, frontal * mesh.score * min(1.0, height / 112), embedding)
+        tracklet.looked_s = float(frame.time)
         is_sure = frontal > 0.4 and mesh.score > 0.9 and height > 2 * LEAST_FACE_PX
-        if own is not None and is_sure and len(tracklet.views) > 1 and own @ embedding < STRANGER:
-            return False
-        worth = frontal * mesh.score * min(1.0, height / 112)
-        tracklet.remember(View(frame.index, worth, embedding))
+        own = tracklet.embedding
+        is_strange = own is not None and len(tracklet.views) > 1 and own @ embedding < STRANGER
+        if is_strange and is_sure and self._is_free(tracklet):
+            tracklet.strange.append(view)
+            if frame.index - tracklet.strange[0].frame < STRANGER_FRAMES:
+                return
+        elif tracklet.strange and not is_sure:
+            return
+        tracklet.strange.clear()
+        tracklet.known_frame = frame.index
+        tracklet.remember(view)
         tracklet.clarity = max(tracklet.clarity, clarity)
-        return True
+
+    def _is_free(self, tracklet: Tracklet) -> bool:
+        """Whether no hand was before the face when it was last seen."""
+        self._later.catch_up()
+        return not tracklet.sightings or not tracklet.sightings[-1].hands
+
+    def _part(self, tracklet: Tracklet) -> Iterator[Steadied]:
+        """Let go of whom a tracklet began with and go on with whom it shows by now.
+
+        One picture dissolved into another, or the tracker slid from one face to the next. From the
+        first frame that resembles the second person more, and all after it do, it is theirs.
+        """
+        self._later.catch_up()
+        first, second = tracklet.embedding, mean_of(tracklet.strange[-STRANGER_VIEWS:])
+        assert first is not None
+        start = tracklet.known_frame + 1
+        for glimpse in reversed(tracklet.glimpses):
+            who = self._recognizer.embed(ArrayPicture(glimpse.pixels), glimpse.points_xy)
+            if float(who @ first) > float(who @ second):
+                start = glimpse.frame + 1
+                break
+        sightings = tracklet.sightings
+        kept = sum(sighting.frame < start for sighting in sightings)
+        kept = max(kept, tracklet.handed_out)
+        later = Tracklet(len(self.tracklets), tracklet.mesh, starts_shot=True)
+        later.sightings, tracklet.sightings = sightings[kept:], sightings[:kept]
+        if not later.sightings or not kept:
+            tracklet.strange.clear()
+            return
+        later.first_frame, later.last_frame = later.sightings[0].frame, tracklet.last_frame
+        later.waiting = len(later.sightings)
+        later.clarity, later.looked_s = tracklet.clarity, tracklet.looked_s
+        later.hands, later.may_have_hand = tracklet.hands, tracklet.may_have_hand
+        for view in tracklet.strange:
+            if view.frame >= later.first_frame:
+                later.remember(view)
+        later.known_frame = tracklet.strange[-1].frame
+        tracklet.strange.clear()
+        tracklet.book.forget_from(tracklet.known_frame + 1)
+        tracklet.last_frame, tracklet.ends_shot = later.first_frame - 1, True
+        self.tracklets.append(later)
+        self._alive.append(later)
+        yield from self._finish(tracklet)
 
     def _find_hands(
         self, tracklet: Tracklet, picture: Picture, mesh: Mesh, age: int, recent: Sequence[Frame]
@@ -424,6 +522,18 @@ class Tracker:
     @property
     def _side(self) -> int:
         return self._landmarker.size_px
+
+
+def mean_of(views: Sequence[View]) -> Floats:
+    """(128,) unit length, the mean over one view or more, by their worth."""
+    mean = sum(view.worth * view.embedding for view in views)
+    return (mean / max(float(np.linalg.norm(mean)), 1e-9)).astype(np.float32)
+
+
+def _glimpse_of(frame: Frame, mesh: Mesh) -> Glimpse:
+    crop_to_frame = crop_of(next_face_roi(mesh.landmarks_xyz), GLIMPSE_PX)
+    points_xy = move_points(five_points(mesh.landmarks_xyz), invert(crop_to_frame))
+    return Glimpse(frame.index, frame.picture.warped(crop_to_frame, GLIMPSE_PX), points_xy)
 
 
 def box_of(points: Floats) -> Floats:

@@ -15,6 +15,7 @@ from ..engine.plan import SwapPlan, find_at, find_person, plan_everyone, plan_mo
 from ..engine.preview import MaskPreview
 from ..engine.style import Style
 from ..engine.tracks import Tracks
+from ..engine.twice import seen_twice, with_both_eyes
 from ..engine.types import Floats, SourceFace, Track
 from ..errors import BadOptionError, FaceError, NoSuchPersonError, NoTargetFaceError
 from ..media import EncodeOptions, read_image
@@ -260,7 +261,7 @@ def make_plan(
             if track_id in source_by_track:
                 raise BadOptionError(f"two sources are meant for face {track_id}; give it one")
             source_by_track[track_id] = source
-    return SwapPlan(source_by_track)
+    return with_both_eyes(SwapPlan(source_by_track), tracks)
 
 
 def read_references(whos: Iterable[Who], parts: Parts) -> References:
@@ -351,8 +352,23 @@ def told_choices(
         if isinstance(pair.who, LooksLike | SeenAt)
         and find_meant(pair.who, scan.tracks, references) is None
     ]
-    hard = hard_warning(scan, plan)
-    return [*fallen_back, *([hard] if hard else [])]
+    told = [hard_warning(scan, plan), twice_warning(scan, plan)]
+    return [*fallen_back, *(warning for warning in told if warning)]
+
+
+def twice_warning(scan: Scan, plan: SwapPlan) -> str | None:
+    """Says so where one person is seen twice in each frame and both are swapped."""
+    planned = plan.source_by_track
+    twice = {
+        tuple(sorted((number, other)))
+        for number in planned
+        for other in seen_twice(scan.tracks, number)
+        if planned.get(other) is planned[number]
+    }
+    if not twice:
+        return None
+    told = ", ".join(f"{one} and {other}" for one, other in sorted(twice))
+    return f"faces {told} are one person seen twice, as by two eyes; both were swapped alike"
 
 
 def hard_warning(scan: Scan, plan: SwapPlan) -> str | None:
