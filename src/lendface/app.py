@@ -26,7 +26,7 @@ from .engine.plan import SwapPlan
 from .engine.render import render
 from .engine.scan import Scanner
 from .engine.style import Style
-from .engine.twice import with_both_eyes
+from .engine.twice import with_who_is_seen_twice
 from .engine.types import Box, Frame, Picture, Pixels, SourceFace
 from .errors import BadOptionError, NoTargetFaceError, NotFoundError
 from .media import EncodeOptions, read_image
@@ -522,7 +522,7 @@ def swap_frames(
     if not found.people:
         raise NoTargetFaceError("the frames")
     chosen: SwapPlan = choose(who, enrolled, found.tracks, references)
-    plan = with_both_eyes(chosen, found.tracks)
+    plan = with_who_is_seen_twice(chosen, found.tracks)
     guard.check_plan(target, found, plan)
     drawn = _settled_label(settings, label)
     return _rendered(target, found, plan, parts.styled(style or Style()), watch, drawn)

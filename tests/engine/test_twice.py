@@ -13,7 +13,7 @@ import lendface
 from lendface.engine.picture import ArrayPicture
 from lendface.engine.plan import SwapPlan
 from lendface.engine.tracks import Tracks
-from lendface.engine.twice import seen_twice, with_both_eyes
+from lendface.engine.twice import seen_twice, with_who_is_seen_twice
 from lendface.engine.types import Frame, Pixels, SourceFace
 from lendface.pipeline.parts import Parts
 from lendface.pipeline.swaps import CastNumber, Pair, SwapRequest, swap_files
@@ -49,9 +49,12 @@ def test_both_eyes_of_one_person_get_the_source(
     assert seen_twice(tracks, 1) == [2]
     assert seen_twice(tracks, 2) == [1]
     source, other = sources["P005"], sources["P010"]
-    assert with_both_eyes(SwapPlan({2: source}), tracks).source_by_track == {2: source, 1: source}
+    assert with_who_is_seen_twice(SwapPlan({2: source}), tracks).source_by_track == {
+        2: source,
+        1: source,
+    }
     own = {1: source, 2: other}
-    assert with_both_eyes(SwapPlan(own), tracks).source_by_track == own
+    assert with_who_is_seen_twice(SwapPlan(own), tracks).source_by_track == own
 
 
 def test_two_people_are_not_one_seen_twice(parts: Parts) -> None:

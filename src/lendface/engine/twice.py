@@ -20,7 +20,7 @@ LEVEL = 0.15  # of the same: side by side, or one above the other
 WANDERS = 0.035  # of the same: how much the way from one face to the other changes
 
 
-def with_both_eyes(plan: SwapPlan, tracks: Tracks) -> SwapPlan:
+def with_who_is_seen_twice(plan: SwapPlan, tracks: Tracks) -> SwapPlan:
     """The plan, in which whoever is seen twice gets the same source twice.
 
     Whoever has a source of their own keeps it.

@@ -15,7 +15,7 @@ from ..engine.plan import SwapPlan, find_at, find_person, plan_everyone, plan_mo
 from ..engine.preview import MaskPreview
 from ..engine.style import Style
 from ..engine.tracks import Tracks
-from ..engine.twice import seen_twice, with_both_eyes
+from ..engine.twice import seen_twice, with_who_is_seen_twice
 from ..engine.types import Floats, SourceFace, Track
 from ..errors import BadOptionError, FaceError, NoSuchPersonError, NoTargetFaceError
 from ..media import EncodeOptions, read_image
@@ -261,7 +261,7 @@ def make_plan(
             if track_id in source_by_track:
                 raise BadOptionError(f"two sources are meant for face {track_id}; give it one")
             source_by_track[track_id] = source
-    return with_both_eyes(SwapPlan(source_by_track), tracks)
+    return with_who_is_seen_twice(SwapPlan(source_by_track), tracks)
 
 
 def read_references(whos: Iterable[Who], parts: Parts) -> References:
