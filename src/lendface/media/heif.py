@@ -1,5 +1,7 @@
 """HEIC and AVIF photos: what their boxes say, and their pixels, which another process decodes.
 
+So it does those of TIFF, whose turning, transparency and profile OpenCV does not read.
+
 The libraries that know these formats are large and often in need of mending, so they see a file
 only behind the sandbox of ``sandbox.py``; its pixels come back by a pipe.
 """
@@ -27,6 +29,7 @@ from ..errors import UnreadableMediaError
 from .environment import bare
 
 PROGRAM = Path(__file__).with_name("heif_decoder.py")
+PILLOWS_NAMES = {"heic": "HEIF", "avif": "AVIF", "tiff": "TIFF"}
 LIBRARIES = ("PIL", "pillow_heif", "pi_heif")  # the last two read the same, either will do
 LEAST_MEMORY = 768 << 20
 MEMORY_PER_PIXEL = 48  # as for a film: planes of 16 bits, tiles, and the picture twice
@@ -50,9 +53,10 @@ class HeifFacts:
 
 
 @dataclass(frozen=True, eq=False)
-class HeifPicture:
+class DecodedPicture:
     """A decoded picture, not yet turned by what ``exif`` says."""
 
+    bit_depth: int  # of the file, where the decoder tells it; else 8
     rgb: Pixels
     alpha: Pixels | None
     exif: bytes | None  # TIFF structure; its orientation is that of the file's own boxes
@@ -143,7 +147,7 @@ def properties_of(item: int, body: bytes) -> list[int]:
     return []
 
 
-def decode_heif(path: Path, kind: str, size_wh: tuple[int, int]) -> HeifPicture:
+def decode_apart(path: Path, kind: str, size_wh: tuple[int, int]) -> DecodedPicture:
     """``size_wh`` is what the file claims; a picture with more pixels is not decoded.
 
     Raises UnreadableMediaError, and RuntimeError where the other process could not even begin.
@@ -166,7 +170,7 @@ def question_about(path: Path, kind: str, most_pixels: int) -> dict[str, Any]:
         "paths": sorted(
             {str(Path(spec.origin).parents[1]) for spec in found if spec and spec.origin}
         ),
-        "format": {"heic": "HEIF", "avif": "AVIF"}[kind],
+        "format": PILLOWS_NAMES[kind],
         "max_pixels": most_pixels,
         "memory_bytes": LEAST_MEMORY + MEMORY_PER_PIXEL * most_pixels,
         "cpu_s": CPU_S,
@@ -184,7 +188,7 @@ def start(question: Mapping[str, Any]) -> subprocess.Popen[bytes]:
     )
 
 
-def receive(path: Path, process: subprocess.Popen[bytes], most_pixels: int) -> HeifPicture:
+def receive(path: Path, process: subprocess.Popen[bytes], most_pixels: int) -> DecodedPicture:
     """One line of JSON, and then the pixels."""
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -205,5 +209,6 @@ def receive(path: Path, process: subprocess.Popen[bytes], most_pixels: int) -> H
         raise UnreadableMediaError(path.name, NO_DECODE)
     kept = {name: b64decode(told[name]) or None for name in ("exif", "icc", "xmp")}
     if channels == 3:
-        return HeifPicture(pixels, None, **kept)
-    return HeifPicture(np.ascontiguousarray(pixels[..., :3]), pixels[..., 3].copy(), **kept)
+        return DecodedPicture(told["bit_depth"], pixels, None, **kept)
+    rgb, alpha = np.ascontiguousarray(pixels[..., :3]), pixels[..., 3].copy()
+    return DecodedPicture(told["bit_depth"], rgb, alpha, **kept)

@@ -1,4 +1,4 @@
-"""A program of its own that decodes a HEIC or AVIF picture nobody has looked at yet.
+"""A program of its own that decodes a HEIC, AVIF or TIFF picture nobody has looked at yet.
 
 Like ``inspector.py`` it has little memory and time, no variables, no other file and no network, and
 may crash. ``python -I heif_decoder.py QUESTION``, with the question as JSON, prints a line of JSON
@@ -20,6 +20,9 @@ if __name__ == "__main__":  # isolated, so it finds only what its Python has by 
 
 THREADS = 2  # each takes memory, that of its tiles too
 NOT_BEGUN = 3
+BITS_PER_SAMPLE = 258
+TRANSPARENT = ("RGBA", "RGBa", "LA", "La", "PA")
+MODES = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "LAB", *TRANSPARENT)
 EXIF_HEAD = b"Exif\0\0"
 
 
@@ -67,25 +70,27 @@ def decode(question: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """What is told, and the pixels: rows of RGB or RGBA, 8 bits each."""
     from PIL import Image
 
-    with (
-        open(question["path"], "rb") as file,
-        Image.open(file, formats=[question["format"]]) as image,
-    ):
+    formats = [question["format"]]
+    with open(question["path"], "rb") as file, Image.open(file, formats=formats) as image:
         if image.width * image.height > question["max_pixels"]:
             return {"fault": "larger than it claims"}, b""
+        if image.mode not in MODES:  # Pillow would cut its values off, and not scale them
+            return {"fault": f"mode {image.mode}"}, b""
+        told = {"bit_depth": bit_depth_of(image)}
         image.load()
-        has_alpha = image.mode in ("RGBA", "RGBa", "LA", "La", "PA")
         info = dict(image.info)
-        pixels = (
-            image
-            if image.mode in ("RGB", "RGBA")
-            else image.convert("RGBA" if has_alpha else "RGB")
-        )
-        told = {"size_wh": pixels.size, "channels": len(pixels.getbands())}
+        mode = "RGBA" if image.mode in TRANSPARENT else "RGB"
+        pixels = image if image.mode == mode else image.convert(mode)
+        told |= {"size_wh": pixels.size, "channels": len(mode)}
         kept = {"exif": exif_of(info), "icc": info.get("icc_profile"), "xmp": info.get("xmp")}
-        return told | {
-            name: b64encode(as_bytes(value)).decode() for name, value in kept.items()
-        }, pixels.tobytes()
+        told |= {name: b64encode(as_bytes(value)).decode() for name, value in kept.items()}
+        return told, pixels.tobytes()
+
+
+def bit_depth_of(image: Any) -> int:
+    """Of a TIFF; the others say it in their boxes."""
+    bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, 8)
+    return max(bits) if isinstance(bits, tuple) else bits
 
 
 def exif_of(info: dict[str, Any]) -> bytes:

@@ -22,7 +22,7 @@ from ..errors import (
 )
 from .colour import HLG, PQ, get_curve
 from .failures import FULL, check_readable
-from .heif import decode_heif, read_facts
+from .heif import decode_apart, read_facts
 from .icc import profile_of
 from .output import atomic_output
 from .picture_size import MOST_SCANS, NO_PICTURE, count_scans, find_format, read_picture_size
@@ -83,8 +83,7 @@ def read_image(path: Path) -> tuple[ArrayPicture, ImageInfo]:
     if kind is None:
         raise UnreadableMediaError(path.name, NO_PICTURE)
     size_wh = check_decodable(path, kind)
-    is_heif = kind in HEIF_FORMATS
-    colours, alpha, depth, metadata = decode_boxed(path, kind, size_wh) if is_heif else decode(path)
+    colours, alpha, depth, metadata = decode_as(path, kind, size_wh)
     exif = metadata.get(EXIF)
     place = Placement(
         (colours.shape[1], colours.shape[0]), TURN_BY_ORIENTATION.get(orientation(exif), STRAIGHT)
@@ -107,6 +106,22 @@ def check_decodable(path: Path, kind: str) -> tuple[int, int]:
     if kind == "jpeg" and count_scans(path) > MOST_SCANS:
         raise UnreadableMediaError(path.name, f"it has more than {MOST_SCANS} scans")
     return size_wh
+
+
+def decode_as(
+    path: Path, kind: str, size_wh: tuple[int, int]
+) -> tuple[Pixels, Pixels | None, int, dict[int, bytes]]:
+    """``decode`` by what knows the format best."""
+    if kind in HEIF_FORMATS:
+        return decode_boxed(path, kind, size_wh)
+    if kind != "tiff":
+        return decode(path)
+    try:
+        read = decode_apart(path, kind, size_wh)
+    except UnreadableMediaError:  # floating point, and 16 bits of gray
+        return decode(path)
+    kept = {XMP: read.xmp, ICC: read.icc}  # it is turned already
+    return read.rgb, read.alpha, read.bit_depth, {tag: v for tag, v in kept.items() if v}
 
 
 def decode(path: Path) -> tuple[Pixels, Pixels | None, int, dict[int, bytes]]:
@@ -132,7 +147,7 @@ def decode_boxed(
     says another is wrong (ISO/IEC 23000-22, section 7.3.6.7). HDR is shown as SDR."""
     with path.open("rb") as file:
         facts = read_facts(file)
-    read = decode_heif(path, kind, size_wh)
+    read = decode_apart(path, kind, size_wh)
     primaries, transfer = facts.colour or (2, 2)
     icc = read.icc
     if transfer in (PQ, HLG):
