@@ -31,6 +31,7 @@ from lendface.media import EncodeOptions, is_image, open_video, probe
 from lendface.media.inspection import inspect_film
 from lendface.media.picture_size import count_plays, find_format, read_picture_size
 from lendface.pipeline.limits import Limits, check_target
+from lendface.pipeline.names import ending_for
 from make_media import Sound, make_video
 
 STARTS = [Fraction(ms, 1000) for ms in (0, *ENDS_MS[:-1])]
@@ -200,3 +201,10 @@ def test_an_animation_can_be_smaller_and_have_fewer_frames(animation: Path, tmp_
     path = tmp_path / f"out{animation.suffix}"
     write_again(animation, path, EncodeOptions(max_long_side=20))
     assert {pixels.shape for _, pixels in shown_by_pillow(path)} == {(16, 20, 4)}
+
+
+def test_without_a_name_the_result_is_what_the_animation_was(tmp_path: Path) -> None:
+    for ending, called in ((".gif", ".gif"), (".png", ".png"), (".webp", ".webp")):
+        source = make_animation(tmp_path / f"in{ending}", [rgba(k) for k in range(2)])
+        assert ending_for(source) == called
+    assert ending_for(source.rename(tmp_path / "film.mp4")) == ".webp"  # by what it is

@@ -194,8 +194,10 @@ def part_options(job: Rendition, suffix: str) -> Rendition:
 def render(
     job: Rendition, facts: Facts, number: int, parts: Parts, watch: Watch, out_path: Path
 ) -> list[str]:
-    job = part_options(job, facts["suffix"])
-    return render_part(job, facts["chunks"][number], parts, watch, out_path)
+    chunk = facts["chunks"][number]
+    if chunk is not None:
+        job = part_options(job, facts["suffix"])
+    return render_part(job, chunk, parts, watch, out_path)
 
 
 def join(
