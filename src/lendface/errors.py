@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class LendfaceError(Exception):
-    """Every error we raise on purpose; ``code`` is stable and its sentence is safe to show."""
+    """Every error we raise on purpose; ``code`` is stable and its sentence is safe to show.
+
+    Options are named as the command line has them (``--start``); who tells a sentence to somebody
+    else says it in their words (``facades.words``).
+    """
 
     code = "internal"
     may_pass = False  # whether the same may go well a little later, with nothing changed
+    field: str | None = None  # what the caller calls that which it is about, where that is known
+
+    def __str__(self) -> str:
+        sentence = super().__str__()
+        return f"{self.field}: {sentence}" if self.field else sentence
+
+
+@contextmanager
+def about(field: str) -> Iterator[None]:
+    """Errors within are about this field or file of the caller's; the innermost name counts."""
+    try:
+        yield
+    except LendfaceError as error:
+        error.field = error.field or field or None
+        raise
 
 
 # What was asked
@@ -409,8 +431,8 @@ class SeveralPeopleError(FaceError):
 
     code = "several_people"
 
-    def __init__(self, count: int) -> None:
-        super().__init__(f"{count} people are clearly seen in the target; it must show one")
+    def __init__(self, count: int, name: str = "the target") -> None:
+        super().__init__(f"{count} people are clearly seen in {name}; it must show one")
         self.count = count
 
 
@@ -418,9 +440,19 @@ class SeveralPeopleError(FaceError):
 
 
 class RefusedError(LendfaceError):
-    """A rule of the operator forbids it. Sentences tell a client no more than that."""
+    """A rule of the operator forbids it.
+
+    The sentence tells a client no more than that, until ``say`` was called with another one.
+    ``source`` (from 1) or ``person`` (a number of the cast) is whose face it is about, if known.
+    """
 
     code = "refused"
+    source: int | None = None
+    person: int | None = None
+
+    def say(self, sentence: str) -> None:
+        """From now on it is told so."""
+        self.args = (sentence,)
 
 
 class ContentRefusedError(RefusedError):
@@ -437,6 +469,10 @@ class ContentRefusedError(RefusedError):
     ) -> None:
         super().__init__("these files are refused: their content is not allowed here")
         self.rule, self.time_s, self.scores, self.face = rule, time_s, scores, face
+        if rule == "minor_target":
+            self.person = face
+        elif time_s is None:
+            self.source = face
 
 
 class MinorRefusedError(ContentRefusedError):
@@ -454,18 +490,19 @@ class AttestationMissingError(ConsentError):
 
     def __init__(self) -> None:
         super().__init__(
-            "it was not yet stated that the people shown have consented: the owner of the key does "
-            "so once, by POST /v1/attestation; on the command line, lendface consent attest"
+            "it was not yet stated that the people shown have consented; the owner of the key does "
+            "so once, with: lendface consent attest"
         )
 
 
 class ConsentMissingError(ConsentError):
     code = "consent_missing"
 
-    def __init__(self) -> None:
+    def __init__(self, source: int | None = None, person: int | None = None) -> None:
         super().__init__(
             "a face here has no consent on record that is valid and may be used with this key"
         )
+        self.source, self.person = source, person
 
 
 class ConsentWithdrawnError(ConsentError):
@@ -480,9 +517,9 @@ class ProtectedFaceError(RefusedError):
 
     code = "protected_face"
 
-    def __init__(self, entry_id: str) -> None:
+    def __init__(self, entry_id: str, source: int | None = None, person: int | None = None) -> None:
         super().__init__("a person in these files is protected: this face may not be swapped here")
-        self.entry_id = entry_id
+        self.entry_id, self.source, self.person = entry_id, source, person
 
 
 # Models and runtimes
@@ -794,6 +831,15 @@ class KeyUnknownError(KeyRefusedError):
         super().__init__("this key is not known here; check that it is whole")
 
 
+class WrongClientIdError(KeyUnknownError):
+    """The key is good, and another client's than was said."""
+
+    def __init__(self) -> None:
+        KeyRefusedError.__init__(
+            self, "this is not the client id of that key; it was shown beside the key"
+        )
+
+
 class KeyRevokedError(KeyRefusedError):
     code = "key_revoked"
 
@@ -905,7 +951,7 @@ class BodyTooLargeError(ServiceError):
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(
-            f"the body of this request may have {max_bytes} bytes; files go to an upload link"
+            f"the body of this request may have {max_bytes} bytes; give files by a link"
         )
         self.max_bytes = max_bytes
 

@@ -75,9 +75,9 @@ class Counter:
     async def take_in(self, request: Request) -> Response:
         """Raises LinkRefusedError, WrongUploadError, UploadOffsetError, UploadBusyError,
         TooManyAtOnceError, BodyTooSlowError and what the disk refuses."""
-        grant, part, asks_only = self.read_request(request)
+        grant, part, total, asks_only = self.read_request(request)
         await to_thread.run_sync(check_link, self.office, grant.key)
-        size = grant.size or 0
+        size = grant.max_size or 0 if total is None else total
         if asks_only:
             return await to_thread.run_sync(self.tell, grant.key, size)
         length = part.end - part.start if part else size
@@ -86,16 +86,25 @@ class Counter:
             raise WrongUploadError(f"Content-Length is {declared}, and the part has {length} bytes")
 
         with self.places.one_for(owner_of(grant.key)):
-            incoming = Incoming(request.receive, length, self.office.rules.link_s, self.clock_s)
-            sink = self.open_sink(grant.key, part, size)
+            incoming = Incoming(
+                request.receive,
+                length,
+                self.office.rules.link_s,
+                self.clock_s,
+                is_exact=total is not None,
+            )
+            sink = self.open_sink(grant.key, part, size, is_exact=total is not None)
             info = await receive_into(sink, incoming, self.writers)
             if info is None:
                 return await to_thread.run_sync(self.tell, grant.key, size)
             return await to_thread.run_sync(self.accept, info)
 
-    def read_request(self, request: Request) -> tuple[Grant, SentRange | None, bool]:
-        """What may be sent, the part that is sent (None: all), and whether nothing is, and the
-        client only asks. Raises LinkRefusedError, RequestError."""
+    def read_request(self, request: Request) -> tuple[Grant, SentRange | None, int | None, bool]:
+        """What may be sent, the part that is sent (None: all), the size of the whole file (None:
+        nobody said it), and whether nothing is sent, and the client only asks.
+
+        Raises LinkRefusedError, RequestError, BlobTooLargeError.
+        """
         grant = self.grant(request)
         header = request.headers.get("content-range")
         part = parse_content_range(header) if header is not None else None
@@ -103,11 +112,11 @@ class Counter:
         if header is not None:
             total = part.total_size if part else int(header.rpartition("/")[2])
         grant.check_upload(request.headers.get("content-type"), total)
-        return grant, part, header is not None and part is None
+        return grant, part, total, header is not None and part is None
 
     @contextmanager
     def open_sink(
-        self, key: str, part: SentRange | None, size: int
+        self, key: str, part: SentRange | None, size: int, *, is_exact: bool = True
     ) -> Iterator[Sink[BlobInfo | None]]:
         """What takes the body; it makes None while parts are missing. In a thread."""
         row = get_by_key(self.office, key)
@@ -115,7 +124,7 @@ class Counter:
             raise UploadOffsetError(row["size"])
         if row["state"] == READY:
             yield Comparison(key, row["sha256"])
-        elif not part and self.blobs.partial_size(key):  # from the start again
+        elif not is_exact or (not part and self.blobs.partial_size(key)):  # from the start again
             with self.blobs.replacing(key, max_bytes=size) as draft:
                 yield draft
         else:

@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from ..errors import BodyTooSlowError, LendfaceError, WrongUploadError
+from ..errors import BlobTooLargeError, BodyTooSlowError, LendfaceError, WrongUploadError
 
 PIECE_BYTES = 512 << 10  # are written at once
 LINGER_S = 0.5  # and what there is after this, so that a slow body is seen to grow
@@ -29,12 +29,22 @@ class Sink(Protocol[Made]):
 
 
 class Incoming:
-    """The body of a request, ``size`` bytes, in at most ``limit_s`` seconds."""
+    """The body of a request, ``size`` bytes, in at most ``limit_s`` seconds.
+
+    Where nobody said how many they are going to be, ``size`` is the most, and not ``is_exact``.
+    """
 
     def __init__(
-        self, receive: Receive, size: int, limit_s: float, clock_s: Callable[[], float]
+        self,
+        receive: Receive,
+        size: int,
+        limit_s: float,
+        clock_s: Callable[[], float],
+        *,
+        is_exact: bool = True,
     ) -> None:
         self._receive, self._size, self._limit_s = receive, size, limit_s
+        self._is_exact = is_exact
         self._clock_s, self._began_s = clock_s, clock_s()
         self._received = 0
         self._is_over = False
@@ -53,7 +63,7 @@ class Incoming:
                 raise BodyTooSlowError(self._limit_s)
         if self._fault:
             raise self._fault
-        if self._received < self._size:
+        if self._received < self._size and self._is_exact:
             raise WrongUploadError(f"{self._received} of {self._size} bytes came; send all of them")
 
     async def _gather(self) -> list[bytes]:
@@ -80,6 +90,8 @@ class Incoming:
         if self._received + len(chunk) > self._size:
             return self._end(
                 WrongUploadError(f"more than the {self._size} bytes came that were declared")
+                if self._is_exact
+                else BlobTooLargeError(self._size)
             )
         self._received += len(chunk)
         self._is_over = not message.get("more_body", False)

@@ -21,6 +21,8 @@ from .states import CANCELLED, LIVE, QUEUED, RUNNING, SUCCEEDED, check_move
 from .uploads import after_a_look, are_elsewhere, check_usable
 
 Row = Mapping[str, Any]
+# Among a job's notes: how long its client may go without asking after it, and when it last did.
+WINDOW_NOTE, ASKED_NOTE = "window_ms", "asked_ms"
 SHORT = ("detect", "fetch", "consent")  # kinds that are over in a moment
 FAR = 1000  # places
 MIDDLE = 50  # priority of a job that asks for none
@@ -105,7 +107,7 @@ def add_job(
     client_id = client.id
     if client.revoked_ms is not None:  # while this request was on its way
         raise ClientRevokedError
-    check_usable(connection, office, client_id, request.uploads)
+    check_usable(connection, office, client_id, request.uploads, request.name_of)
     if isinstance(request, SwapJob):
         permission.check_submission(connection, office, client, request)
     _check_room(connection, office)
@@ -434,17 +436,21 @@ def retry(office: Office, client_id: str, job_id: str) -> Row:
     Raises NotFoundError, WrongMoveError, UploadMissingError, ConsentWithdrawnError.
     """
     job = get_job(office, client_id, job_id)
-    files = load_request(job["request"]).uploads
-    after_a_look(office, client_id, files, lambda: _begin_again(office, client_id, job_id, files))
+    request = load_request(job["request"])
+
+    def begin() -> None:
+        _begin_again(office, client_id, job_id, request)
+
+    after_a_look(office, client_id, request.uploads, begin)
     return get_job(office, client_id, job_id)
 
 
-def _begin_again(office: Office, client_id: str, job_id: str, files: Sequence[str]) -> None:
+def _begin_again(office: Office, client_id: str, job_id: str, request: JobRequest) -> None:
     with office.database.writing() as connection:
         row = lock_to_end(connection, job_id)
         check_move(row["state"], QUEUED)
         check_not_revoked(connection, client_id)
-        check_usable(connection, office, client_id, files)
+        check_usable(connection, office, client_id, request.uploads, request.name_of)
         permission.check_again(connection, office, row)
         now_ms = office.now_ms()
         connection.execute(
@@ -544,6 +550,15 @@ def lock_job(connection: sa.Connection, job_id: str) -> Row:
     return row._mapping
 
 
+def is_lost(job: Row, now_ms: int) -> bool:
+    """Whether it ran for longer than its client may go without asking: nobody has it any more."""
+    window_ms = job["notes"].get(WINDOW_NOTE)
+    if window_ms is None:
+        return False
+    asked_ms = job["notes"].get(ASKED_NOTE, job["created_ms"])
+    return (job["finished_ms"] or now_ms) - asked_ms > window_ms
+
+
 def end(
     connection: sa.Connection,
     office: Office,
@@ -558,7 +573,7 @@ def end(
     now_ms = office.now_ms()
     changes |= {"state": str(state), "finished_ms": now_ms, "changed_ms": now_ms}
     connection.execute(jobs.update().where(jobs.c.id == job["id"]).values(**changes))
-    if state == SUCCEEDED:
+    if state == SUCCEEDED and not is_lost(job, now_ms):
         ledger.charge(connection, job["id"], now_ms)
     else:
         ledger.release(connection, job["id"])

@@ -64,7 +64,13 @@ class Links(Protocol):
     """Links that let somebody without a key put or get one file, for a while."""
 
     def presign_put(
-        self, key: str, content_type: str, size: int, expires_s: int, now_s: float
+        self,
+        key: str,
+        content_type: str,
+        size: int | None,
+        expires_s: int,
+        now_s: float,
+        max_size: int | None = None,
     ) -> SignedRequest: ...
 
     def presign_get(
@@ -156,6 +162,7 @@ class Rules:
     gate: Thresholds | None = USUAL  # of the content gate; None: switched off
     protected: float | None = SAME_FACE  # cosine to a protected face; None: switched off
     lowered_guards: Mapping[str, Any] = field(default_factory=dict)  # see trust.lowered
+    tell_refusals: bool = True  # clients by which rule they were refused
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from ..errors import (
     UploadBusyError,
     UploadDoneError,
     UploadMissingError,
+    about,
 )
 from ..net.datauri import is_data_uri
 from ..storage.blobs import BlobInfo
@@ -32,6 +33,7 @@ KEPT, INCOMING = "uploads", "incoming"  # where ready files are, and where clien
 COPY = "blob:"  # an address of ours, which nobody can give from outside
 PHOTO_TYPES = ("image/",)
 TYPES = ("image/", "video/", OCTETS)
+ANY_SIZE = 1 << 50  # where an operator sets no limit
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
@@ -62,7 +64,7 @@ class Declared:
 
     name: str
     content_type: str
-    size: int  # bytes, exact
+    size: int | None  # bytes, exact; None: not told
 
 
 def declare(
@@ -73,11 +75,13 @@ def declare(
     *,
     keep_ms: int | None = None,
     link_s: int | None = None,
+    max_size: int | None = None,
 ) -> tuple[Row, SignedRequest]:
     """A place for a file, and the request that puts it there.
 
-    ``keep_ms`` and ``link_s`` are what the server's rules say where they are None. Raises
-    BadOptionError, BlobTooLargeError for what this server never takes.
+    ``keep_ms``, ``link_s`` and ``max_size``, which is for files of no declared size, are what the
+    server's rules say where they are None. Raises BadOptionError, BlobTooLargeError for what this
+    server never takes.
     """
     check_declared(office, file)
     row = _new_row(office, client_id, upload_id, file.name, file.content_type, file.size, None)
@@ -86,31 +90,39 @@ def declare(
         row["expires_ms"] = row["created_ms"] + keep_ms
     with office.database.writing() as connection:
         connection.execute(uploads.insert().values(**row))
-    return row, link_to_put(office, row, link_s)
+    return row, link_to_put(office, row, link_s, max_size)
 
 
-def link_to_put(office: Office, upload: Row, link_s: int | None = None) -> SignedRequest:
+def link_to_put(
+    office: Office, upload: Row, link_s: int | None = None, max_size: int | None = None
+) -> SignedRequest:
     return office.links.presign_put(
         upload["blob_key"],
         upload["content_type"],
         upload["size"],
         link_s or office.rules.link_s,
         office.now_s,
+        max_size or most_bytes(office, upload["content_type"]),
     )
 
 
 def check_declared(office: Office, file: Declared) -> None:
     """Raises BadOptionError, BlobTooLargeError."""
-    if file.size < 1:
+    if file.size is not None and file.size < 1:
         raise BadOptionError("size must be the exact number of bytes, at least 1")
     kind = file.content_type.split(";")[0].strip().lower()
     if not kind.startswith(TYPES):
         raise BadOptionError("content_type must be an image or a video type, such as video/mp4")
-    limit = office.rules.limits.max_bytes
-    if kind.startswith(PHOTO_TYPES):
-        limit = office.rules.max_photo_bytes
-    if limit is not None and file.size > limit:
+    limit = most_bytes(office, kind)
+    if file.size is not None and file.size > limit:
         raise BlobTooLargeError(limit)
+
+
+def most_bytes(office: Office, content_type: str) -> int:
+    """How large a file of this type may be."""
+    if content_type.strip().lower().startswith(PHOTO_TYPES):
+        return office.rules.max_photo_bytes
+    return office.rules.limits.max_bytes or ANY_SIZE
 
 
 def url_row(office: Office, client_id: str, url: str, name: str = "") -> dict[str, Any]:
@@ -158,9 +170,14 @@ def find_upload(connection: sa.Connection, client_id: str, upload_id: str) -> Ro
 
 
 def check_usable(
-    connection: sa.Connection, office: Office, client_id: str, upload_ids: Sequence[str]
+    connection: sa.Connection,
+    office: Office,
+    client_id: str,
+    upload_ids: Sequence[str],
+    name_of: Callable[[str], str],
 ) -> None:
-    """Whether a job may be made of these. Raises NotFoundError, UploadMissingError.
+    """Whether a job may be made of these. Raises NotFoundError, UploadMissingError, about what
+    ``name_of`` calls the file.
 
     Only rows are looked at: of files that a bucket was sent see ``after_a_look``.
     """
@@ -168,10 +185,11 @@ def check_usable(
     row_by_id = {row["id"]: row for row in connection.execute(THEIRS, wanted).mappings()}
     for upload_id in upload_ids:
         row = row_by_id.get(upload_id)
-        if row is None or row["state"] == DELETED or row["expires_ms"] <= office.now_ms():
-            raise NotFoundError("upload")
-        if row["state"] == FAILED or is_expected(row):
-            raise UploadMissingError
+        with about(name_of(upload_id)):
+            if row is None or row["state"] == DELETED or row["expires_ms"] <= office.now_ms():
+                raise NotFoundError("upload")
+            if row["state"] == FAILED or is_expected(row):
+                raise UploadMissingError
 
 
 def are_elsewhere(connection: sa.Connection, upload_ids: tuple[str, ...]) -> bool:
@@ -230,6 +248,10 @@ def take_in(office: Office, row: Row, sha256: str | None = None, etag: str | Non
     info = office.blobs.info(source)
     if info is None:
         return row
+    if row["size"] is None and info.size > most_bytes(office, row["content_type"]):
+        office.blobs.delete(source)  # a bucket takes whatever is sent to a link without a size
+        mark_failed(office, row["id"], BlobTooLargeError.code)
+        return _row_now(office, row["id"])
     try:
         kept = office.blobs.copy(source, new_place(row), etag or info.etag or "")
     except BlobMissingError:  # another one was faster, or something else was sent meanwhile

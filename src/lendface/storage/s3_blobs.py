@@ -44,7 +44,7 @@ from .blobs import (
 )
 from .disk import opened, write_all
 from .scratch import Scratch
-from .signing import SignedRequest, attachment
+from .signing import SignedRequest, attachment, put_headers
 
 PART_BYTES = 8 << 20  # S3 takes 10,000 parts: files up to 78 GiB
 PARTS_AT_ONCE = 4  # of one file
@@ -214,10 +214,19 @@ class S3Blobs:
     # Links
 
     def presign_put(
-        self, key: str, content_type: str, size: int, expires_s: int, now_s: float
+        self,
+        key: str,
+        content_type: str,
+        size: int | None,
+        expires_s: int,
+        now_s: float,
+        max_size: int | None = None,
     ) -> SignedRequest:
-        """A PUT of exactly ``size`` bytes of exactly this type; the server holds it to both."""
-        headers = {"Content-Type": content_type, "Content-Length": str(size)}
+        """A PUT of exactly ``size`` bytes of exactly this type; the server holds it to both.
+
+        Where the size is not known nothing here holds it to ``max_size``.
+        """
+        headers = put_headers(content_type, size)
         url = self._sign("PUT", key, expires_s, now_s, headers=headers)
         return SignedRequest("PUT", url, headers)
 

@@ -15,7 +15,12 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from urllib.parse import quote
 
-from ..errors import BadOptionError, SignatureExpiredError, SignatureInvalidError
+from ..errors import (
+    BadOptionError,
+    BlobTooLargeError,
+    SignatureExpiredError,
+    SignatureInvalidError,
+)
 from .blobs import check_key
 
 ROUTE = "/blobs/"
@@ -42,18 +47,29 @@ class Grant:
     key: str
     method: str  # GET, which allows HEAD, or PUT
     expires_at_s: int
-    size: int | None = None  # bytes of a PUT, exact
+    size: int | None = None  # bytes of a PUT, exact; None: up to max_size
     content_type: str | None = None  # of a PUT: to be sent; of a GET: to be answered
     file_name: str | None = None  # of a GET: under which a browser saves it
+    max_size: int | None = None  # bytes of a PUT whose size nobody told before
 
     def check_upload(self, content_type: str | None, size: int | None) -> None:
-        """Raises SignatureInvalidError unless a PUT has the granted headers.
+        """Raises SignatureInvalidError unless a PUT has the granted headers, BlobTooLargeError.
 
         ``size`` is the whole file's: Content-Length, or of a part the total of Content-Range.
         """
         is_its_type = _plain_type(content_type) == _plain_type(self.content_type)
-        if self.method != "PUT" or size != self.size or not is_its_type:
+        if self.max_size is not None and size is not None and size > self.max_size:
+            raise BlobTooLargeError(self.max_size)
+        is_its_size = size == self.size or self.max_size is not None
+        if self.method != "PUT" or not is_its_size or not is_its_type:
             raise SignatureInvalidError
+
+    def as_json(self) -> str:
+        """What is not there is not written, but for what was there from the first."""
+        told = asdict(self)
+        if self.max_size is None:
+            del told["max_size"]
+        return json.dumps(told, separators=(",", ":"), sort_keys=True)
 
 
 class UrlSigner:
@@ -66,12 +82,19 @@ class UrlSigner:
             raise BadOptionError(f"a secret for links has at least {MIN_SECRET_BYTES} bytes")
 
     def presign_put(
-        self, key: str, content_type: str, size: int, expires_s: int, now_s: float
+        self,
+        key: str,
+        content_type: str,
+        size: int | None,
+        expires_s: int,
+        now_s: float,
+        max_size: int | None = None,
     ) -> SignedRequest:
-        """A PUT of exactly ``size`` bytes of exactly this type."""
-        grant = Grant(key, "PUT", int(now_s) + expires_s, size, content_type)
-        headers = {"Content-Type": content_type, "Content-Length": str(size)}
-        return SignedRequest("PUT", self._url(grant), headers)
+        """A PUT of exactly ``size`` bytes of exactly this type; without one, of up to
+        ``max_size``."""
+        most = max_size if size is None else None
+        grant = Grant(key, "PUT", int(now_s) + expires_s, size, content_type, None, most)
+        return SignedRequest("PUT", self._url(grant), put_headers(content_type, size))
 
     def presign_get(
         self,
@@ -105,8 +128,7 @@ class UrlSigner:
 
     def _url(self, grant: Grant) -> str:
         check_key(grant.key)
-        text = json.dumps(asdict(grant), separators=(",", ":"), sort_keys=True)
-        content = _unpadded(text.encode())
+        content = _unpadded(grant.as_json().encode())
         return f"{self._base_url}{ROUTE}{content}.{_signature(self._secrets[0], content)}"
 
     def _is_ours(self, content: str, signature: str) -> bool:
@@ -114,6 +136,12 @@ class UrlSigner:
         return any(
             hmac.compare_digest(_signature(secret, content), signature) for secret in self._secrets
         )
+
+
+def put_headers(content_type: str, size: int | None) -> dict[str, str]:
+    """That a PUT has to have."""
+    length = {} if size is None else {"Content-Length": str(size)}
+    return {"Content-Type": content_type, **length}
 
 
 def attachment(file_name: str) -> str:
