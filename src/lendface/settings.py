@@ -73,6 +73,11 @@ class Settings(BaseSettings):
     cors_origins: str = Field(
         "", description="origins of pages that may call, comma between; *: all"
     )
+    cors_vendors: bool = Field(
+        True,
+        description="pages of any origin may call the vendors' APIs, with a key in a header, and "
+        "links to files",
+    )
     trusted_proxies: str = Field("", description="whose X-Forwarded-For counts, comma between")
     max_connections: int = Field(
         0, ge=0, description="of one process; 0: 4096, or what the limit of open files allows"
@@ -182,6 +187,10 @@ class Settings(BaseSettings):
     protected_likeness: float = Field(
         0.4, ge=0.2, le=0.7, description="cosine from which on a face is one of the list"
     )
+    tell_refusals: bool = Field(
+        True,
+        description="tell clients by which rule they were refused, beside which face or file",
+    )
 
     # Fetching
     fetch_allow: str = Field(
@@ -237,6 +246,11 @@ class Settings(BaseSettings):
     @property
     def folder(self) -> Path:
         return self.data.expanduser().absolute()
+
+    @property
+    def is_folder_chosen(self) -> bool:
+        """Whether data lies elsewhere than where programs keep it."""
+        return self.folder != _home().expanduser().absolute()
 
     @property
     def database(self) -> str:

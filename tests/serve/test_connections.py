@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +15,7 @@ from anyio.to_thread import run_sync
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lendface.facades.cors import OpenPaths
 from lendface.serve.connections import (
     ConnectionLimits,
     Connections,
@@ -270,7 +271,9 @@ def read_all(line: socket.socket) -> bytes:
 
 
 @contextmanager
-def running(limits: ConnectionLimits) -> Iterator[Running]:
+def running(
+    limits: ConnectionLimits, headers_of: Callable[[Scope], Mapping[str, str]] = lambda scope: {}
+) -> Iterator[Running]:
     clock_s, is_free, has_begun = Seconds(), threading.Event(), threading.Semaphore(0)
     connections, is_up = Watched(limits, clock_s), threading.Event()
 
@@ -279,7 +282,8 @@ def running(limits: ConnectionLimits) -> Iterator[Running]:
             await super().startup(sockets)
             is_up.set()
 
-    made = make_server(app_for(is_free, has_begun), connections, log_config=None, lifespan="off")
+    app = app_for(is_free, has_begun)
+    made = make_server(app, connections, headers_of, log_config=None, lifespan="off")
     server = Announced(made.config, connections)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -341,6 +345,23 @@ def test_a_client_that_takes_nothing_of_its_answer_is_given_up() -> None:
         assert server.connections.has_closed.wait(PATIENCE_S)  # while nothing is read
         assert server.connections.closed == {"slow_reader": 1}
         assert len(read_all(line)) > 0  # what was on its way, and then it ends
+
+
+def test_a_page_can_read_an_answer_that_no_application_gave() -> None:
+    open_paths = OpenPaths(["/s2s/", "/detect"])
+    with running(ConnectionLimits(16, 16), open_paths.headers_of) as server:
+        lines = [server.connect() for _ in range(14)]
+        for line in lines:
+            line.sendall(head_for("/wait"))
+            assert server.has_begun.acquire(timeout=PATIENCE_S)
+        for path, is_open in (("/s2s/v2.0/file", True), ("/detect", True), ("/v1/jobs", False)):
+            head = server.get(path).partition(b"\r\n\r\n")[0].lower()
+            assert head.startswith(b"http/1.1 503")
+            assert (b"access-control-allow-origin: *" in head) is is_open
+        server.is_free.set()
+        for line in lines:
+            assert read_all(line).endswith(b"here")
+            line.close()
 
 
 def test_whoever_finds_all_places_taken_is_told_so_and_health_still_answers() -> None:

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 import anyio
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from ..service.office import Office
@@ -20,6 +19,7 @@ from ..version import __version__
 from .beside import Beside
 from .blob_routes import add_blob_routes
 from .bodies import PATIENCE_S
+from .cors import Cors, OpenPaths
 from .fair_share import FairShare
 from .front import Front
 from .health import add_health
@@ -34,15 +34,6 @@ from .native.events import (
 )
 from .pace import LeastPace
 
-ASKED_HEADERS = (
-    *("Authorization", "X-Api-Key", "Content-Type", "Content-Range", "Range", "If-Range"),
-    *("Idempotency-Key", "Last-Event-ID", "X-Request-Id"),
-)
-TOLD_HEADERS = (
-    *("X-Request-Id", "Retry-After", "Upload-Offset", "Repr-Digest", "Location"),
-    *("ETag", "Accept-Ranges", "Content-Range", "Content-Disposition"),
-)
-PREFLIGHT_S = 600
 THREADS = 6
 
 
@@ -59,6 +50,7 @@ def build_app(
     signer: UrlSigner | None = None,
     limiter: RateLimiter | None = None,
     cors_origins: Sequence[str] = (),
+    open_paths: OpenPaths | None = None,
     is_closing: Callable[[], bool] = lambda: False,
     poll_s: float = POLL_S,
     heartbeat_s: float = HEARTBEAT_S,
@@ -77,6 +69,7 @@ def build_app(
     client has at most ``max_streams``, none older than ``max_age_s``.
     ``patience_s`` is how long we wait for the whole of a small body, and ``least`` how fast every
     body has to come. ``bodies`` is the memory for small bodies, which other APIs may share.
+    Pages of ``cors_origins`` may call all of it, and any page ``open_paths``.
     ``apps_by_path`` and ``apps_beside`` are other APIs, each with doors and errors of its own;
     these under a path of ours, those at their vendor's.
     """
@@ -89,14 +82,7 @@ def build_app(
         openapi_url=None,
         redirect_slashes=False,
         middleware=[
-            Middleware(
-                CORSMiddleware,
-                allow_origins=list(cors_origins),
-                allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
-                allow_headers=list(ASKED_HEADERS),
-                expose_headers=list(TOLD_HEADERS),
-                max_age=PREFLIGHT_S,
-            ),
+            Middleware(Cors, origins=cors_origins, open_paths=open_paths or OpenPaths()),
             Middleware(Front, clock_s=time.monotonic, least=least),
         ],
     )

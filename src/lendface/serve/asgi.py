@@ -12,10 +12,12 @@ from starlette.types import ASGIApp
 from ..errors import KeyMissingError
 from ..facades.akool.app import PREFIXES as AKOOL
 from ..facades.akool.app import akool_app
+from ..facades.akool.envelopes import OLDER
 from ..facades.akool.incoming import AkoolOptions
 from ..facades.auth import key_of
 from ..facades.beside import Beside
 from ..facades.bodies import BODIES
+from ..facades.cors import OpenPaths
 from ..facades.fair_share import FairShare
 from ..facades.pace import LeastPace
 from ..facades.server import build_app as build_api
@@ -26,7 +28,7 @@ from ..service.clients import ADMIN, find_client, require_scope
 from ..service.office import DAY_MS
 from ..service.rates import RateLimiter
 from ..settings import MIB, Settings, executor_name
-from ..storage.signing import UrlSigner
+from ..storage.signing import ROUTE, UrlSigner
 from .building import Built
 from .checks import blob_folder, uses_bucket
 from .connections import Connections
@@ -50,6 +52,7 @@ def build_app(
         signer=links if isinstance(links, UrlSigner) else None,
         limiter=limiter,
         cors_origins=[o.strip() for o in built.settings.cors_origins.split(",") if o.strip()],
+        open_paths=open_paths_of(built.settings),
         is_closing=is_closing,
         least=LeastPace(built.settings.body_bytes_per_s),
         bodies=bodies,
@@ -68,6 +71,19 @@ def build_app(
     counted = RequestMetrics(api, registry)
     tracer = open_tracer(built.settings, executor_name("api"))
     return counted if isinstance(tracer, NoTracer) else TracedRequests(counted, tracer)
+
+
+def open_paths_of(settings: Settings) -> OpenPaths:
+    """What pages of any origin may call: the vendors' APIs, and links to files.
+
+    Not what needs no key: by the browser of a visitor who reaches this server, a page could call
+    it that does not.
+    """
+    if not settings.cors_vendors:
+        return OpenPaths()
+    keyless = {OLDER} if settings.akool_detect_client else set()
+    prefixes = (prefix for prefix in AKOOL if prefix not in keyless)
+    return OpenPaths((*prefixes, f"{YOUCAM}/", ROUTE))
 
 
 def body_bytes(settings: Settings) -> int:

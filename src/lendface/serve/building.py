@@ -129,6 +129,7 @@ def rules_of(settings: Settings) -> Rules:
         gate=settings.thresholds,
         protected=settings.same_face,
         lowered_guards=settings.lowered_guards,
+        tell_refusals=settings.tell_refusals,
     )
 
 

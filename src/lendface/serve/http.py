@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,11 +24,18 @@ ALWAYS_ANSWERED = "/healthz"  # or whoever watches over a busy server would end 
 LENGTHS = frozenset({b"content-length", b"transfer-encoding"})  # ways to say where a body ends
 
 
-def make_server(app: ASGIApp, connections: Connections, **options: Any) -> LimitedServer:
-    """``options`` are uvicorn's. Its own choice of protocols is not left: ours counts."""
-    config = uvicorn.Config(
-        app, http=partial(LimitedProtocol, connections), ws="none", backlog=TAKEN_AT_ONCE, **options
-    )
+def make_server(
+    app: ASGIApp,
+    connections: Connections,
+    headers_of: Callable[[Scope], Mapping[str, str]] = lambda scope: {},
+    **options: Any,
+) -> LimitedServer:
+    """``options`` are uvicorn's. Its own choice of protocols is not left: ours counts.
+
+    ``headers_of`` a request are those that an answer has which comes from here.
+    """
+    protocol = partial(LimitedProtocol, connections, headers_of)
+    config = uvicorn.Config(app, http=protocol, ws="none", backlog=TAKEN_AT_ONCE, **options)
     return LimitedServer(config, connections)
 
 
@@ -60,8 +68,15 @@ def lengthen_queue(listener: int) -> None:
 class LimitedProtocol(H11Protocol):
     """One connection; ``Connections`` is told what it does."""
 
-    def __init__(self, connections: Connections, *args: Any, **named: Any) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        headers_of: Callable[[Scope], Mapping[str, str]],
+        *args: Any,
+        **named: Any,
+    ) -> None:
         super().__init__(*args, **named)
+        self._headers_of = headers_of
         self._connections = connections
         self._app: Any = self.app
         self.app = self._answer
@@ -107,14 +122,18 @@ class LimitedProtocol(H11Protocol):
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and has_two_lengths(scope):
-            told = {"Connection": "close"}
+            told = {**self._headers_of(scope), "Connection": "close"}
             return await PlainTextResponse("one length of the body, not two\n", 400, told)(
                 scope, receive, send
             )
         is_let_in = scope["type"] != "http" or scope["path"] == ALWAYS_ANSWERED
         if is_let_in or self._connections.may_answer(self):
             return await self._app(scope, receive, send)
-        told = {"Retry-After": str(AGAIN_S), "Connection": "close"}
+        told = {
+            **self._headers_of(scope),
+            "Retry-After": str(AGAIN_S),
+            "Connection": "close",
+        }
         return await PlainTextResponse("too many requests at once\n", 503, told)(
             scope, receive, send
         )

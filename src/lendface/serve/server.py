@@ -20,7 +20,7 @@ from ..service.audit import newest
 from ..service.clients import create_client
 from ..settings import PREFIX, Settings
 from ..storage.tables import clients
-from .asgi import build_app
+from .asgi import build_app, open_paths_of
 from .building import Built, build_office, prepare
 from .checks import check_settings
 from .connections import ConnectionLimits, Connections, raise_file_limit, shared_addresses
@@ -61,6 +61,7 @@ def serve(settings: Settings, *, with_workers: bool, say: Callable[[str], None])
     server = make_server(
         build_app(built, is_closing=lambda: server.should_exit, connections=connections),
         connections,
+        open_paths_of(settings).headers_of,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -110,6 +111,7 @@ def first_words(built: Built) -> list[str]:
     if is_new and built.settings.first_key:
         made = create_client(built.office, "first")
         lines.append(f"first key, shown once: {made.key}")
+        lines.append(f"its client id: {made.client_id}")
         lines.append(
             "recorded, by you for its owner: they hold the consent of everybody whose face they "
             "submit (docs/consent.md)"
