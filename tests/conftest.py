@@ -8,6 +8,10 @@ from collections.abc import Iterator
 # As the command line does: threads of these libraries wait for each other in a loop.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+# Compiled once for all tests, whatever data folder one of them has.
+os.environ.setdefault(
+    "NUMBA_CACHE_DIR", os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+)
 # Before a test file imports the runtime ahead of anything of ours.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .engine import kernels
 from .engine.enrol import Enroller, Photo
 from .engine.label import Label
 from .engine.mesh.swapper import MeshSwapper
@@ -291,6 +292,7 @@ def swap_consented(
     from .settings import load_settings
 
     settings = load_settings()
+    keep_kernels(settings)
     check_models(settings)
     request = replace(request, label=_settled_label(settings, request.label))
     guard = open_guard(settings, parts)
@@ -298,6 +300,16 @@ def swap_consented(
     gate = _gate_nets(parts.provider).later if settings.thresholds else ()
     with warmed((*parts.later, *gate), with_kernels=request.workers == 1):
         return run_swap(request, parts, watch, finish=finish, guard=guard)
+
+
+def keep_kernels(settings: Settings) -> None:
+    """Compiled loops lie with the data where a folder for it was chosen, as in a container whose
+    other folders go with it; else in the user's cache."""
+    if not settings.is_folder_chosen:
+        return
+    with suppress(OSError):  # where it cannot be written, the next place is tried
+        settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        kernels.keep_in(settings.folder / "cache")
 
 
 def _settled_label(settings: Settings, asked: Label | None) -> Label | None:
@@ -506,6 +518,7 @@ def swap_frames(
     from .settings import load_settings
 
     settings = load_settings()
+    keep_kernels(settings)
     check_models(settings)
     parts = parts or build()
     watch = watch or Watch()

@@ -13,6 +13,7 @@ LINE_EVERY_S = 5.0
 TITLES = {
     "clip": "making a clip",
     "scan": "looking for faces",
+    "compile": "compiling, once",
     "render": "swapping",
     "measure": "measuring",
 }
@@ -73,6 +74,8 @@ class Lines:
 
     def _line(self, progress: Progress, spent_s: float) -> str:
         title = TITLES.get(progress.stage, progress.stage)
+        if progress.stage == "compile":
+            return f"{title} for this version on this machine: {progress.done} of {progress.total}"
         if not progress.total:
             return f"{title}: {progress.done} frames"
         left_s = spent_s * max(progress.total - progress.done, 0) / max(progress.done, 1)

@@ -25,6 +25,10 @@ from lendface.engine.mesh.texture import Texture
 from lendface.engine.mesh.topology import Topology
 from lendface.engine.types import Array, Floats
 from lendface.models import load_topology
+from lendface.pipeline.parts import Progress, Watch
+from lendface.pipeline.warming import compile_once
+from lendface.progress import Lines
+from material import Material
 
 SIDE = 160
 
@@ -57,12 +61,24 @@ print(folder if folder and any(folder.rglob("*.nbi")) else None)
 """
 
 
-def where_a_kernel_is_kept(temporary: Path) -> str:
+KEEP = """
+from lendface.app import keep_kernels
+from lendface.settings import load_settings
+keep_kernels(load_settings())
+"""
+SAY = """
+from lendface.pipeline.parts import Watch
+from lendface.pipeline.warming import compile_once
+compile_once(Watch(lambda at: print(at.stage, at.done, at.total > 20)), here=False)
+"""
+
+
+def where_a_kernel_is_kept(temporary: Path, program: str = COMPILE_ONE, **more: str) -> str:
     """For a user without a home, in a process of its own."""
     kept = {k: v for k, v in os.environ.items() if k not in ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR")}
-    homeless = kept | {"HOME": "/nonexistent", "TMPDIR": str(temporary)}
+    homeless = kept | {"HOME": "/nonexistent", "TMPDIR": str(temporary)} | more
     done = subprocess.run(
-        [sys.executable, "-c", COMPILE_ONE],
+        [sys.executable, "-c", program],
         env=homeless,
         capture_output=True,
         text=True,
@@ -76,6 +92,54 @@ def test_who_has_no_home_keeps_kernels_in_a_private_temporary_folder(tmp_path: P
     own = tmp_path / f"lendface-cache-{os.getuid()}"
     assert own in folder.parents
     assert own.stat().st_mode & 0o077 == 0
+
+
+def test_kernels_lie_with_the_data_where_a_folder_for_it_was_chosen(tmp_path: Path) -> None:
+    data, caches = tmp_path / "data", tmp_path / "caches"
+    chosen = {"LENDFACE_DATA": str(data), "XDG_CACHE_HOME": str(caches)}
+    folder = where_a_kernel_is_kept(tmp_path, KEEP + COMPILE_ONE, **chosen)
+    assert data / "cache" in Path(folder).parents
+    assert not caches.exists()
+    assert data.stat().st_mode & 0o077 == 0
+    del chosen["LENDFACE_DATA"]
+    folder = where_a_kernel_is_kept(tmp_path, KEEP + COMPILE_ONE, **chosen)
+    assert caches in Path(folder).parents
+    (data / "cache").chmod(0o777)  # machine code is not taken from where others may write
+    chosen["LENDFACE_DATA"] = str(data)
+    assert caches in Path(where_a_kernel_is_kept(tmp_path, KEEP + COMPILE_ONE, **chosen)).parents
+
+
+def test_that_they_are_compiled_is_said_where_they_are_kept_nowhere_yet(tmp_path: Path) -> None:
+    assert where_a_kernel_is_kept(tmp_path, SAY) == "compile 0 True"
+    for _ in kernels.load_all():
+        pass
+    told: list[Progress] = []
+    compile_once(Watch(told.append), here=True)
+    assert (kernels.count_missing(), told) == (0, [])
+
+
+def test_people_read_that_it_is_once() -> None:
+    line = Lines()._line(Progress("compile", 3, 40), 1.0)
+    assert line.startswith("compiling, once")
+    assert line.endswith("3 of 40")
+
+
+@pytest.mark.slow
+def test_the_first_swap_says_so_before_it_stands_still(tmp_path: Path, material: Material) -> None:
+    """All of them are compiled, which takes half a minute."""
+    data = tmp_path / "data"
+    kept = {k: v for k, v in os.environ.items() if k not in ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR")}
+    words = ["swap", material.film_person, material.photo, "-o", tmp_path / "out.png"]
+    for is_first in (True, False):
+        done = subprocess.run(
+            [sys.executable, "-m", "lendface", *map(str, words), "--force"],
+            env=kept | {"LENDFACE_DATA": str(data), "LENDFACE_CONSENT": "attest"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ("compiling, once" in done.stderr) is is_first
+    assert any((data / "cache").rglob("*.nbi"))
 
 
 def test_a_folder_that_others_may_write_to_is_not_trusted_and_kernels_compile_without(

@@ -15,6 +15,9 @@ from itertools import chain
 from ..engine import kernels
 from ..engine.memory import trim_heap
 from ..models.session import LaterSession
+from .parts import Watch
+
+COMPILE = "compile"  # a stage of progress; what is counted are kernels, not frames
 
 
 @contextmanager
@@ -39,6 +42,20 @@ def warmed(nets: Iterable[LaterSession], *, with_kernels: bool) -> Iterator[None
     finally:
         is_over.set()
         thread.join()
+
+
+def compile_once(watch: Watch, *, here: bool) -> None:
+    """Say that kernels are compiled, where they are not kept from an earlier time.
+
+    ``here``, in this process, one after the other; else only say it, since others are about it.
+    Raises CancelledError.
+    """
+    if not (missing := kernels.count_missing()):
+        return
+    watch.step(COMPILE, 0, missing)
+    if here:
+        for done, _ in enumerate(kernels.load_all(), start=1):
+            watch.step(COMPILE, min(done, missing), missing)
 
 
 def _load_each(nets: Iterable[LaterSession]) -> Iterator[None]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from ..app import build, open_signer
+from ..app import build, keep_kernels, open_signer
 from ..engine.memory import own_process
 from ..errors import BadOptionError
 from ..facades.forms import FORMS
@@ -55,6 +55,7 @@ def work(
     words = list(words) or ["control", QUICK, settings.render_queue]
     queues = queues_of(words)
     renders = any(queue in RENDER_QUEUES for queue in queues)
+    keep_kernels(settings)
     doubts = check_settings(settings, signs=renders)
     for doubt in () if is_supervised else doubts:  # the server has told them
         log.warning(doubt)

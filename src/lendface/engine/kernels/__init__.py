@@ -9,18 +9,42 @@ the same frame gives the same pixels everywhere.
 from __future__ import annotations
 
 import importlib
+import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import join, look, noise, planes, raster, skin, warp
 
+NUMBAS_OWN = "NUMBA_CACHE_DIR"
 MODULES = ("join", "look", "noise", "planes", "raster", "skin", "warp")
 
 __all__ = ["join", "look", "noise", "planes", "raster", "skin", "warp"]
 _loaded = threading.Event()
+_place: list[Path] = []  # where machine code is kept, if somebody chose it
+
+
+def keep_in(folder: Path) -> None:
+    """Keep machine code in this folder, if it can be written; for kernels that are not ready yet,
+    and for processes that are started from now on."""
+    _place[:] = [folder]
+    os.environ.setdefault(NUMBAS_OWN, str(folder))
+
+
+def chosen_place() -> Path | None:
+    return _place[0] if _place else None
+
+
+def count_missing() -> int:
+    """How many kernels have to be compiled before a face can be painted; 0 where all are kept."""
+    for name in MODULES:
+        __getattr__(name)
+    from .compiled import count_missing
+
+    return count_missing()
 
 
 def load_all() -> Iterator[None]:

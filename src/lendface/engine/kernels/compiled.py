@@ -2,9 +2,10 @@
 
 Numba keeps compiled code beside the source or in the user's cache folder. Where a package belongs
 to root and a user has no home neither can be written, and Numba would refuse; so a folder is
-chosen here: the user's cache, else a private one among the temporary files, else none, and then
-each process compiles for itself. The folder is named after the kernels' source, so that another
-version of the package never meets old code.
+chosen here: with the operator's data where they chose a folder for it, else the user's cache, else
+a private one among the temporary files, else none, and then each process compiles for itself. The
+folder is named after the kernels' source, so that another version of the package never meets old
+code.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+
+from . import chosen_place
 
 WorkT = TypeVar("WorkT", bound=Callable[..., Any])
 # Sums may be taken in another order and multiplied and added at once; NaN and infinity keep.
@@ -48,6 +51,7 @@ def compiled(signature: str) -> Callable[[WorkT], WorkT]:
         def run(*values: Any) -> Any:
             return get()(*values)
 
+        get.is_ready = lambda: bool(made.cache_info().currsize)  # type: ignore[attr-defined]
         KERNELS.append(get)
         return cast(WorkT, run)
 
@@ -70,24 +74,39 @@ def inlined(work: WorkT) -> WorkT:
     return numba.njit(fastmath=FASTMATH, error_model="numpy", forceinline=True)(work)
 
 
-@cache
 def cache_folder() -> Path | None:
     """Where machine code is kept between processes; None where nothing may be written.
 
     ``NUMBA_CACHE_DIR``, which is Numba's own word, goes before.
     """
-    chosen = numba.config.CACHE_DIR
+    return _folder_for(numba.config.CACHE_DIR, chosen_place())
+
+
+@cache
+def _folder_for(chosen: str, own: Path | None) -> Path | None:
     name = f"kernels-{source_hash()}"
-    places = [Path(chosen)] if chosen else [*user_caches(), private_temporary()]
-    for place in places:
+    first = [Path(chosen)] if chosen else [own] if own else []
+    is_users = chosen and (own is None or Path(chosen) != own)
+    for place in first if is_users else [*first, *user_caches(), private_temporary()]:
         folder = place / "lendface" / name
         try:
+            if place == own and not is_private(own):
+                continue
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with tempfile.TemporaryFile(dir=folder):
                 return folder
         except OSError:
             continue
     return None
+
+
+def count_missing() -> int:
+    """Kernels that are neither ready in this process nor kept: each has an index of its own."""
+    if all(get.is_ready() for get in KERNELS):  # type: ignore[attr-defined]
+        return 0
+    folder = cache_folder()
+    kept = sum(1 for _ in folder.rglob("*.nbi")) if folder else 0
+    return max(0, len(KERNELS) - kept)
 
 
 def user_caches() -> Iterator[Path]:
@@ -105,12 +124,20 @@ def private_temporary() -> Path:
     """
     folder = Path(tempfile.gettempdir()) / f"lendface-cache-{os.getuid()}"
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        seen = folder.lstat()
+        return folder if is_private(folder) else Path(os.devnull)
     except OSError:
         return Path(os.devnull)
+
+
+def is_private(folder: Path) -> bool:
+    """Whether only this user may write to a folder, which is made where it is not there.
+
+    Raises OSError.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    seen = folder.lstat()
     is_ours = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid()
-    return folder if is_ours and not seen.st_mode & 0o022 else Path(os.devnull)
+    return is_ours and not seen.st_mode & 0o022
 
 
 @contextmanager
