@@ -37,7 +37,7 @@ from lendface.service.protected import ProtectedTable
 from lendface.service.rates import RateLimiter
 from lendface.service.work import JobWork
 from lendface.storage.signing import UrlSigner
-from lendface.storage.tables import deliveries, jobs
+from lendface.storage.tables import deliveries, jobs, protected_faces, uploads
 from lendface.trust.protected import ProtectedFace
 from lendface.trust.thresholds import Thresholds
 from material import Material
@@ -47,6 +47,7 @@ from service.offices import BASE_URL, new_client, open_office
 
 STRICT = Thresholds(age_of_both=40.0)  # P003, the target, is younger to both nets; P005 is not
 RULES = {"content_refused": "minor_target", "protected_face": None}
+PROTECTED = sa.select(protected_faces.c.id)
 URL = "http://127.0.0.1:9/told"
 CAREFREE = {"gate": "off", "safety_check": False}  # no word of a request changes anything
 Told = dict[str, Any]
@@ -58,10 +59,18 @@ def code(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@pytest.fixture(params=[True, False], ids=["told", "not told"])
+def tells(request: pytest.FixtureRequest) -> bool:
+    """Whether clients are told by which rule."""
+    return request.param
+
+
 @pytest.fixture
-def office(code: str, tmp_path: Path, sources: dict[str, SourceFace]) -> Iterator[Office]:
+def office(
+    code: str, tells: bool, tmp_path: Path, sources: dict[str, SourceFace]
+) -> Iterator[Office]:
     gate = STRICT if code == "content_refused" else None
-    with open_office(tmp_path, forms=FORMS, gate=gate) as office:
+    with open_office(tmp_path, forms=FORMS, gate=gate, tell_refusals=tells) as office:
         if code == "protected_face":
             face = sources["P003"].embedding[None]
             ProtectedTable(office).add(ProtectedFace.new("asked for it", 1, face, is_kept=True))
@@ -162,26 +171,52 @@ def refused(worker: JobWork, ask: Callable[[], Told]) -> tuple[Told, list[Told]]
     assert (ended.action, ended.detail["code"]) == ("job.ended", job["error_code"])
     answer = ask()
     for told in (json.dumps(answer), *texts):
-        assert not [word for word in ("minor", "years", "nudity", "face_") if word in told]
+        assert not [word for word in ("years", "nudity", "entry", *ids_in(office)) if word in told]
+        if not office.rules.tell_refusals:
+            assert not [word for word in ("minor", "rule") if word in told]
     return answer, [json.loads(text) for text in texts]
 
 
-def test_native(swap: Swap, worker: JobWork, code: str) -> None:
+def ids_in(office: Office) -> list[str]:
+    """Of files, and of who is on the list."""
+    with office.database.reading() as connection:
+        files = connection.execute(sa.select(uploads.c.blob_key)).scalars()
+        return [
+            *(key.rpartition("/")[2] for key in files),
+            *connection.execute(PROTECTED).scalars(),
+        ]
+
+
+def sentence_for(code: str, tells: bool, place: str, file: str) -> str:
+    """What is told of somebody at a ``place`` in a ``file``, each as the API names it."""
+    if code == "protected_face":
+        rule = " (rule: protected faces)" if tells else ""
+        return f"{place} is refused: this face may not be swapped here{rule}"
+    if not tells:
+        return f"{file} is refused: its content is not allowed here"
+    return f"{place} is refused: it looks like a minor's (rule: minors)"
+
+
+def test_native(swap: Swap, worker: JobWork, code: str, tells: bool) -> None:
     job, told = refused(worker, swap.native())
     assert (job["state"], job["error"]["code"], job["result"]) == ("failed", code, None)
+    file = "target.upload_id"
+    assert job["error"]["message"] == sentence_for(code, tells, f"face 1 of {file}", file)
     (ended,) = told
     assert ended["type"] == "swap.failed"
     assert ended["data"]["error"] == job["error"]
 
 
-def test_akool(swap: Swap, worker: JobWork, code: str) -> None:
+def test_akool(swap: Swap, worker: JobWork, code: str, tells: bool) -> None:
     item, told = refused(worker, swap.akool())
+    place, file = "face 1 of modifyImage", "modifyImage"
+    assert item["error_msg"] == sentence_for(code, tells, place, file)
     assert (item["faceswap_status"], item["deduction_credit"]) == (4, 0)
     assert (item["error_code"], item["error_reason"]) == (1009, code)
     assert (told[-1]["status"], told[-1]["error_msg"]) == (4, item["error_msg"])
 
 
-def test_youcam(swap: Swap, worker: JobWork, code: str) -> None:
+def test_youcam(swap: Swap, worker: JobWork, code: str, tells: bool) -> None:
     status, told = refused(worker, swap.youcam())
     names = {
         "content_refused": "error_nsfw_content_detected",
@@ -189,5 +224,6 @@ def test_youcam(swap: Swap, worker: JobWork, code: str) -> None:
     }
     assert (status["task_status"], status["error"]) == ("error", names[code])
     assert status["results"] is None
-    assert "source" not in status["error_message"]  # which of the files it was is not told
+    place, file = "the face in src_file_id that face_mapping[0] means", "src_file_id"
+    assert status["error_message"] == sentence_for(code, tells, place, file)
     assert [message["data"]["task_status"] for message in told] == ["error"]

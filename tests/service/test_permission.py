@@ -62,7 +62,7 @@ def test_a_worker_finds_the_face_of_a_consent_and_a_swap_of_it_may_go_on(
     from lendface.media import read_image
 
     same = parts.enroller.enrol([Photo("me", read_image(material.photo)[0])]).source
-    assert match_faces(office, job, request, [same], []) == [made["id"]]
+    assert match_faces(office, job, request, [same], {}) == [made["id"]]
     with office.database.writing() as connection:
         rest_on(connection, office, get_row(connection, job["id"]), [made["id"]])
         assert consents_of(connection, job["id"]) == [made["id"]]
@@ -78,12 +78,12 @@ def test_a_source_without_consent_is_refused_in_the_worker(
     job = submit(office, client_id, SwapJob(photo, (PairRef((PhotoRef(photo),)),)))
     request = load_request(job["request"])
     assert isinstance(request, SwapJob)
-    assert len(match_faces(office, job, request, [one], [])) == 1
+    assert len(match_faces(office, job, request, [one], {})) == 1
     with pytest.raises(ConsentMissingError):
-        match_faces(office, job, request, [other], [])
+        match_faces(office, job, request, [other], {})
     both = replace(office, rules=replace(office.rules, consent_targets=True))
     with pytest.raises(ConsentMissingError):
-        match_faces(both, job, request, [one], [other.embedding])
+        match_faces(both, job, request, [one], {1: other.embedding})
 
 
 def test_a_job_whose_source_has_no_consent_ends_in_the_worker_before_it_renders(

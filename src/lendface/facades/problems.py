@@ -7,7 +7,7 @@ vendors' APIs have envelopes of their own.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -19,9 +19,23 @@ from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 from .. import errors as e
+from .words import Words, in_words
 
 MEDIA_TYPE = "application/problem+json"
 AGAIN_S = 5  # to wait where nothing better is known
+# What the native API calls options of the command line, and what stands for its commands.
+WORDS: Words = {
+    "--source-face": "source_face",
+    "--start": "start_s",
+    "--end": "end_s",
+    "--codec": "output.codec",
+    "--quality": "output.quality",
+    "--preset": "output.preset",
+    "--copy-audio": "output.copy_audio",
+    "--compatible": "output.compatible",
+    "lendface scan TARGET": "POST /v1/scans",
+    "lendface consent attest": "POST /v1/attestation",
+}
 
 # The nearest of an error's classes counts.
 STATUS_BY_ERROR: Mapping[type[e.LendfaceError], int] = {
@@ -120,7 +134,7 @@ def answer(
         "type": f"urn:lendface:error:{error.code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": str(error),
+        "detail": in_words(str(error), WORDS),
         "code": error.code,
         "instance": f"urn:lendface:request:{request_id(scope)}",
     }
@@ -169,7 +183,17 @@ class Invalid(NamedTuple):
     status: int
 
 
-def read_invalid(error: RequestValidationError) -> Invalid:
+def dotted(loc: Sequence[str | int]) -> str:
+    """
+    >>> dotted(("body", "pairs", 0, "source"))
+    'body.pairs.0.source'
+    """
+    return ".".join(str(part) for part in loc)
+
+
+def read_invalid(
+    error: RequestValidationError, name_field: Callable[[Sequence[str | int]], str] = dotted
+) -> Invalid:
     """What is wrong with a request, in our words; values are never repeated.
 
     An id that could not be one is not found, a body that is no JSON is 400.
@@ -178,7 +202,7 @@ def read_invalid(error: RequestValidationError) -> Invalid:
     if any(detail["loc"][0] == "path" for detail in details):
         return Invalid(e.NoSuchRouteError(), [], 404)
     faults = [
-        Fault(at=".".join(str(part) for part in detail["loc"]), message=detail["msg"])
+        Fault(at=name_field(detail["loc"]), message=detail["msg"].removeprefix("Value error, "))
         for detail in details
     ]
     first = f"{faults[0].at}: {faults[0].message}" if faults else "it cannot be understood"

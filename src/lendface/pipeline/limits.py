@@ -22,6 +22,7 @@ from ..errors import (
     MediaTooMuchWorkError,
     MediaWrongKindError,
     NoVideoError,
+    TargetChangedError,
     UnknownCodecError,
     UnreadableMediaError,
 )
@@ -287,5 +288,5 @@ def told_as(name: str) -> Iterator[None]:
         raise MediaTooMuchWorkError(name, fault.limit, fault.frames, fault.size_wh) from fault
     except UnknownCodecError as fault:
         raise UnknownCodecError(name, fault.codec) from fault
-    except (FileMissingError, EmptyFileError, NoVideoError) as fault:
+    except (FileMissingError, EmptyFileError, NoVideoError, TargetChangedError) as fault:
         raise type(fault)(name) from fault

@@ -44,6 +44,7 @@ from .scans import Scan, describe_person, scan_target
 from .swaps import Pair, enrol_pairs, make_plan, read_references, told_choices
 from .targets import ImageTarget, Target, Trim, VideoTarget, open_target
 from .trackfile import load_scan, write_scan
+from .warming import compile_once
 
 SCAN_VERSION = 6  # raised when the same film would be scanned or kept otherwise
 CLEAR_SHARE = 0.1  # of the film, in which a person must be seen to count as clearly seen
@@ -194,7 +195,7 @@ def plan_job(
     references = read_references((pair.who for pair in pairs), parts)
     sources, warnings = enrol_pairs(pairs, parts)
     plan = make_plan(tuple(pairs), sources, found.tracks, name, references)
-    warnings += told_choices(pairs, found, plan, references)
+    warnings += told_choices(pairs, found, plan, references, name)
     plan, told = with_both_eyes(plan, found.tracks, info)
     warnings += told
     number_by_source = {id(source): number for number, source in enumerate(sources)}
@@ -205,7 +206,7 @@ def plan_job(
     )
 
 
-def check_single_person(found: Scan) -> None:
+def check_single_person(found: Scan, name: str = "the target") -> None:
     """Raises SeveralPeopleError where several people are clearly seen."""
     clear = [
         person
@@ -214,7 +215,7 @@ def check_single_person(found: Scan) -> None:
         and person.usable_share >= CLEAR_USABLE
     ]
     if len(clear) > 1:
-        raise SeveralPeopleError(len(clear))
+        raise SeveralPeopleError(len(clear), name)
 
 
 def plan_parts(
@@ -269,6 +270,7 @@ def render_part(
     reading and writing, ScanFileError, and TargetChangedError where the target is not the one
     that was scanned.
     """
+    compile_once(watch, here=True)
     found = load_scan(job.tracks)
     sources, _ = enrol_pairs(job.pairs, parts)
     plan = SwapPlan({track: sources[k] for track, k in job.pair_by_track.items()})

@@ -24,12 +24,14 @@ from ..media.writer import encoder_for, get_container
 from .both_eyes import with_both_eyes
 from .finishing import Finish, Made, finished_output, leave
 from .guarding import Guard, LetPass
+from .limits import told_as
 from .parts import Parts, Watch
 from .rendering import Rendering
 from .room import is_long, make_room
 from .scans import Scan, scan_target
 from .side_by_side import gathered, render_side_by_side
 from .targets import Trim, VideoTarget, open_target
+from .warming import compile_once
 
 MOST_KEPT_PIXELS = 8 * KEPT_PIXELS  # of all source photos of a swap
 
@@ -66,6 +68,13 @@ class LooksLike:
     face_number: int | None = None  # which face of the photo, 1-based from left to right
     face_at_xy: tuple[float, float] | None = None  # or a point of it, pixels
     or_most_present: bool = False  # where nobody looks like it, and there is only one pair
+    name: str | None = field(
+        default=None, compare=False
+    )  # what its user calls it; None: the file's own
+
+    @property
+    def told(self) -> str:
+        return self.name or self.photo.name
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ class SeenAt:
 
     at_xy: tuple[float, float]
     or_most_present: bool = False  # where nobody ever is
+    name: str | None = field(default=None, compare=False)  # what its user calls the point
 
 
 Who = MostPresent | Everyone | CastNumber | CastNumbers | LooksLike | SeenAt
@@ -89,6 +99,7 @@ class Pair:
     face_number: int | None = None  # which face of the photos, 1-based from left to right
     face_numbers: tuple[int | None, ...] = ()  # or the number for each photo
     faces_at_xy: tuple[tuple[float, float] | None, ...] = ()  # or a pixel of it, for each photo
+    names: tuple[str, ...] = ()  # what their user calls the photos; empty: the files' own names
 
 
 @dataclass(frozen=True)
@@ -171,6 +182,7 @@ def swap_files(
             scan = make_room(scan)
         scanned = clock()
         warnings += told_choices(request.pairs, scan, plan, references)
+        compile_once(watch, here=not crew.ends)
         styled = parts.styled(request.style)
         rendering = Rendering(scan, plan, styled.swapper, request.encode, watch, request.label)
         people = len(plan.source_by_track)
@@ -240,8 +252,11 @@ def read_photos(pair: Pair) -> Iterator[Photo]:
     """Each when it is asked for. Raises the errors of ``read_image``."""
     numbers = pair.face_numbers or (pair.face_number,) * len(pair.photos)
     points = pair.faces_at_xy or (None,) * len(pair.photos)
-    for path, number, point in zip(pair.photos, numbers, points, strict=True):
-        yield Photo(path.name, read_image(path)[0], number, point)
+    names = pair.names or tuple(path.name for path in pair.photos)
+    for path, name, number, point in zip(pair.photos, names, numbers, points, strict=True):
+        with told_as(name):
+            picture = read_image(path)[0]
+        yield Photo(name, picture, number, point)
 
 
 def make_plan(
@@ -256,7 +271,7 @@ def make_plan(
         raise NoTargetFaceError(name)
     source_by_track: dict[int, SourceFace] = {}
     for pair, source in zip(pairs, sources, strict=True):
-        chosen = choose(pair.who, source, tracks, references, may_fall_back=len(pairs) == 1)
+        chosen = choose(pair.who, source, tracks, references, name, may_fall_back=len(pairs) == 1)
         for track_id in chosen.source_by_track:
             if track_id in source_by_track:
                 raise BadOptionError(f"two sources are meant for face {track_id}; give it one")
@@ -283,7 +298,9 @@ def read_references(whos: Iterable[Who], parts: Parts) -> References:
 
 
 def read_embedding(who: LooksLike, parts: Parts) -> Floats:
-    photo = Photo(who.photo.name, read_image(who.photo)[0], who.face_number, who.face_at_xy)
+    with told_as(who.told):
+        picture = read_image(who.photo)[0]
+    photo = Photo(who.told, picture, who.face_number, who.face_at_xy)
     return parts.enroller.portrait(photo).embedding
 
 
@@ -292,6 +309,7 @@ def choose(
     source: SourceFace,
     tracks: Tracks,
     references: References,
+    name: str = "the target",
     *,
     may_fall_back: bool = True,
 ) -> SwapPlan:
@@ -305,16 +323,16 @@ def choose(
         case Everyone():
             return plan_everyone(tracks, source)
         case CastNumber(number):
-            return SwapPlan({get_person(tracks, number).id: source})
+            return SwapPlan({get_person(tracks, number, name).id: source})
         case CastNumbers(numbers):
-            return SwapPlan({get_person(tracks, number).id: source for number in numbers})
+            return SwapPlan({get_person(tracks, number, name).id: source for number in numbers})
         case LooksLike() | SeenAt():
             person = find_meant(who, tracks, references)
             if person is None and who.or_most_present and may_fall_back:
                 return plan_most_present(tracks, source)
             if person is None:
                 raise NoSuchPersonError(
-                    f"{told_nobody(who)}; see the cast list with: lendface scan TARGET"
+                    f"{told_nobody(who, name)}; see the cast list with: lendface scan TARGET"
                 )
             return SwapPlan({person.id: source})
 
@@ -326,28 +344,32 @@ def find_meant(who: LooksLike | SeenAt, tracks: Tracks, references: References) 
     return find_person(tracks, references[who]) if who in references else None
 
 
-def told_nobody(who: LooksLike | SeenAt) -> str:
+def told_nobody(who: LooksLike | SeenAt, name: str = "the target") -> str:
     if isinstance(who, SeenAt):
-        return "nobody in the target is ever seen at the given point"
-    return f"nobody in the target looks like {who.photo.name}"
+        return f"nobody in {name} is ever seen at {who.name or 'the given point'}"
+    return f"nobody in {name} looks like {who.told}"
 
 
-def get_person(tracks: Tracks, number: int) -> Track:
+def get_person(tracks: Tracks, number: int, name: str = "the target") -> Track:
     try:
         return tracks.get_person(number)
     except KeyError:
         raise NoSuchPersonError(
-            f"there is no face {number}; the target has faces 1 to {len(tracks.people)}, "
+            f"there is no face {number}; {name} has faces 1 to {len(tracks.people)}; "
             "see the cast list with: lendface scan TARGET"
         ) from None
 
 
 def told_choices(
-    pairs: Sequence[Pair], scan: Scan, plan: SwapPlan, references: References
+    pairs: Sequence[Pair],
+    scan: Scan,
+    plan: SwapPlan,
+    references: References,
+    name: str = "the target",
 ) -> list[str]:
     """Warnings about who was chosen."""
     fallen_back = [
-        f"{told_nobody(pair.who)}; the most present person was taken"
+        f"{told_nobody(pair.who, name)}; the most present person was taken"
         for pair in pairs
         if isinstance(pair.who, LooksLike | SeenAt)
         and find_meant(pair.who, scan.tracks, references) is None

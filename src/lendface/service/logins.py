@@ -24,12 +24,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from ..errors import BadOptionError, LoginRefusedError, NotFoundError
+from ..errors import BadOptionError, KeyRefusedError, LoginRefusedError, NotFoundError
 from ..storage.database import lock_row
 from ..storage.tables import clients, used_logins
 from ..trust.audit import OPERATOR
 from . import audit
-from .clients import Desk
+from .clients import Desk, find_client
 
 KEY_BITS = 1024  # as the vendor's clients know it; its public part is the secret
 FRESH_MS = 3600 * 1000  # how far a client's clock may be off
@@ -71,11 +71,17 @@ def login_secret_of(
         return _secret_of(pair)
 
 
-def check_login(desk: Desk, client_id: str, id_token: str) -> None:
-    """``id_token`` is base64 of ``client_id=ID&timestamp=MS``, encrypted; it is good once.
+def check_login(desk: Desk, name: str, id_token: str) -> str:
+    """The id of the client who logs in as ``name``: by that id, or by one of its keys, as the
+    vendor's clients do, who know of no other id.
 
+    ``id_token`` is base64 of ``client_id=NAME&timestamp=MS``, encrypted; it is good once.
     Raises LoginRefusedError, whatever the reason; SealBrokenError.
     """
+    try:
+        client_id = find_client(desk, name).id
+    except KeyRefusedError:
+        client_id = name
     query = sa.select(clients.c.login_key).where(
         clients.c.id == client_id, clients.c.revoked_ms.is_(None)
     )
@@ -85,11 +91,12 @@ def check_login(desk: Desk, client_id: str, id_token: str) -> None:
         raise LoginRefusedError
     pair, data, now_ms = _unsealed(desk, client_id, sealed), _data_of(id_token), desk.now_ms()
     texts = (_decrypted(pair, data, each) for each in PADDINGS)
-    times = (_time_of(text, client_id) for text in texts)
+    times = (_time_of(text, name) for text in texts)
     at_ms = next((at for at in times if at is not None), None)
     if at_ms is None or abs(at_ms - now_ms) > FRESH_MS:
         raise LoginRefusedError
     _use_up(desk, data, at_ms + FRESH_MS, now_ms)
+    return client_id
 
 
 def _use_up(desk: Desk, data: bytes, until_ms: int, now_ms: int) -> None:
@@ -107,10 +114,10 @@ def _use_up(desk: Desk, data: bytes, until_ms: int, now_ms: int) -> None:
         raise LoginRefusedError from None
 
 
-def _time_of(text: str, client_id: str) -> int | None:
+def _time_of(text: str, name: str) -> int | None:
     """When the client says it is; None where it says nothing of the kind."""
     found = PLAIN.fullmatch(text)
-    return int(found[2]) if found and found[1] == client_id else None
+    return int(found[2]) if found and found[1] == name else None
 
 
 def _data_of(id_token: str) -> bytes:

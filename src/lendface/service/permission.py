@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -80,12 +80,12 @@ def match_faces(
     job: Row,
     request: SwapJob,
     sources: Sequence[SourceFace],
-    people: Iterable[Floats],
+    people: Mapping[int, Floats],
 ) -> list[str]:
     """Ids of the consents on which the job rests; none where its policy asks for none.
 
-    ``people`` are the embeddings (128,) of those whose faces are replaced. Raises
-    ConsentMissingError, ConsentWithdrawnError.
+    ``people`` are the embeddings (128,) of those whose faces are replaced, by their numbers of the
+    cast. Raises ConsentMissingError, ConsentWithdrawnError.
     """
     with office.database.reading() as connection:
         query = sa.select(clients.c.consent_policy).where(clients.c.id == job["client_id"])

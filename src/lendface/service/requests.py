@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import field
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
@@ -21,11 +22,14 @@ from ..trust.label import LEAST, MOST
 STRICT = ConfigDict(extra="forbid")
 MAX_PAIRS = 50
 MAX_PHOTOS = 8
-TARGET_NAME, PHOTO_NAME = "the target", "the photo"  # how errors about files begin
+# What files are called in errors and warnings, where a request does not say what its client calls
+# them: a facade names each by its own field, such as sourceImage[0].path.
+TARGET_NAME, PHOTO_NAME, FILE_NAME = "the target", "the photo", "the file"
 
 Point = tuple[float, float]  # pixels of a photo
 DEFAULT = Style()
 Share = Annotated[float, Field(ge=0, le=1)]
+FieldName = Annotated[str, Field(min_length=1, max_length=200)]  # as its client calls it
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -35,6 +39,7 @@ class PhotoRef:
     upload: str
     face_number: Annotated[int, Field(ge=1, le=64)] | None = None  # from left to right
     face_at: Point | None = None  # a point in that face
+    name: FieldName = field(default=PHOTO_NAME, compare=False)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -59,6 +64,11 @@ class PairRef:
 
     photos: Annotated[tuple[PhotoRef, ...], Field(min_length=1, max_length=MAX_PHOTOS)]
     who: WhoRef = WhoRef()
+    name: FieldName | None = None  # of all of its photos
+
+    @property
+    def source_name(self) -> str:
+        return self.name or self.photos[0].name
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -127,6 +137,7 @@ class SwapJob:
     style: StyleRef = StyleRef()
     label: LabelRef | None = None  # None: not asked for; the server may draw it all the same
     consents: Annotated[tuple[str, ...], Field(max_length=MAX_PAIRS)] = ()  # on which it rests
+    target_name: FieldName = TARGET_NAME
     kind: Literal["swap"] = "swap"
 
     def __post_init__(self) -> None:
@@ -136,9 +147,19 @@ class SwapJob:
     @property
     def uploads(self) -> tuple[str, ...]:
         """All files it needs, the target first."""
-        photos = [photo.upload for pair in self.pairs for photo in pair.photos]
-        wanted = [pair.who.photo.upload for pair in self.pairs if pair.who.photo]
-        return tuple(dict.fromkeys([self.target, *photos, *wanted]))
+        return tuple(dict.fromkeys([self.target, *(photo.upload for photo in self.photos)]))
+
+    @property
+    def photos(self) -> tuple[PhotoRef, ...]:
+        """Of sources first, then of whom they replace."""
+        given = [photo for pair in self.pairs for photo in pair.photos]
+        return (*given, *(pair.who.photo for pair in self.pairs if pair.who.photo))
+
+    def name_of(self, upload: str) -> str:
+        """What the client calls a file."""
+        if upload == self.target:
+            return self.target_name
+        return next((photo.name for photo in self.photos if photo.upload == upload), FILE_NAME)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -149,11 +170,15 @@ class ScanJob:
     start_s: Annotated[float, Field(ge=0)] | None = None
     end_s: Annotated[float, Field(gt=0)] | None = None
     limits: LimitsRef = LimitsRef()
+    target_name: FieldName = TARGET_NAME
     kind: Literal["scan"] = "scan"
 
     @property
     def uploads(self) -> tuple[str, ...]:
         return (self.target,)
+
+    def name_of(self, upload: str) -> str:
+        return self.target_name
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -166,11 +191,16 @@ class DetectJob:
     crop_margin: Annotated[float, Field(ge=0, le=1)] = 1 / 3  # of the box, on each side
     largest_only: bool = False  # the largest face of each frame
     limits: LimitsRef = LimitsRef()
+    names: tuple[FieldName, ...] = ()  # of the targets
     kind: Literal["detect"] = "detect"
 
     @property
     def uploads(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self.targets))
+
+    def name_of(self, upload: str) -> str:
+        named = zip(self.targets, self.names, strict=False)
+        return next((name for target, name in named if target == upload), FILE_NAME)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -178,11 +208,15 @@ class FetchJob:
     """Bring a file from its URL."""
 
     target: str
+    name: FieldName = FILE_NAME
     kind: Literal["fetch"] = "fetch"
 
     @property
     def uploads(self) -> tuple[str, ...]:
         return (self.target,)
+
+    def name_of(self, upload: str) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -196,6 +230,9 @@ class EnrolJob:
     @property
     def uploads(self) -> tuple[str, ...]:
         return (self.photo.upload,)
+
+    def name_of(self, upload: str) -> str:
+        return self.photo.name
 
 
 JobRequest = SwapJob | ScanJob | DetectJob | FetchJob | EnrolJob

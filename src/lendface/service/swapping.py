@@ -31,7 +31,16 @@ from ..pipeline.swaps import CastNumbers, Everyone, LooksLike, MostPresent, Pair
 from ..pipeline.targets import Trim, VideoTarget, open_target
 from ..pipeline.trackfile import load_scan
 from ..trust.label import LabelRule
-from .requests import LimitsRef, OutputRef, PairRef, ScanJob, SwapJob, WhoRef, seconds
+from .requests import (
+    TARGET_NAME,
+    LimitsRef,
+    OutputRef,
+    PairRef,
+    ScanJob,
+    SwapJob,
+    WhoRef,
+    seconds,
+)
 
 PathOf = Callable[[str], Path]  # the local file of an upload
 Permit = Callable[[Scan, JobPlan], None]  # raises what forbids it
@@ -84,7 +93,7 @@ WAYS = {
 }
 
 
-def suffix_of(output: OutputRef, facts: TargetFacts) -> str:
+def suffix_of(output: OutputRef, facts: TargetFacts, name: str = TARGET_NAME) -> str:
     """How the result's name ends: as asked for, or like the target where we can write that.
 
     Raises OutputFormatError for a film as a picture, or the other way round.
@@ -96,7 +105,7 @@ def suffix_of(output: OutputRef, facts: TargetFacts) -> str:
         is_picture &= not (is_animation and suffix in ANIMATION_BY_SUFFIX)
         if is_picture != (facts.kind == "image"):
             what, ways = WAYS["animation" if is_animation else facts.kind]
-            raise OutputFormatError(f"the target is {what}, which is written as {ways}")
+            raise OutputFormatError(f"{name} is {what}, which is written as {ways}")
         return suffix
     if facts.kind == "image":
         return IMAGE_SUFFIX.get(facts.container, ".png")
@@ -144,12 +153,12 @@ def plan(
     """
     found = load_scan(tracks_path)
     if not found.people:
-        raise NoTargetFaceError("the target")
+        raise NoTargetFaceError(request.target_name)
     if request.limits.single_person:
-        check_single_person(found)
+        check_single_person(found, request.target_name)
     opened = open_target(path_of(request.target), trim_of(request))
     info = opened.info if isinstance(opened, VideoTarget) else None
-    made = plan_job(pairs_of(request, path_of), found, parts, "the target", info)
+    made = plan_job(pairs_of(request, path_of), found, parts, request.target_name, info)
     permit(found, made)
     pieces = plan_parts(
         path_of(request.target),
@@ -234,6 +243,7 @@ def _pair(pair: PairRef, target: str, path_of: PathOf) -> Pair:
         who=_who(pair.who, target, path_of),
         face_numbers=tuple(photo.face_number for photo in pair.photos),
         faces_at_xy=tuple(photo.face_at for photo in pair.photos),
+        names=tuple(photo.name for photo in pair.photos),
     )
 
 
@@ -247,9 +257,13 @@ def _who(who: WhoRef, target: str, path_of: PathOf) -> Who:
         case "looks_like" if who.photo is not None:
             photo = who.photo
             if photo.upload == target and photo.face_at is not None:
-                return SeenAt(photo.face_at, who.or_most_present)
+                return SeenAt(photo.face_at, who.or_most_present, photo.name)
             return LooksLike(
-                path_of(photo.upload), photo.face_number, photo.face_at, who.or_most_present
+                path_of(photo.upload),
+                photo.face_number,
+                photo.face_at,
+                who.or_most_present,
+                photo.name,
             )
     return MostPresent()
 

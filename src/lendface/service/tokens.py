@@ -13,7 +13,7 @@ from typing import Any
 
 import jwt
 
-from ..errors import KeyExpiredError, KeyUnknownError, NotFoundError
+from ..errors import KeyExpiredError, KeyUnknownError, NotFoundError, WrongClientIdError
 from .clients import Client, Desk, find_client, read_key
 
 ALGORITHM = "HS256"
@@ -25,10 +25,10 @@ REQUIRED = ("exp", "kid", "sub")
 
 
 def issue_token(desk: Desk, client_id: str, key: str, life_s: int) -> str:
-    """Raises KeyRefusedError, also where the key is another client's."""
+    """Raises KeyRefusedError; WrongClientIdError where the key is another client's."""
     client = find_client(desk, key)
     if client.id != client_id:
-        raise KeyUnknownError
+        raise WrongClientIdError
     now_s = desk.now_ms() // 1000
     claims = {"sub": client.id, "kid": client.key_id, "iat": now_s, "exp": now_s + life_s}
     return jwt.encode(claims, key, ALGORITHM)

@@ -32,6 +32,7 @@ from ..errors import (
     StorageUnavailableError,
     UploadLostError,
     UploadMissingError,
+    about,
 )
 from ..media import read_image
 from ..net.datauri import is_data_uri, open_data_uri
@@ -44,6 +45,7 @@ from ..pipeline.scans import Scan
 from ..pipeline.steps import JobPlan, Rendition
 from ..pipeline.targets import open_target
 from ..pipeline.trackfile import load_scan
+from ..pipeline.warming import COMPILE
 from ..storage.blobs import BlobInfo
 from ..storage.disk import opened, write_all
 from ..storage.scratch import Scratch
@@ -60,13 +62,13 @@ from .office import Office
 from .people import number_people
 from .prices import units_of
 from .provenance import sign_result
+from .refusals import naming_refusals
 from .requests import (
-    PHOTO_NAME,
-    TARGET_NAME,
     DetectJob,
     EnrolJob,
     FetchJob,
     JobRequest,
+    PhotoRef,
     ScanJob,
     SwapJob,
     digest,
@@ -191,18 +193,20 @@ class JobWork:
         if not isinstance(request, SwapJob):
             return None
         request = swapping.settle_end(request, job["facts"])
-        match name:
-            case "chunk":
-                return self._render(job, request, int(number), follow)
-            case "join":
-                return self._join(job, request, follow)
+        with told_as(request.target_name):  # its photos have been read before
+            match name:
+                case "chunk":
+                    return self._render(job, request, int(number), follow)
+                case "join":
+                    return self._join(job, request, follow)
         raise ValueError(f"no such task: {task}")
 
     def _fetch(self, request: JobRequest, follow: Follow) -> bool:
         """Every file is there afterwards. Returns whether anything is left to do."""
         targets = _targets_of(request)
         for upload_id in request.uploads:
-            self._bring(upload_id, is_target=upload_id in targets, follow=follow)
+            with about(request.name_of(upload_id)):
+                self._bring(upload_id, is_target=upload_id in targets, follow=follow)
         return not isinstance(request, FetchJob)
 
     def _bring(self, upload_id: str, *, is_target: bool, follow: Follow) -> None:
@@ -243,12 +247,12 @@ class JobWork:
         photo_limits = rules.photo_limits
         if isinstance(request, SwapJob):
             photo_limits = swapping.limits_for(request.photo_limits, photo_limits)
-        facts = check_target(files.path(request.target), limits, name=TARGET_NAME)
-        for upload_id in request.uploads[1:]:
-            check_photo(files.path(upload_id), photo_limits, name=PHOTO_NAME)
+        facts = check_target(files.path(request.target), limits, name=request.target_name)
         found: dict[str, Any] = {"target": facts.as_dict()}
         if isinstance(request, SwapJob):
-            found["suffix"] = swapping.suffix_of(request.output, facts)
+            for photo in _photos_of(request):
+                check_photo(files.path(photo.upload), photo_limits, name=photo.name)
+            found["suffix"] = swapping.suffix_of(request.output, facts, request.target_name)
             found["label"] = swapping.settle_label(request, rules.label)
         units, frames = units_of(request, facts), swapping.frames_in(request, facts)
         with self.office.database.writing() as connection:
@@ -264,9 +268,9 @@ class JobWork:
         seen: list[list[Floats]] = []  # embeddings, which are not kept
         for number, upload_id in enumerate(request.targets):
             follow.check()
-            path = files.path(upload_id)
-            check_target(path, limits, name="the file")
-            with told_as("the file"):
+            path, name = files.path(upload_id), request.name_of(upload_id)
+            check_target(path, limits, name=name)
+            with told_as(name):
                 detected = detect(
                     path, self.load_parts(), request.frames, largest_only=request.largest_only
                 )
@@ -284,8 +288,8 @@ class JobWork:
         """All there is to do for a consent: the face of its photo."""
         photo = request.photo
         path = files.path(photo.upload)
-        check_photo(path, self.office.rules.photo_limits, name=PHOTO_NAME)
-        shown = Photo(PHOTO_NAME, read_image(path)[0], photo.face_number, photo.face_at)
+        check_photo(path, self.office.rules.photo_limits, name=photo.name)
+        shown = Photo(photo.name, read_image(path)[0], photo.face_number, photo.face_at)
         face = self.load_parts().enroller.portrait(shown)
         consents.keep_face(self.office, request.consent, face.embedding, hash_of(path))
         return False
@@ -359,16 +363,19 @@ class JobWork:
         rests_on: list[str] = []
 
         def permit(found: Scan, made: JobPlan) -> None:
-            people = [found.tracks.get_person(track).embedding for track in made.pair_by_track]
-            consented = permission.match_faces(self.office, job, request, made.sources, people)
-            rests_on.extend(consented)
-            with told_as(TARGET_NAME):
+            people = {track: found.tracks.get_person(track) for track in made.pair_by_track}
+            faces = {track: person.embedding for track, person in people.items()}
+            rules = self.office.rules
+            with naming_refusals(request, made.pair_by_track, tells_rule=rules.tell_refusals):
+                consented = permission.match_faces(self.office, job, request, made.sources, faces)
+                rests_on.extend(consented)
                 trim = swapping.trim_of(request)
                 target = open_target(files.path(request.target), trim).as_target()
                 self.judge.check(place, target, found.tracks, made, follow.check)
 
         with (
             audit.telling_refusals(self.office, job["client_id"], job["id"]),
+            told_as(request.target_name),
             self._tracks(place) as tracks,
         ):
             planned = swapping.plan(
@@ -400,7 +407,7 @@ class JobWork:
     ) -> dict[str, Any]:
         path, blobs, trim = files.path(request.target), self.office.blobs, swapping.trim_of(request)
         look = self.judge.new_look()
-        with told_as(TARGET_NAME), self.scratch.nameless_file() as tracks:
+        with told_as(request.target_name), self.scratch.nameless_file() as tracks:
             cast = steps.scan_file_to(path, trim, self.load_parts(), follow.watch, tracks, look)
             found = load_scan(tracks)
             self.judge.keep(place, look, found.tracks)
@@ -651,10 +658,10 @@ class JobWork:
     def _files(self, request: JobRequest, follow: Follow) -> Iterator[Files]:
         """The request's files as paths of this machine."""
         with ExitStack() as opened:
-            paths = {
-                upload_id: opened.enter_context(self._opened_upload(upload_id))
-                for upload_id in request.uploads
-            }
+            paths: dict[str, Path] = {}
+            for upload_id in request.uploads:
+                with about(request.name_of(upload_id)):
+                    paths[upload_id] = opened.enter_context(self._opened_upload(upload_id))
             follow.check()
             yield Files(paths)
 
@@ -706,6 +713,10 @@ class Follow:
         return self.is_unwanted or self.is_stopping()
 
     def _on_progress(self, progress: Progress) -> None:
+        if progress.stage == COMPILE:  # no frames
+            if progress.done == 0:
+                log.info("compiling, once", extra={"kernels": progress.total})
+            return
         is_last = progress.done == progress.total
         if self._is_due("note") or is_last:
             self.work._note(self.key, frames_done=progress.done, frames_total=progress.total)
@@ -726,6 +737,17 @@ def _targets_of(request: JobRequest) -> tuple[str, ...]:
         case EnrolJob():
             return ()
     return (request.target,)
+
+
+def _photos_of(request: SwapJob) -> Iterator[PhotoRef]:
+    """Those to be looked at as photos: a film may show who is meant, but lends nobody's face."""
+    lent = {photo.upload for pair in request.pairs for photo in pair.photos}
+    seen: set[str] = set()
+    for photo in request.photos:
+        is_target = photo.upload == request.target and photo.upload not in lent
+        if photo.upload not in seen and not is_target:
+            seen.add(photo.upload)
+            yield photo
 
 
 def is_wanted(job: Row, run: int) -> bool:

@@ -6,13 +6,13 @@ tells a film's people apart sees it. Nothing here reads a clock, a file or a dat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..engine.types import Floats, SourceFace
-from ..errors import ConsentMissingError, ConsentWithdrawnError
+from ..errors import ConsentMissingError, ConsentWithdrawnError, about
 
 SAME_FACE = 0.55  # cosine; strict, as a wrong match lends a face: rates in docs/consent.md
 ATTESTATION_VERSION = 1  # of the text below; a new text gets a new number
@@ -63,12 +63,13 @@ def usable(
     """
     theirs = {consent.id: consent for consent in consents if consent.is_for(client_id)}
     for consent_id in named:
-        if consent_id not in theirs:
-            raise ConsentMissingError
-        if theirs[consent_id].is_over(now_ms):
-            raise ConsentWithdrawnError
-        if theirs[consent_id].embedding is None:
-            raise ConsentMissingError
+        with about(f"consent {consent_id}"):
+            if consent_id not in theirs:
+                raise ConsentMissingError
+            if theirs[consent_id].is_over(now_ms):
+                raise ConsentWithdrawnError
+            if theirs[consent_id].embedding is None:
+                raise ConsentMissingError
     chosen = [theirs[consent_id] for consent_id in named] if named else theirs.values()
     return [consent for consent in chosen if consent.is_valid(now_ms)]
 
@@ -100,14 +101,23 @@ def match_sources(
     sources: Iterable[SourceFace], consents: Sequence[Consent], threshold: float = SAME_FACE
 ) -> list[Consent]:
     """The consent of each source, in order. Raises ConsentMissingError."""
-    return [_get_consent(embeddings_of(source), consents, threshold) for source in sources]
+    return [
+        _get_consent(embeddings_of(source), consents, threshold, source=number)
+        for number, source in enumerate(sources, start=1)
+    ]
 
 
 def match_people(
-    embeddings: Iterable[Floats], consents: Sequence[Consent], threshold: float = SAME_FACE
+    embeddings: Mapping[int, Floats], consents: Sequence[Consent], threshold: float = SAME_FACE
 ) -> list[Consent]:
-    """The consent of each person (128,) whose face is replaced. Raises ConsentMissingError."""
-    return [_get_consent(embedding[None], consents, threshold) for embedding in embeddings]
+    """The consent of each person (128,) whose face is replaced, by their numbers of the cast.
+
+    Raises ConsentMissingError.
+    """
+    return [
+        _get_consent(embedding[None], consents, threshold, person=number)
+        for number, embedding in embeddings.items()
+    ]
 
 
 def embeddings_of(source: SourceFace) -> Floats:
@@ -115,8 +125,10 @@ def embeddings_of(source: SourceFace) -> Floats:
     return np.stack([source.embedding, *(portrait.embedding for portrait in source.portraits)])
 
 
-def _get_consent(embeddings: Floats, consents: Sequence[Consent], threshold: float) -> Consent:
+def _get_consent(
+    embeddings: Floats, consents: Sequence[Consent], threshold: float, **whose: int
+) -> Consent:
     found = find_consent(embeddings, consents, threshold)
     if found is None:
-        raise ConsentMissingError
+        raise ConsentMissingError(**whose)
     return found

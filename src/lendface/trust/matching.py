@@ -39,9 +39,9 @@ def check_sources(
 
     Raises ProtectedFaceError.
     """
-    for source in sources:
+    for number, source in enumerate(sources, start=1):
         rows = [source.embedding, *(portrait.embedding for portrait in source.portraits)]
-        _refuse(find_protected(np.stack(rows), faces, threshold))
+        _refuse(find_protected(np.stack(rows), faces, threshold), source=number)
 
 
 def check_plan(
@@ -50,9 +50,10 @@ def check_plan(
     """Nobody may be replaced who is on the list as one to be kept. Raises ProtectedFaceError."""
     kept = [face for face in faces if face.is_kept]
     for track_id in plan.source_by_track:
-        _refuse(find_protected(tracks.get_person(track_id).embedding[None], kept, threshold))
+        row = tracks.get_person(track_id).embedding[None]
+        _refuse(find_protected(row, kept, threshold), person=track_id)
 
 
-def _refuse(match: Match | None) -> None:
+def _refuse(match: Match | None, **whose: int) -> None:
     if match is not None:
-        raise ProtectedFaceError(match.face.id)
+        raise ProtectedFaceError(match.face.id, **whose)

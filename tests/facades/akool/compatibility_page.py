@@ -122,6 +122,11 @@ others. Addresses of results and of faces that this server gave out need no fetc
 ```javascript
 {JAVASCRIPT}```
 
+**Pages in a browser** may call all of these addresses, and fetch results, from any origin: the key
+comes in a header, there are no cookies, and a preflight (`OPTIONS`) needs no key. Errors carry the
+CORS headers, too. `LENDFACE_CORS_VENDORS=false` closes that; `/detect` is closed where it needs no
+key. A key in a page can be read by everybody who opens it: give such a key a small quota.
+
 Receivers of webhooks keep their code: the client id gives the IV and is part of the signature,
 the key is the secret. The key with which a job was submitted is the one it is told with; once that
 has ended, the newest. Clients whose host cannot be changed need a name server that leads
@@ -164,17 +169,26 @@ CHOICES = f"""## Where the vendor's pages leave a choice
   will; V4 jobs have it once they have succeeded, since what they are is not known before. Until
   then, and after seven days (`LENDFACE_KEEP_DAYS`), it is 404. It needs no key; HEAD, Range and
   CORS work.
+* **Animations** (GIF, APNG, WebP) are videos: `modifyVideo` makes an MP4 of one, Plus a file of its
+  own kind. HEIC and AVIF are read as pictures; what V3 makes of them is a JPEG.
 * **Pro** changes one picture by up to {MAX_PRO_FACES} pairs; several pictures in one request are
   refused with 1003.
 * **Plus** takes {MAX_FACES} mappings; `model_style: lossless` raises the quality of a video,
   `beautify` enhances faces.
-* **`face_enhance`** sharpens and cleans the face; its levels from 1 on are alike.
+* **`face_enhance`** is 0 or 1, which sharpens and cleans the face; `true`, `false`, `"1"`, `"0"`,
+  `null` and `""` are taken as well. Anything else is 1003: levels of 0 to 100, which one of the
+  vendor's own programs offers for videos, would all look alike here, and be told apart by nobody.
+* **Errors** name the field as the vendor writes it: `sourceImage[0].path`, `webhookUrl`, `_ids`;
+  so do failed jobs. A wrong `clientId` and a wrong `clientSecret` are told apart to whoever has one
+  of them right.
 * **No face** in a picture or a frame is no error of detection: its lists are empty.
 * **`removed`** lists people of the frame before who are not in this one.
 * **`/detect`** with `single_face` answers flat; `LENDFACE_AKOOL_NESTED_DETECT` makes it nested.
 * **Refusals.** What the server's rules forbid has code 1009, in the answer or in the webhook of the
   failed job: content, protected faces, a face without consent on record, a key whose owner has not
-  stated that they hold consent. Keys that `lendface keys create` makes have that statement.
+  stated that they hold consent. Keys that `lendface keys create` makes have that statement. It is
+  told whose face or which file it is, and by which rule unless `LENDFACE_TELL_REFUSALS=false`:
+  never a score, a time code or who is on a list.
 * **Marks.** Every result holds a signed manifest that says that AI replaced faces in it, and its
   metadata say so, too. `LENDFACE_LABEL=always` also writes it into the picture; no request asks for
   that here, and none leaves any of it out.
@@ -188,11 +202,21 @@ that
   hangs is left alone [for a while](../fetching.md#webhooks). A start that
   was not taken is not told any more once the job has ended.
 
+## What is better here
+
+* Media, faces and keys stay on this server: nothing leaves it but what is fetched for a request and
+  its webhooks.
+* `opts` and `bbox` are honoured in V4, too, where the vendor's swap takes the dominant face; and
+  several faces of one picture or video in one request, by V3, Pro and Plus alike.
+* A charge comes with success only. A failed, cancelled or refused job costs nothing.
+* A failed job says why, in every field where clients were seen to look.
+* `url` is good for HEAD, Range and pages of any origin.
+
 ## Not offered
 
 * Live face swap (`/api/open/v3/faceswap/live/...`): code 1003.
-* Levels of `face_enhance` (it is on or off) and other models.
-* GIF; addresses that no page of the vendor's ever had (`faceswap/video/add` and the like): 404.
+* Levels of `face_enhance` (it is 0 or 1) and other models.
+* Addresses that no page of the vendor's ever had (`faceswap/video/add` and the like): 404.
 """
 
 

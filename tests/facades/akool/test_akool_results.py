@@ -69,6 +69,7 @@ def test_a_finished_video_is_told_as_in_the_reference(
     item = look_at(me, data["_id"])
     assert item == {
         "_id": data["_id"],
+        "job_id": data["job_id"],
         "faceswap_status": 3,
         "faceswap_type": 2,
         "faceswap_quality": 2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from typing import Any
 
@@ -36,6 +37,8 @@ from lendface.service.jobs import get_row
 from lendface.service.office import Office
 from lendface.storage.tables import uploads
 from service.offices import BASE_URL, BEGAN_MS, new_client
+
+BODIES = {V3_VIDEO: video, V3_IMAGE: image, PRO: pro, PLUS: plus}
 
 
 def send(client: TestClient, path: str, body: Any) -> dict[str, Any]:
@@ -207,17 +210,28 @@ def test_opts_that_make_no_sense_are_passed_over(me: TestClient, office: Office)
     assert sent.source() == (NEW, None)
 
 
-@pytest.mark.parametrize("enhance", [0, 1, 50, 100, True, False, "1", "", None, 0.5, [], {}])
-def test_enhancing_is_accepted_in_every_type(me: TestClient, enhance: Any) -> None:
-    assert send(me, V3_VIDEO, video(face_enhance=enhance))["code"] == 1000
-    assert send(me, PLUS, plus(face_enhance=enhance))["code"] == 1000
+ENHANCES = [
+    *((0, False), ("0", False), (0.0, False), (False, False), ("false", False)),
+    *((1, True), ("1", True), (1.0, True), (True, True), ("true", True)),
+    *((None, False), ("", False)),
+]
 
 
-@pytest.mark.parametrize(("asked", "given"), [(0, False), (1, True), (40, True), (None, False)])
+@pytest.mark.parametrize(
+    "enhance", [5, -1, 2, 40, 100, 0.5, 1e400, "yes", "5", "0.5", "on", [], [1], {}], ids=repr
+)
+def test_enhancing_is_0_or_1_and_its_field_is_named(me: TestClient, enhance: Any) -> None:
+    for path, body in BODIES.items():
+        text = json.dumps(body(face_enhance=enhance))
+        answer = me.post(path, content=text.encode()).json()
+        assert answer == {"code": 1003, "msg": "face_enhance: must be 0 or 1"}
+
+
+@pytest.mark.parametrize(("asked", "given"), ENHANCES, ids=repr)
 def test_enhancing_is_done_where_it_is_asked_for(
     me: TestClient, office: Office, asked: Any, given: bool
 ) -> None:
-    for path, body in ((V3_VIDEO, video), (V3_IMAGE, image), (PLUS, plus)):
+    for path, body in BODIES.items():
         assert Sent(me, office, path, body(face_enhance=asked)).request["style"]["enhance"] is given
 
 
@@ -323,7 +337,7 @@ def test_a_body_that_is_no_object_is_a_wrong_parameter(me: TestClient, body: byt
 def test_opts_may_hold_whatever_json_can(me: TestClient, opts: str) -> None:
     body = (
         '{"sourceImage":[{"path":"https://a.example/n","opts":OPTS}],"targetImage":[{"path":'
-        '"https://a.example/o","opts":OPTS}],"face_enhance":OPTS,"modifyVideo":'
+        '"https://a.example/o","opts":OPTS}],"modifyVideo":'
         '"https://a.example/v.mp4","more":OPTS}'
     ).replace("OPTS", opts)
     headers = {"content-type": "application/json"}

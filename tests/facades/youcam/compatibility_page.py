@@ -54,19 +54,19 @@ MODELS = {
 MEANINGS = {
     "content_type": "echoed; the upload must have it",
     "file_name": "echoed",
-    "file_size": "exact, in bytes; the upload must have it",
+    "file_size": "exact, in bytes; the upload must have it; version 1.0 does not ask for it",
     "src_file_id": "what is changed; this or the URL, and this where both are given",
     "src_file_url": "fetched by the server; public addresses only",
     "ref_file_id": "the new face; this or the URL, and this where both are given",
     "ref_file_url": "fetched by the server; public addresses only",
     "ref_file_ids": "the new faces; these or the URLs",
     "ref_file_urls": "fetched by the server; public addresses only",
-    "dst_duration": f"whole seconds, up to {terms.MAX_SECONDS}",
+    "dst_duration": f"whole seconds, up to {terms.MAX_SECONDS}; 12.0 is 12",
     "face_mapping": "in any order; a face that is not named is left alone",
     "index": "which reference, from 0; -1 with position -1: nobody",
     "position": "which face as they were found, from the left, from 0",
     "task_id": "",
-    "client_id": "as `keys create` printed it",
+    "client_id": "as `keys create` printed it, or the API key itself",
     "id_token": "base64 of `client_id=ID&timestamp=MS`, encrypted (PKCS 1 v1.5 or OAEP)",
 }
 WHEN = {
@@ -119,12 +119,24 @@ CHOICES = f"""## Where the vendor's pages leave a choice
 * **A film of {terms.MAX_SECONDS} s** may last {terms.SOUND_S:g} s longer: sound often does. Results
   never do.
 * **Results** are MP4 with the film's own sound; of pictures, in the source's format.
-* **A file that was declared and never sent** is 400 `InvalidParameters` when a task is begun.
+* **A file that was declared and never sent** is 400 `InvalidParameters` when a task is begun; the
+  text says which field, and that it was never sent.
+* **Version 1.0 declares no size.** Its upload may have any up to the limit, and its link asks for
+  no `Content-Length`. A bucket cannot hold such a link to a limit; what is too large is deleted
+  when it is noticed.
+* **Errors** name the field as it came: `src_file_id`, `ref_file_ids[1]`,
+  `payload.actions[0].params.dst_duration`. So do failed tasks, in `error_message`.
+* **One film as source and reference** is the reference's fault: `error_decode_image`.
 * **Deleting a task** deletes its result at once, and its files where no running task needs them.
 * **Refusals.** What the server's rules forbid is `error_nsfw_content_detected` (content) or
   `invalid_parameter` (protected faces, a face without consent on record); a key whose owner has not
   stated that they hold consent is refused at once, with 400 `InvalidParameters`. Keys that
-  `lendface keys create` makes have that statement.
+  `lendface keys create` makes have that statement. `error_message` says whose face or which file it
+  is, and by which rule unless `LENDFACE_TELL_REFUSALS=false`: never a score or who is on a list.
+* **Pages in a browser** may call all of these addresses, send files and fetch results, from any
+  origin: the key comes in a header, there are no cookies, and a preflight (`OPTIONS`) needs no key.
+  `LENDFACE_CORS_VENDORS=false` closes that. Files in a bucket need [a rule](../storage.md) of the
+  bucket. A key in a page can be read by everybody who opens it: give such a key a small quota.
 * **Marks.** Every result holds a signed manifest that says that AI replaced faces in it, and its
   metadata say so, too. `LENDFACE_LABEL=always` also writes it into the picture; no request asks for
   that here, and none leaves any of it out.
@@ -132,13 +144,24 @@ CHOICES = f"""## Where the vendor's pages leave a choice
   still count as there, and cannot be promised twice: a task they do not cover is
   `CreditInsufficiency`. All units are one grant of type `{"ApiPaygToken"}` that never expires; a
   client without a quota sees 1,000,000,000.
-* **Lost tasks.** A task nobody polls is not lost, unless the operator sets
-  `LENDFACE_YOUCAM_POLL_WINDOW_S`. With it a task that ran for longer than that between two polls is
-  `InvalidTaskId` for good, and may still be charged; leave it off where clients wait for webhooks.
+* **Lost tasks.** At the vendor a task that is not polled in time expires, and may be charged all
+  the same. Here it is not lost: its result waits for as long as it is kept. Where the operator sets
+  `LENDFACE_YOUCAM_POLL_WINDOW_S`, a task that ran for longer than that between two polls is
+  `InvalidTaskId` for good, and it is *never charged*; leave it off where clients wait for webhooks.
 * **The rate** of a key is the vendor's, or five times what `keys create --rate` says, or what
   `LENDFACE_YOUCAM_MAX_REQUESTS` says. Behind a proxy set `LENDFACE_TRUSTED_PROXIES`, or all clients
   come from one address. Each process of a server counts for itself.
 * **Webhooks** go to all endpoints of the account for every kind of task.
+
+## What is better here
+
+* Films, faces and keys stay on this server: nothing leaves it but what is fetched for a request and
+  its webhooks.
+* A task that is not polled waits; one that expires, fails or is refused costs nothing. A charge
+  comes with success only, once.
+* Pictures take several faces, each with its own reference (`face_mapping`); limits on films can be
+  lifted (`LENDFACE_YOUCAM_LIMITS=false`).
+* A failed task says which file was the reason, and why.
 
 ## Where we differ
 
@@ -210,7 +233,7 @@ PROMISES = [
 
 
 def addresses() -> Iterator[tuple[str, str, str]]:
-    for route in [*routes.v1.routes, *routes.v2.routes, *legacy.router.routes]:
+    for route in [*routes.v1_0.routes, *routes.v1.routes, *routes.v2.routes, *legacy.router.routes]:
         assert isinstance(route, APIRoute)
         (method,) = route.methods
         path = PREFIX + route.path.replace("{minor}", "x")
@@ -283,7 +306,7 @@ def messages_of(vendors: str, kinds: list[str]) -> Iterator[str]:
     for kind in kinds:
         of_film, of_picture = (vendors == each for each in CODES_BY_KIND[kind])
         file = "a file" if of_film and of_picture else "a picture" if of_picture else "the film"
-        yield MESSAGE_BY_KIND[kind].format(file=file)
+        yield MESSAGE_BY_KIND[kind].format(file=file, parameter="face_mapping or dst_duration")
 
 
 def ours_of(kinds: list[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -25,6 +26,7 @@ from lendface.service.office import Office
 from service.offices import BASE_URL, Clock, new_client
 
 CREDIT = f"{V1}/client/credit"
+OAEP_SHA1 = padding.OAEP(padding.MGF1(SHA1()), SHA1(), None)
 
 
 @pytest.fixture
@@ -332,3 +334,32 @@ def test_a_version_of_many_digits_is_no_login(nobody: TestClient) -> None:
     for minor in ("9" * 5000, "10", "٣", "1%0a"):
         answer = nobody.post(f"{PREFIX}/v1.{minor}/client/auth", json={})
         assert failure_of(answer) == (401, "InvalidApiKey")
+
+
+@pytest.mark.parametrize("how", [padding.PKCS1v15(), OAEP_SHA1], ids=["PKCS1", "OAEP"])
+def test_a_login_may_name_the_api_key_as_its_client_id(
+    nobody: TestClient, office: Office, anna: NewClient, how: Any
+) -> None:
+    """The vendor's clients know of no other id than their key."""
+    public = load_der_public_key(base64.b64decode(login_secret_of(office, anna.client_id)))
+    assert isinstance(public, RSAPublicKey)
+    text = f"client_id={anna.key}&timestamp={office.now_ms()}"
+    token = base64.b64encode(public.encrypt(text.encode(), how)).decode()
+    answer = log_in(nobody, anna.key, token)
+    assert answer.status_code == 200, answer.json()
+    opened = ask(nobody, f"Bearer {answer.json()['result']['access_token']}")
+    assert opened.status_code == 200
+    again = log_in(nobody, anna.key, token)
+    assert failure_of(again) == (401, "InvalidAuthentication")  # good once, as by the id
+    by_id = log_in(nobody, anna.client_id, id_token(office, anna.client_id))
+    assert by_id.status_code == 200
+
+
+def test_a_key_without_the_secret_and_a_key_of_somebody_else_log_nobody_in(
+    nobody: TestClient, office: Office, anna: NewClient
+) -> None:
+    other = new_client(office, "other")
+    login_secret_of(office, other.client_id)
+    assert log_in(nobody, anna.key, "AAAA").status_code == 401
+    for name in (anna.key, other.key):
+        assert log_in(nobody, name, id_token(office, anna.client_id)).status_code == 401

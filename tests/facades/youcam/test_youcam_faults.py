@@ -115,7 +115,9 @@ def test_messages_name_the_file_and_no_option_of_the_command_line(
 ) -> None:
     task_id = me.begin_video(src_file_url=VIDEO_URL, ref_file_url=FACE_URL)
     fail(office, task_id, "several_faces_in_source", "2 faces in the photo; say --source-face 1..2")
-    assert me.status(task_id)["error_message"] == "reference image shows more than one person"
+    assert me.status(task_id)["error_message"] == (
+        "reference image (ref_file_url) shows more than one person"
+    )
 
 
 def test_the_faces_task_tells_no_codes_of_films(me: Customer, office: Office) -> None:

@@ -86,22 +86,22 @@ def test_these_types_are_taken_and_told_back(me: Customer, content_type: str) ->
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"content_type": "text/html"}, "files.0.content_type is not one of the accepted values."),
-        ({"content_type": None}, "'files.0.content_type' is required and can't be null."),
-        ({"file_size": 0}, "files.0.file_size is out of range: the allowed minimum is 1."),
-        ({"file_size": "7"}, "files.0.file_size is not valid: Input should be a valid integer."),
-        ({"file_size": True}, "files.0.file_size is not valid: Input should be a valid integer."),
+        ({"content_type": "text/html"}, "files[0].content_type is not one of the accepted values."),
+        ({"content_type": None}, "'files[0].content_type' is required and can't be null."),
+        ({"file_size": 0}, "files[0].file_size is out of range: the allowed minimum is 1."),
+        ({"file_size": "7"}, "files[0].file_size is not valid: Input should be a valid integer."),
+        ({"file_size": True}, "files[0].file_size is not valid: Input should be a valid integer."),
         (
             {"file_size": 100 * MIB + 1},
-            "file_size is out of range: the allowed maximum is 104857600.",
+            "files[0].file_size is out of range: the allowed maximum is 104857600.",
         ),
         (
             {"content_type": "image/png", "file_size": 10 * MIB + 1},
-            "file_size is out of range: the allowed maximum is 10485760.",
+            "files[0].file_size is out of range: the allowed maximum is 10485760.",
         ),
         (
             {"file_name": ""},
-            "files.0.file_name is not valid: String should have at least 1 character.",
+            "files[0].file_name is not valid: String should have at least 1 character.",
         ),
     ],
 )  # fmt: skip
@@ -116,7 +116,7 @@ def test_a_missing_field_is_named(me: Customer, field: str) -> None:
     file = {name: value for name, value in FILE.items() if name != field}
     answer = me.http.post(f"{V2}/file", json={"files": [FILE, file]})
     assert failure_of(answer) == INVALID
-    text = f"files.1.{field} is required but wasn't included in your request."
+    text = f"files[1].{field} is required but wasn't included in your request."
     assert answer.json()["error"] == text
 
 

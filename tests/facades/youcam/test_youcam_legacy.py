@@ -85,7 +85,9 @@ def test_an_error_is_told_with_200(me: Customer, office: Office) -> None:
     fail(office, task_id, "several_people")
     told = poll(me, VIDEO, task_id).json()["result"]
     assert (told["status"], told["error"]) == ("error", "error_multiple_people")
-    assert told["error_message"] == "source video shows more than one person"
+    assert told["error_message"] == (
+        "source video (payload.file_sets.src_ids[0]) shows more than one person"
+    )
 
 
 def test_a_picture_task_has_its_mapping_among_the_parameters(me: Customer, office: Office) -> None:

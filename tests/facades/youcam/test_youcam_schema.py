@@ -37,6 +37,7 @@ OPERATIONS = [
     ("POST", "/v2.{minor}/file/{feature}"),
     ("POST", "/v2.{minor}/task/delete"),
     ("POST", "/v2.{minor}/task/face-swap"),
+    ("POST", "/v1.0/file/{feature}"),
     ("POST", "/v2.{minor}/task/face-swap-vid"),
     ("GET", "/v2.{minor}/task/face-swap-vid/{task_id}"),
     ("POST", "/v2.{minor}/task/face-swap/pre-process"),

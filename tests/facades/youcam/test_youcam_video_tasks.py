@@ -137,8 +137,8 @@ REFERENCE = SOURCE.replace("src", "ref")
         ({"src_file_id": ["a"]}, "src_file_id is not valid: Input should be a valid string."),
         ({"ref_file_url": ...}, REFERENCE),
         ({"ref_file_url": None}, "'ref_file_url' is required and can't be null."),
-        ({"src_file_id": "unknown"}, "One or more parameters in this request are invalid."),
-        ({"src_file_id": "\0"}, "One or more parameters in this request are invalid."),
+        ({"src_file_id": "unknown"}, "src_file_id is not the id of a file that is here."),
+        ({"src_file_id": "\0"}, "src_file_id is not the id of a file that is here."),
         ({"ref_file_url": "face.jpg"}, None),
         ({"ref_file_url": "data:image/png;base64,AAAA"}, None),
         ({"ref_file_url": "http://10.0.0.1/face.jpg"}, None),
@@ -173,7 +173,10 @@ def test_a_file_that_was_never_sent_cannot_be_used(me: Customer) -> None:
     waiting = me.declare()["file_id"]
     answer = begin(me, {"src_file_id": waiting, "ref_file_url": FACE_URL, "dst_duration": 5})
     assert failure_of(answer) == INVALID
-    assert answer.json()["error"] == "One or more parameters in this request are invalid."
+    assert answer.json()["error"] == (
+        "src_file_id was declared and its file never uploaded; PUT it to the link that the "
+        "declaration answered with, first."
+    )
 
 
 def test_a_file_of_somebody_else_is_as_one_that_is_not_there(me: Customer, other: Customer) -> None:
@@ -229,7 +232,7 @@ def test_a_failed_task_is_still_answered_with_200(me: Customer, office: Office) 
         "data": {
             "task_status": "error",
             "error": "error_no_face",
-            "error_message": "no face in reference image",
+            "error_message": "no face in reference image (ref_file_id)",
             "results": None,
         },
     }
@@ -329,15 +332,36 @@ class TestWithAWindowForPolls:
         assert failure_of(me.poll(task_id)) == UNKNOWN
         assert failure_of(me.delete(task_id)) == UNKNOWN
 
-    def test_a_lost_task_may_still_be_charged(
-        self, me: Customer, office: Office, clock: Clock
-    ) -> None:
+    def test_a_lost_task_is_never_charged(self, me: Customer, office: Office, clock: Clock) -> None:
+        """The vendor's may be: its result is made, and nobody can have it."""
+        before = me.credit()
         task_id = me.begin_video(dst_duration=5)
         clock.pass_s(11)
         assert failure_of(me.poll(task_id)) == UNKNOWN
-        before = me.credit()
         succeed(office, task_id)
-        assert me.credit() == before - 1
+        assert (me.credit(), me.history()["history"]) == (before, [])
+        me.begin_video(dst_duration=30)  # nothing is held either
+        assert me.credit() == before
+
+    def test_one_that_nobody_ever_asked_for_is_not_charged_either(
+        self, me: Customer, office: Office, clock: Clock
+    ) -> None:
+        task_id = me.begin_video(dst_duration=5)
+        clock.pass_s(10.001)
+        succeed(office, task_id)
+        assert (me.credit(), me.history()["history"]) == (100, [])
+        assert failure_of(me.poll(task_id)) == UNKNOWN
+
+    def test_one_that_is_asked_for_in_time_is_charged_once(
+        self, me: Customer, office: Office, clock: Clock
+    ) -> None:
+        task_id = me.begin_video(dst_duration=5)
+        for _ in range(3):
+            clock.pass_s(9)
+            assert me.status(task_id)["task_status"] == "running"
+        succeed(office, task_id)
+        assert me.status(task_id)["task_status"] == "success"
+        assert (me.credit(), len(me.history()["history"])) == (99, 1)
 
     def test_one_that_ended_in_time_is_not_lost(
         self, me: Customer, office: Office, clock: Clock

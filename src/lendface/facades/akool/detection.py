@@ -46,8 +46,10 @@ async def detect_faces(body: DetectFaces, visit: Visitor) -> Body:
     """Faces of a picture, or of a few frames of a video. No face is no error."""
 
     def make(inbox: Inbox) -> DetectJob:
+        field = "url" if body.url else "img"
         return DetectJob(
-            (inbox.take(address_of(body.url, body.img)),),
+            (inbox.take(address_of(body.url, body.img), field),),
+            names=(field,),
             frames=body.num_frames,
             crops=body.return_face_url,
             crop_margin=MARGIN,
@@ -65,8 +67,14 @@ async def detect_older(body: DetectOlder, visit: Visitor) -> Body:
     began_s = time.monotonic()
 
     def make(inbox: Inbox) -> DetectJob:
-        address = address_of(body.image_url, body.img)
-        return DetectJob((inbox.take(address),), frames=1, largest_only=body.single_face)
+        field = "image_url" if body.image_url else "img"
+        address = address_of(body.image_url, body.img, "image_url")
+        return DetectJob(
+            (inbox.take(address, field),),
+            frames=1,
+            largest_only=body.single_face,
+            names=(field,),
+        )
 
     job = await find(visit, make)
     is_flat = body.single_face and not visit.options.nested_detect
@@ -90,8 +98,10 @@ async def analyze_frames(body: AnalyzeFrames, visit: Visitor) -> Body:
         raise e.RequestError(f"there are {count} frame_urls; give at most {MAX_FRAMES}")
 
     def make(inbox: Inbox) -> DetectJob:
+        fields = tuple(f"frame_urls[{number}]" for number in range(count))
         return DetectJob(
-            tuple(inbox.take(address) for address in body.frame_urls),
+            tuple(map(inbox.take, body.frame_urls, fields)),
+            names=fields,
             frames=1,
             crops=True,
             crop_margin=body.expand_ratio,
@@ -101,7 +111,7 @@ async def analyze_frames(body: AnalyzeFrames, visit: Visitor) -> Body:
     return {"success": True, "frame_count": count, "persons": persons(job, times)}
 
 
-def address_of(url: str | None, img: str | None) -> str:
+def address_of(url: str | None, img: str | None, name: str = "url") -> str:
     """The address, or the picture that came as base64 as one. In a thread: it may be large.
 
     Raises RequestError.
@@ -110,7 +120,7 @@ def address_of(url: str | None, img: str | None) -> str:
         return url
     if not img:
         raise e.RequestError(
-            "Missing url or img: give the address of a picture or video, or base64"
+            f"Missing {name} or img: give the address of a picture or video, or base64"
         )
     text = "".join(unspaced(img))
     return text if is_data_uri(text) else f"data:image/jpeg;base64,{text}"

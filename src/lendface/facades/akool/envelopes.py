@@ -16,7 +16,9 @@ from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 from ... import errors as e
+from ..fields import name_field
 from ..problems import UnexpectedError, headers_of, read_http, read_invalid, status_of
+from ..words import Clause, Words, in_words
 from .codes import SUCCESS, code_of
 
 OK = "OK"
@@ -28,6 +30,19 @@ RESULTS = "/results/akool/"
 GATE = (e.KeyRefusedError, e.ScopeMissingError, e.RateLimitedError)  # told before any route
 
 Body = dict[str, Any]
+
+# What an option of the command line is called by this API, by the field that a sentence is about.
+WORDS_BY_FIELD: Mapping[str, Words] = {
+    ".path": {"--source-face": Clause("say which one with opts beside it, as detect_faces tells")},
+    ".face_url": {"--source-face": Clause("say which one with bbox beside it")},
+}
+# Ways out that are none here, and what is one.
+SENTENCE_BY_ERROR: Mapping[type[e.LendfaceError], str] = {
+    e.KeyMissingError: "give your key in the header x-api-key, or a token as Authorization: "
+    "Bearer TOKEN",
+    e.AttestationMissingError: "it was not yet stated that the people shown have consented; the "
+    "owner of the key, or the operator of this server for them, does so once",
+}
 
 
 class DetectionError(e.ServiceError):
@@ -55,8 +70,18 @@ def refuse(scope: Scope, error: e.LendfaceError) -> JSONResponse:
     return JSONResponse(body, http_status(error), headers_of(error))
 
 
+def in_akools_words(sentence: str) -> str:
+    """A sentence of ours without options and commands that its clients do not have."""
+    fields = (words for field, words in WORDS_BY_FIELD.items() if field in sentence)
+    return in_words(sentence, next(fields, {}))
+
+
+def sentence_of(error: e.LendfaceError) -> str:
+    return SENTENCE_BY_ERROR.get(type(error)) or in_akools_words(str(error))
+
+
 def _tell_plainly(error: e.LendfaceError) -> Body:
-    return {"code": code_of(error), "msg": str(error)}
+    return {"code": code_of(error), "msg": sentence_of(error)}
 
 
 def _tell_detection(error: e.LendfaceError) -> Body:
@@ -74,12 +99,12 @@ def _tell_analysis(error: e.LendfaceError) -> Body:
 def describe(error: e.LendfaceError) -> str:
     """In words by which clients of detection tell what kind of error it was."""
     if isinstance(error, e.InvalidUrlError | e.UrlNotAllowedError):
-        return f"Invalid URL: {error}"
+        return f"Invalid URL: {sentence_of(error)}"
     if isinstance(error, e.FetchError):
-        return f"Failed to download media: {error}"
+        return f"Failed to download media: {sentence_of(error)}"
     if isinstance(error, e.MediaError | e.StillRunningError):
-        return f"Failed to process media: {error}"
-    return str(error)
+        return f"Failed to process media: {sentence_of(error)}"
+    return sentence_of(error)
 
 
 KEPT = frozenset({404, 405, 408, 413, 416})  # the line and not the business
@@ -131,7 +156,7 @@ def answer_error(request: Request, error: Exception) -> JSONResponse:
 def answer_invalid(request: Request, error: Exception) -> JSONResponse:
     """A handler for RequestValidationError."""
     assert isinstance(error, RequestValidationError)
-    return refuse(request.scope, read_invalid(error).error)
+    return refuse(request.scope, read_invalid(error, name_field).error)
 
 
 def answer_http(request: Request, error: Exception) -> JSONResponse:

@@ -14,6 +14,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 SUPPORTED, IGNORED, NOT_OFFERED = "supported", "accepted and ignored", "not offered"
 ADDED = "added"  # by us, to what the vendor tells
+ZERO_OR_ONE = {
+    **dict.fromkeys(("0", "0.0", "false"), False),
+    **dict.fromkeys(("1", "1.0", "true"), True),
+}
 OFF = frozenset({"", "0", "0.0", "false", "no", "off", "none", "null"})
 
 
@@ -26,9 +30,29 @@ def is_on(value: Any) -> bool:
     return value.strip().lower() not in OFF if isinstance(value, str) else bool(value)
 
 
+def zero_or_one(value: Any) -> bool | None:
+    """``face_enhance`` in any type in which clients were seen to send 0 or 1. Raises ValueError.
+
+    >>> [zero_or_one(value) for value in (1, True, "1", 0, False, "false", None, "")]
+    [True, True, True, False, False, False, None, None]
+    """
+    text = str(value).strip().lower() if isinstance(value, str | int | float) else "?"
+    if value is None or not text:
+        return None
+    if text not in ZERO_OR_ONE:
+        raise ValueError("must be 0 or 1")
+    return ZERO_OR_ONE[text]
+
+
 def as_list(value: Any) -> Any:
     """One of something where several could be."""
     return [value] if isinstance(value, Mapping | str) else value
+
+
+def joined(value: Any) -> Any:
+    """A list as text, where it is one of texts."""
+    is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return ",".join(value) if is_list else value
 
 
 def nothing(value: Any) -> Any:
@@ -58,6 +82,13 @@ Switch = Annotated[
     bool,
     BeforeValidator(is_on),
     WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "integer"}, {"type": "string"}]}),
+]
+Enhance = Annotated[
+    bool | None,
+    BeforeValidator(zero_or_one),
+    WithJsonSchema(
+        {"anyOf": [{"enum": [0, 1, "0", "1", True, False, "true", "false", ""]}, {"type": "null"}]}
+    ),
 ]
 Address = Annotated[
     str, Field(min_length=1, description="http(s) URL, a link of this server, or a data: URI")
@@ -108,7 +139,10 @@ class FaceRef(Asked):
 
 
 Faces = Annotated[list[FaceRef], BeforeValidator(as_list), Field(min_length=1, max_length=1000)]
-ENHANCE = "0/1, true/false or a level of 0 to 100; from 1 on the face is made sharper and cleaner"
+ENHANCE = (
+    "0 or 1, also as true or false or as text; 1 makes the face sharper and cleaner; another "
+    "number is refused, for there are no levels"
+)
 
 
 class Submit(Asked):
@@ -116,7 +150,7 @@ class Submit(Asked):
     source_image: Faces = Field(
         alias="sourceImage", description="new faces; the i-th replaces the i-th of targetImage"
     )
-    face_enhance: Switch | None = Field(None, description=ENHANCE)
+    face_enhance: Enhance = Field(None, description=ENHANCE)
     webhook_url: Webhook = Field(None, alias="webhookUrl")
 
 
@@ -170,7 +204,7 @@ class PlusImage(Asked):
     model_style: Annotated[
         Literal["realistic", "beautify", "lossless"] | None, BeforeValidator(nothing)
     ] = Field(None, description="lossless: written in a higher quality; beautify: as face_enhance")
-    face_enhance: Switch | None = Field(None, description=ENHANCE)
+    face_enhance: Enhance = Field(None, description=ENHANCE)
     time_range: Any = ignored("drafted and withdrawn by the vendor")
     webhook_url: Webhook = Field(None, alias="webhookUrl")
 
@@ -203,6 +237,7 @@ class SubmitV4Reply(Told):
 
 class ResultItem(Told):
     id: str = Field(alias="_id")
+    job_id: str = added("as the submission told it")
     faceswap_status: int = Field(description="1 queued, 2 processing, 3 success, 4 failed")
     faceswap_type: int = Field(description="1 picture, 2 video (the vendor does not say)")
     faceswap_quality: int = Field(description="always 2 (the vendor does not say)")
@@ -237,7 +272,9 @@ class ResultsReply(Told):
 
 
 class DeleteResults(Asked):
-    ids: Annotated[str | list[str], Field(alias="_ids", description="ids, comma between")]
+    ids: Annotated[
+        str, BeforeValidator(joined), Field(alias="_ids", description="ids, comma between")
+    ]
 
 
 class DoneReply(Told):

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from fastapi import APIRouter
 
+from ...errors import about
 from ...net.guard import check_url
 from ...service.jobs import Wish
 from ...service.requests import SwapJob
 from ...service.shares import new_token
 from ...service.submissions import submit_new
-from .codes import SUCCESS
 from .envelopes import Body, succeed
 from .incoming import Row, Visit, Visitor, told
 from .links import Reserved, result_url
@@ -31,21 +31,19 @@ from .webhooks import API, KEY_NOTE, NOT_REPEATED, START_NOTE
 router = APIRouter(prefix="/api/open", tags=["submit"])
 AnyBody = TypeVar("AnyBody", SpecifyImage, SpecifyVideo, ProImage, PlusImage)
 
-WAIT = "Accepted. Large jobs may take up to three hours; ask listbyids or wait for the webhook."
-
 
 @router.post("/v3/faceswap/highquality/specifyimage", response_model=SubmitReply, **told)
 def specify_image(body: SpecifyImage, visit: Visitor) -> Body:
     """Swap faces in a picture."""
     job = accept(visit, body, image_job, image_ending(body.modify_image), "image")
-    return {"code": SUCCESS, "msg": WAIT, "data": ids_of(job) | {"url": result_url(job)}}
+    return succeed(data=ids_of(job) | {"url": result_url(job)})
 
 
 @router.post("/v3/faceswap/highquality/specifyvideo", response_model=SubmitReply, **told)
 def specify_video(body: SpecifyVideo, visit: Visitor) -> Body:
     """Swap faces in a video."""
     job = accept(visit, body, video_job, "mp4", "video")
-    return {"code": SUCCESS, "msg": WAIT, "data": ids_of(job) | {"url": result_url(job)}}
+    return succeed(data=ids_of(job) | {"url": result_url(job)})
 
 
 @router.post("/v4/faceswap/faceswapByImage", response_model=SubmitV4Reply, **told)
@@ -74,7 +72,8 @@ def accept(
     """
     office, options = visit.office, visit.options
     if body.webhook_url:
-        check_url(body.webhook_url, office.rules.fetch.allow)
+        with about("webhookUrl"):
+            check_url(body.webhook_url, office.rules.fetch.allow)
     notes = {
         **Reserved(options.base_url, new_token(), ending).notes,
         KEY_NOTE: visit.client.key_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from ...errors import KeyRefusedError, WrongClientIdError
 from ...service.tokens import issue_token
 from .door import GET_TOKEN
 from .envelopes import Body, succeed
@@ -18,5 +19,12 @@ router = APIRouter(tags=["token"])
 @router.post(GET_TOKEN, response_model=TokenReply, **told)
 def get_token(body: GetToken, office: Desk) -> Body:
     """A token for the Authorization header; the key itself does as well."""
-    token = issue_token(office, body.client_id, body.client_secret, LIFE_S)
+    try:
+        token = issue_token(office, body.client_id, body.client_secret, LIFE_S)
+    except WrongClientIdError as error:
+        error.field = "clientId"
+        raise
+    except KeyRefusedError as error:
+        error.field = "clientSecret"
+        raise
     return succeed(token=token, data={"token": token, "expire": LIFE_S})

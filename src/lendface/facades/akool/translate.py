@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from ...errors import InvalidUrlError, RequestError, TooManyFacesError
+from ...errors import InvalidUrlError, RequestError, TooManyFacesError, about
 from ...net.datauri import is_data_uri
 from ...net.guard import MAX_URL_CHARS
 from ...service.requests import (
@@ -47,13 +47,15 @@ class Inbox:
         self._intake = intake
         self._upload_by_address: dict[str, str] = {}
 
-    def take(self, address: str) -> str:
-        """The upload id. Raises InvalidUrlError, UrlNotAllowedError, UrlTooLargeError."""
+    def take(self, address: str, field: str) -> str:
+        """The upload id. Raises InvalidUrlError, UrlNotAllowedError, UrlTooLargeError, about the
+        ``field`` that holds the address."""
         address = address.strip()
-        if len(address) > MAX_URL_CHARS and not is_data_uri(address):
-            raise InvalidUrlError(f"it is longer than {MAX_URL_CHARS} characters")
-        if address not in self._upload_by_address:
-            self._upload_by_address[address] = self._take(address)
+        with about(field):
+            if len(address) > MAX_URL_CHARS and not is_data_uri(address):
+                raise InvalidUrlError(f"it is longer than {MAX_URL_CHARS} characters")
+            if address not in self._upload_by_address:
+                self._upload_by_address[address] = self._take(address)
         return self._upload_by_address[address]
 
     def _take(self, address: str) -> str:
@@ -67,30 +69,42 @@ class Inbox:
 def image_job(body: SpecifyImage, inbox: Inbox) -> SwapJob:
     """V3, a picture. Raises RequestError, TooManyFacesError and what ``Inbox.take`` raises."""
     output = OutputRef(container=image_ending(body.modify_image))
-    return _specified(body, body.modify_image, inbox, "image", output)
+    return _specified(body, body.modify_image, "modifyImage", inbox, output)
 
 
 def video_job(body: SpecifyVideo, inbox: Inbox) -> SwapJob:
-    return _specified(body, body.modify_video, inbox, "video", OutputRef(container="mp4"))
+    return _specified(body, body.modify_video, "modifyVideo", inbox, OutputRef(container="mp4"))
 
 
 def _specified(
-    body: SpecifyImage | SpecifyVideo, address: str, inbox: Inbox, kind: Kind, output: OutputRef
+    body: SpecifyImage | SpecifyVideo, address: str, field: str, inbox: Inbox, output: OutputRef
 ) -> SwapJob:
     check_refs(body.source_image, body.target_image, MAX_FACES)
-    target = inbox.take(address)
+    target = inbox.take(address, field)
     pairs = pairs_of(body.source_image, body.target_image, target, inbox)
-    return SwapJob(target, pairs, output, limits=LimitsRef(kinds=(kind,)), style=style_of(body))
+    kind: Kind = "video" if field == "modifyVideo" else "image"
+    return SwapJob(
+        target,
+        pairs,
+        output,
+        limits=LimitsRef(kinds=(kind,)),
+        style=style_of(body),
+        target_name=field,
+    )
 
 
 def pro_job(body: ProImage, inbox: Inbox) -> SwapJob:
     """V4 Pro: the picture to change is the one the target faces are in."""
     news, olds = body.source_image, body.target_image
-    limits = LimitsRef(kinds=("image",))
-    target = inbox.take(olds[0].path)
+    field = "targetImage[0].path"
+    told: Any = {
+        "limits": LimitsRef(kinds=("image",)),
+        "style": style_of(body),
+        "target_name": field,
+    }
+    target = inbox.take(olds[0].path, field)
     if body.single_face_mode:
-        photo = PhotoRef(inbox.take(news[0].path), face_at=middle_of(news[0].opts))
-        return SwapJob(target, (PairRef((photo,)),), limits=limits, style=style_of(body))
+        return SwapJob(target, (PairRef((new_photo(news, 0, inbox),)),), **told)
     if len(olds) > MAX_PRO_FACES:
         raise RequestError(f"targetImage has {len(olds)} faces; give at most {MAX_PRO_FACES}")
     check_refs(news, olds, MAX_PRO_FACES)
@@ -99,37 +113,42 @@ def pro_job(body: ProImage, inbox: Inbox) -> SwapJob:
             "targetImage names several pictures; one request changes one picture, so send one "
             "request for each"
         )
-    pairs = pairs_of(news, olds, target, inbox)
-    return SwapJob(target, pairs, limits=limits, style=style_of(body))
+    return SwapJob(target, pairs_of(news, olds, target, inbox), **told)
 
 
 def plus_job(body: PlusImage, inbox: Inbox) -> SwapJob:
     """V4 Plus: a picture or a video."""
-    target = inbox.take(body.target_url)
+    target = inbox.take(body.target_url, "target_url")
     output = OutputRef(quality=FINE_QUALITY) if body.model_style == "lossless" else OutputRef()
     if body.single_face_mode:
-        pairs: tuple[PairRef, ...] = (PairRef((PhotoRef(inbox.take(body.source_url)),)),)
+        photo = PhotoRef(inbox.take(body.source_url, "source_url"), name="source_url")
+        pairs: tuple[PairRef, ...] = (PairRef((photo,)),)
     elif not body.face_mapping:
         raise RequestError("face_mapping is needed, or single_face_mode: true")
     elif len(body.face_mapping) > MAX_FACES:
         raise TooManyFacesError(MAX_FACES, len(body.face_mapping))
     else:
         is_only = len(body.face_mapping) == 1
-        pairs = tuple(_mapped(each, target, inbox, is_only) for each in body.face_mapping)
+        pairs = tuple(
+            _mapped(each, f"face_mapping[{number}]", target, inbox, is_only)
+            for number, each in enumerate(body.face_mapping)
+        )
     style = StyleRef(enhance=bool(body.face_enhance) or body.model_style == "beautify")
-    return SwapJob(target, pairs, output, style=style)
+    return SwapJob(target, pairs, output, style=style, target_name="target_url")
 
 
 def style_of(body: Submit) -> StyleRef:
     return StyleRef(enhance=bool(body.face_enhance))
 
 
-def _mapped(each: Mapped, target: str, inbox: Inbox, is_only: bool) -> PairRef:
+def _mapped(each: Mapped, at: str, target: str, inbox: Inbox, is_only: bool) -> PairRef:
     new, old = each.source_face_info, each.target_face_info
-    photo = PhotoRef(inbox.take(new.face_url), face_at=middle_of_box(new.bbox))
-    upload = inbox.take(old.face_url) if old.face_url else target
-    reference = PhotoRef(upload, face_at=middle_of_box(old.bbox))
-    return PairRef((photo,), who_of(reference, target, is_only, "bbox"))
+    field = f"{at}.source_face_info.face_url"
+    photo = PhotoRef(inbox.take(new.face_url, field), face_at=middle_of_box(new.bbox), name=field)
+    field, box = f"{at}.target_face_info.face_url", f"{at}.target_face_info.bbox"
+    upload = inbox.take(old.face_url, field) if old.face_url else target
+    reference = reference_of(upload, middle_of_box(old.bbox), target, field, box)
+    return PairRef((photo,), who_of(reference, target, is_only, box))
 
 
 def check_refs(news: Sequence[FaceRef], olds: Sequence[FaceRef], limit: int) -> None:
@@ -141,8 +160,14 @@ def check_refs(news: Sequence[FaceRef], olds: Sequence[FaceRef], limit: int) -> 
         )
     if len(olds) > limit:
         raise TooManyFacesError(limit, len(olds))
-    if len(olds) > 1 and any(ref.opts in (None, "", []) for ref in (*news, *olds)):
-        raise RequestError("opts are needed for every face where there are several")
+    if len(olds) > 1:
+        for name, refs in (("sourceImage", news), ("targetImage", olds)):
+            for number, ref in enumerate(refs):
+                if ref.opts in (None, "", []):
+                    raise RequestError(
+                        f"{name}[{number}].opts is needed: where there are several faces, each "
+                        "one has opts"
+                    )
 
 
 def pairs_of(
@@ -151,22 +176,37 @@ def pairs_of(
     """The i-th source for whom the i-th target picture shows."""
     is_only = len(news) == 1
     pairs = []
-    for new, old in zip(news, olds, strict=True):
-        photo = PhotoRef(inbox.take(new.path), face_at=middle_of(new.opts))
-        reference = PhotoRef(inbox.take(old.path), face_at=middle_of(old.opts))
-        pairs.append(PairRef((photo,), who_of(reference, target, is_only, "opts")))
+    for number, old in enumerate(olds):
+        photo = new_photo(news, number, inbox)
+        field, opts = f"targetImage[{number}].path", f"targetImage[{number}].opts"
+        upload = inbox.take(old.path, field)
+        reference = reference_of(upload, middle_of(old.opts), target, field, opts)
+        pairs.append(PairRef((photo,), who_of(reference, target, is_only, opts)))
     return tuple(pairs)
 
 
-def who_of(reference: PhotoRef, target: str, is_only: bool, words: str) -> WhoRef:
+def new_photo(news: Sequence[FaceRef], number: int, inbox: Inbox) -> PhotoRef:
+    new, field = news[number], f"sourceImage[{number}].path"
+    return PhotoRef(inbox.take(new.path, field), face_at=middle_of(new.opts), name=field)
+
+
+def reference_of(
+    upload: str, point: Point | None, target: str, field: str, point_field: str
+) -> PhotoRef:
+    """Called by the field that says who it is: of the target itself that is the point."""
+    name = point_field if upload == target and point is not None else field
+    return PhotoRef(upload, face_at=point, name=name)
+
+
+def who_of(reference: PhotoRef, target: str, is_only: bool, field: str) -> WhoRef:
     """Whoever looks like the reference; who is seen most where nobody does and one is meant.
 
-    A reference that is the target itself says who it is by its point alone.
+    A reference that is the target itself says who it is by its point alone, which ``field`` holds.
     """
     if reference.upload != target or reference.face_at is not None:
         return WhoRef("looks_like", photo=reference, or_most_present=is_only)
     if not is_only:
-        raise RequestError(f"{words} must say which face of the picture is meant")
+        raise RequestError(f"{field} must say which face of the picture is meant")
     return WhoRef("most_present")
 
 

@@ -11,7 +11,7 @@ from ...service.jobs import JobProgress
 from ...service.prices import SECONDS_PER_UNIT
 from ...service.states import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED
 from .codes import code_of_failure
-from .envelopes import Body
+from .envelopes import Body, in_akools_words
 from .links import result_url
 from .schemas import ResultItem
 
@@ -40,6 +40,7 @@ def result_item(job: Row, progress: JobProgress) -> ResultItem:
     account = hashlib.sha256(job["client_id"].encode()).hexdigest()
     return ResultItem(
         id=job["id"],
+        job_id=job_id_of(job),
         faceswap_status=STATUS_BY_STATE[job["state"]],
         faceswap_type=PICTURE if is_picture else VIDEO,
         faceswap_quality=HIGH_QUALITY,
@@ -63,7 +64,7 @@ def failure_of(job: Row) -> dict[str, Any]:
     if STATUS_BY_STATE[job["state"]] != 4:
         return {}
     code = job["error_code"] or "cancelled"
-    reason = job["error_message"] or "the job was cancelled"
+    reason = in_akools_words(job["error_message"] or "the job was cancelled")
     names = ("error_msg", "faceswap_fail_reason", "fail_reason", "alg_msg", "msg")
     return dict.fromkeys(names, reason) | {
         "error_reason": code,

@@ -18,11 +18,10 @@ from .schemas import (
     Attestation,
     Consent,
     ConsentList,
-    Failure,
     NewAttestation,
     NewConsent,
 )
-from .views import at, maybe_at
+from .views import at, failure_view, maybe_at
 
 router = APIRouter(tags=["consents"])
 
@@ -43,7 +42,7 @@ def add_consent(body: NewConsent, office: Desk, client: Caller) -> Consent:
         statement=body.statement,
         evidence_sha256=body.evidence_sha256,
     )
-    photo = PhotoRef(body.photo.upload_id, body.photo.face)
+    photo = PhotoRef(body.photo.upload_id, body.photo.face, name="photo.upload_id")
     return consent_view(office, consents.submit_consent(office, client.id, terms, photo))
 
 
@@ -94,7 +93,7 @@ def consent_view(office: Office, row: Any) -> Consent:
     state = state_of(row, office.now_ms())
     failure = None
     if state == "failed":
-        failure = Failure(code=row["error_code"], message=row["error_message"] or "")
+        failure = failure_view(row["error_code"], row["error_message"])
     return Consent(
         id=row["id"],
         state=state,

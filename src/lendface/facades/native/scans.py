@@ -25,7 +25,7 @@ from .incoming import (
 )
 from .orders import wish_of
 from .schemas import Face, FramePage, NewScan, Scan, TrackedFrame
-from .swaps import upload_of
+from .swaps import name_of, upload_of
 from .views import Row, job_facts, progress_for
 
 router = APIRouter(tags=["scans"])
@@ -49,7 +49,8 @@ def create_scan(
         lambda intake: load_request(
             {
                 "kind": "scan",
-                "target": upload_of(body.target, intake),
+                "target": upload_of(body.target, intake, "target"),
+                "target_name": name_of(body.target, "target"),
                 "start_s": body.start_s,
                 "end_s": body.end_s,
             }

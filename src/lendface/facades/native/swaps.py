@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from ...errors import BadOptionError, NotFoundError
+from ...errors import BadOptionError, NotFoundError, about
 from ...service import jobs
 from ...service.office import Office
 from ...service.requests import JobRequest, LabelRef, digest, load_request
@@ -85,8 +85,12 @@ def to_request(body: NewSwap, intake: Intake, portraits: Portraits) -> JobReques
     return load_request(
         {
             "kind": "swap",
-            "target": upload_of(body.target, intake),
-            "pairs": [to_pair(pair, intake, portraits) for pair in body.pairs],
+            "target": upload_of(body.target, intake, "target"),
+            "target_name": name_of(body.target, "target"),
+            "pairs": [
+                to_pair(pair, intake, portraits, f"pairs.{number}")
+                for number, pair in enumerate(body.pairs)
+            ],
             "output": asdict(body.output),
             "style": asdict(body.style),
             "label": label_of(body.label),
@@ -104,36 +108,56 @@ def label_of(asked: bool | LabelRef) -> dict[str, Any] | None:
     return asdict(LabelRef() if asked is True else asked)
 
 
-def upload_of(ref: FileRef | PhotoByUpload | PhotoByUrl, intake: Intake) -> str:
-    return intake.by_url(ref.url) if isinstance(ref, ByUrl) else ref.upload_id
+def upload_of(ref: FileRef | PhotoByUpload | PhotoByUrl, intake: Intake, at: str) -> str:
+    """``at`` is where in the body it is."""
+    if not isinstance(ref, ByUrl):
+        return ref.upload_id
+    with about(name_of(ref, at)):
+        return intake.by_url(ref.url)
 
 
-def to_pair(pair: Pair, intake: Intake, portraits: Portraits) -> dict[str, Any]:
+def name_of(ref: FileRef | PhotoByUpload | PhotoByUrl, at: str) -> str:
+    """What errors call it: the field in which it was given."""
+    return f"{at}.{'url' if isinstance(ref, ByUrl) else 'upload_id'}"
+
+
+def to_pair(pair: Pair, intake: Intake, portraits: Portraits, at: str) -> dict[str, Any]:
     photos = [
-        {"upload": upload, "face_number": pair.source_face}
-        for upload in photos_of(pair, intake, portraits)
+        {"upload": upload, "face_number": pair.source_face, "name": name}
+        for name, upload in photos_of(pair, intake, portraits, f"{at}.source").items()
     ]
-    return {"photos": photos, "who": to_who(pair, intake)}
+    return {"photos": photos, "who": to_who(pair, intake, at), "name": f"{at}.source"}
 
 
-def photos_of(pair: Pair, intake: Intake, portraits: Portraits) -> list[str]:
+def photos_of(pair: Pair, intake: Intake, portraits: Portraits, at: str) -> dict[str, str]:
+    """Upload ids by the fields in which they were given."""
     match pair.source:
         case ByUploads(upload_ids=ids):
-            return ids
+            return {f"{at}.upload_ids.{number}": upload for number, upload in enumerate(ids)}
         case ByScan(scan_id=scan_id, face=face):
             if pair.source_face is not None:
                 raise BadOptionError("source_face is for photos; a scan's face has its number")
-            return [portraits[scan_id, face]]
+            return {at: portraits[scan_id, face]}
         case source:
-            return [intake.by_url(url) for url in source.urls]
+            uploads: dict[str, str] = {}
+            for number, url in enumerate(source.urls):
+                name = f"{at}.urls.{number}"
+                with about(name):
+                    uploads[name] = intake.by_url(url)
+            return uploads
 
 
-def to_who(pair: Pair, intake: Intake) -> dict[str, Any]:
+def to_who(pair: Pair, intake: Intake, at: str) -> dict[str, Any]:
     match pair.who:
         case Faces(faces=numbers):
             return {"kind": "faces", "faces": numbers}
         case Reference(reference=photo):
-            photo_ref = {"upload": upload_of(photo, intake), "face_number": photo.face}
+            where = f"{at}.who.reference"
+            photo_ref = {
+                "upload": upload_of(photo, intake, where),
+                "face_number": photo.face,
+                "name": name_of(photo, where),
+            }
             return {"kind": "looks_like", "photo": photo_ref}
         case word:
             return {"kind": word}

@@ -7,12 +7,12 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from ...errors import NothingToSendError
+from ...errors import NothingToSendError, about
 from ...service import uploads as files
 from ...service.jobs import Wish
 from ...service.office import Office
 from ...service.requests import FetchJob, digest, load_request
-from ...service.submissions import submit_new
+from ...service.submissions import Intake, submit_new
 from .documented import problems, with_body
 from .incoming import (
     Caller,
@@ -56,11 +56,16 @@ def fetch_file(
         office,
         client_id,
         digest(["fetch", body.model_dump(mode="json")]),
-        lambda intake: FetchJob(intake.by_url(body.url, body.name or "")),
+        lambda intake: FetchJob(by_url(intake, body), "url"),
         Wish(idempotency_key=idempotency_key),
     )
     row = files.get_upload(office, client_id, load_request(job["request"]).target)
     return new_upload_view(row, None, job["id"])
+
+
+def by_url(intake: Intake, body: NewFileByUrl) -> str:
+    with about("url"):
+        return intake.by_url(body.url, body.name or "")
 
 
 def fresh_link(office: Office, row: Mapping[str, Any]) -> Link:

@@ -13,6 +13,8 @@ from ...service.office import Office
 from ...service.states import FINAL, QUEUED, SUCCEEDED
 from ...service.swapping import all_warnings
 from ...storage.signing import SignedRequest
+from ..problems import WORDS
+from ..words import in_words
 from .schemas import (
     Delivery,
     Endpoint,
@@ -96,7 +98,7 @@ def job_facts(job: Row, progress: JobProgress) -> dict[str, Any]:
         "eta_s": progress.eta_s,
         "queue_position": progress.queue_position,
         "warnings": warnings_of(job),
-        "error": Failure(code=code, message=job["error_message"] or "") if code else None,
+        "error": failure_view(code, job["error_message"]) if code else None,
         "units": job["units"],
         "priority": job["priority"],
         "notes": job["notes"],
@@ -110,7 +112,12 @@ def job_facts(job: Row, progress: JobProgress) -> dict[str, Any]:
 def warnings_of(job: Row) -> list[str]:
     """Of the finished job, or what its stages have found so far."""
     result = job["result"] or {}
-    return result["warnings"] if "warnings" in result else all_warnings(job["facts"])
+    warnings = result["warnings"] if "warnings" in result else all_warnings(job["facts"])
+    return [in_words(warning, WORDS) for warning in warnings]
+
+
+def failure_view(code: str, message: str | None) -> Failure:
+    return Failure(code=code, message=in_words(message or "", WORDS))
 
 
 def job_view(job: Row, progress: JobProgress) -> Job:

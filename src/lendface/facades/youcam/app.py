@@ -53,7 +53,7 @@ def youcam_app(
     )
     app.state.office = office
     app.state.terms = terms
-    for router in (routes.v1, routes.v2, legacy.router):
+    for router in (routes.v1_0, routes.v1, routes.v2, legacy.router):
         app.include_router(router)
     add_failures(app)
     return app

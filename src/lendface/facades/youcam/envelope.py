@@ -13,7 +13,9 @@ from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 from ... import errors as e
+from ..fields import name_field
 from ..problems import UnexpectedError, headers_of
+from ..words import in_words
 
 INVALID = "One or more parameters in this request are invalid."
 NOT_RECOGNIZED = "This API key is not recognized."
@@ -34,8 +36,8 @@ WORDS_BY_ERROR: Mapping[type[e.LendfaceError], Words] = {
     e.BadOptionError: Words(400, "InvalidParameters"),
     e.FetchError: Words(400, "InvalidParameters"),
     e.BlobTooLargeError: Words(400, "InvalidParameters"),
-    e.NotFoundError: Words(400, "InvalidParameters", INVALID),
-    e.UploadMissingError: Words(400, "InvalidParameters", INVALID),
+    e.NotFoundError: Words(400, "InvalidParameters"),
+    e.UploadMissingError: Words(400, "InvalidParameters"),
     e.RequestError: Words(400, "BadRequest"),
     e.BodyTooLargeError: Words(400, "BadRequest"),
     e.BodyTooSlowError: Words(400, "BadRequest"),
@@ -88,7 +90,24 @@ def words_for(error: e.LendfaceError) -> Words:
 def refuse(scope: Scope, error: e.LendfaceError) -> JSONResponse:
     """What stands before the routes answers with this."""
     words = words_for(error)
-    return failure(words.status, words.code, words.text or str(error), headers_of(error))
+    return failure(words.status, words.code, words.text or text_of(error), headers_of(error))
+
+
+def text_of(error: e.LendfaceError) -> str:
+    """In the client's words."""
+    match error:
+        case e.BlobMissingError():
+            return in_words(str(error), {})
+        case e.NotFoundError(field=field) if field:
+            return f"{field} is not the id of a file that is here."
+        case e.UploadMissingError(field=field) if field:
+            return (
+                f"{field} was declared and its file never uploaded; PUT it to the link that the "
+                "declaration answered with, first."
+            )
+        case e.AttestationMissingError():
+            return "the owner of this API key has not yet stated that the people shown consent"
+    return in_words(str(error), {})
 
 
 def add_failures(app: FastAPI) -> None:
@@ -139,7 +158,7 @@ def _is_no_object(detail: Mapping[str, Any]) -> bool:
 
 def explain(detail: Mapping[str, Any]) -> str:
     """One thing that is wrong with a request, in the vendor's words; values are not repeated."""
-    field = ".".join(str(part) for part in detail["loc"][1:])
+    field = name_field(detail["loc"])
     limits = detail.get("ctx") or {}
     match detail["type"]:
         case "value_error":

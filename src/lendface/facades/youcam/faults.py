@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
-from ...service.requests import PHOTO_NAME
+from ...service.requests import PHOTO_NAME, JobRequest, PhotoRef, SwapJob, load_request
+from ..words import in_words
 
 Row = Mapping[str, Any]
 
@@ -131,7 +132,7 @@ MESSAGE_BY_KIND: Mapping[str, str] = {
     "bytes": "{file} exceeds the maximum file size",
     "no_face": "no face in {file}",
     "people": "{file} shows more than one person",
-    "parameter": "face_mapping does not fit the faces of {file}",
+    "parameter": "{parameter} does not fit {file}",
     "content": "the content of these files is not allowed here",
     "permission": "a face in this task may not be used here",
     "inference": "the engine failed",
@@ -140,19 +141,50 @@ MESSAGE_BY_KIND: Mapping[str, str] = {
 }
 
 
-def fault_of(our_code: str, file: File) -> Fault:
+# Of these our own sentence says more: why, or who.
+EXPLAINED = frozenset({"download", "decode", "unsupported", "size", "bytes"})
+REFUSED = frozenset({"content", "permission"})
+
+
+def fault_of(our_code: str, file: File, field: str | None = None, sentence: str = "") -> Fault:
+    """``field`` is what the client calls the file, ``sentence`` what a worker said of it."""
     kind = KIND_BY_CODE.get(our_code)
     if kind is None:
         return UNKNOWN
     code = CODES_BY_KIND[kind][0 if file is File.VIDEO else 1]
-    return Fault(code, MESSAGE_BY_KIND[kind].format(file=file.value))
+    told = message_of(kind, file, f"{file.value} ({field})" if field else file.value)
+    sentence = in_words(sentence, {}).removeprefix(f"{field}: ")
+    if kind in REFUSED and field and field in sentence:
+        return Fault(code, sentence)
+    is_more = kind in EXPLAINED and field and sentence
+    return Fault(code, f"{told}: {sentence}" if is_more else told)
 
 
-def file_of(job: Row, target: File, failed_photo: bool) -> File:
-    """Which file a failed job's error is about.
+def message_of(kind: str, file: File, name: str) -> str:
+    parameter = "dst_duration" if file is File.VIDEO else "face_mapping"
+    return MESSAGE_BY_KIND[kind].format(file=name, parameter=parameter)
 
-    ``target`` is what its source is; ``failed_photo``: a reference could not be fetched.
+
+def place_of(job: Row, target: File, failed: str | None) -> tuple[File, str | None]:
+    """Which file a failed job's error is about, and what its client calls it.
+
+    ``target`` is what its source is; ``failed`` is the upload that could not be fetched, if any.
     """
+    request = load_request(job["request"])
+    names = {photo.upload: photo.name for photo in lent_photos(request)}
     code, message = job["error_code"] or "", job["error_message"] or ""
-    is_about_photo = "in_source" in code or message.startswith(PHOTO_NAME)
-    return File.PHOTO if is_about_photo or failed_photo else target
+    named = [name for name in names.values() if name in message]
+    if failed in names:
+        return File.PHOTO, names[failed]
+    if named:
+        return File.PHOTO, max(named, key=len)
+    if "in_source" in code or message.startswith(PHOTO_NAME):
+        return File.PHOTO, next(iter(names.values())) if len(names) == 1 else None
+    return target, request.name_of(request.uploads[0])
+
+
+def lent_photos(request: JobRequest) -> list[PhotoRef]:
+    """The references; not the source, by which a picture's mapping says who is meant."""
+    if not isinstance(request, SwapJob):
+        return []
+    return [photo for pair in request.pairs for photo in pair.photos]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from ...service import uploads
 from ...service.office import Office
 from .envelope import invalid
-from .schemas import NewFile
+from .schemas import NewFile, NewFileOfOld
 from .terms import LINK_S, Terms
 
 
@@ -19,24 +20,32 @@ def new_file_id() -> str:
 
 
 def declare_files(
-    office: Office, client_id: str, terms: Terms, files: list[NewFile]
+    office: Office, client_id: str, terms: Terms, files: Sequence[NewFile | NewFileOfOld]
 ) -> list[dict[str, Any]]:
     """All or none. Raises Refusal."""
-    for file in files:
-        check_size(office, terms, file)
+    for number, file in enumerate(files):
+        check_size(office, terms, file, f"files[{number}].file_size")
     return [declare_file(office, client_id, terms, file) for file in files]
 
 
-def check_size(office: Office, terms: Terms, file: NewFile) -> None:
+def check_size(office: Office, terms: Terms, file: NewFile | NewFileOfOld, field: str) -> None:
     most = terms.max_bytes(office, file.content_type)
-    if file.file_size > most:
-        raise invalid(f"file_size is out of range: the allowed maximum is {most}.")
+    if file.file_size is not None and file.file_size > most:
+        raise invalid(f"{field} is out of range: the allowed maximum is {most}.")
 
 
-def declare_file(office: Office, client_id: str, terms: Terms, file: NewFile) -> dict[str, Any]:
+def declare_file(
+    office: Office, client_id: str, terms: Terms, file: NewFile | NewFileOfOld
+) -> dict[str, Any]:
     declared = uploads.Declared(file.file_name, file.content_type, file.file_size)
     row, request = uploads.declare(
-        office, client_id, declared, new_file_id(), keep_ms=terms.keep_ms, link_s=LINK_S
+        office,
+        client_id,
+        declared,
+        new_file_id(),
+        keep_ms=terms.keep_ms,
+        link_s=LINK_S,
+        max_size=terms.max_bytes(office, file.content_type),
     )
     return {
         "content_type": file.content_type,

@@ -15,14 +15,31 @@ from . import tasks, units
 from .envelope import success
 from .files import declare_files
 from .incoming import Caller, Desk, Offer, Token, check_minor
-from .schemas import DeletedTask, Login, NewFacesTask, NewFiles, NewImageTask, NewVideoTask
+from .schemas import (
+    DeletedTask,
+    Login,
+    NewFacesTask,
+    NewFiles,
+    NewFilesOfOld,
+    NewImageTask,
+    NewVideoTask,
+)
 from .status import describe_status
 from .terms import TOKEN_S, Feature, Terms
-from .translate import IMAGE_UNITS, to_faces_job, to_image_job, to_video_job, video_units
+from .translate import (
+    AS_THEY_ARE,
+    IMAGE_UNITS,
+    Called,
+    to_faces_job,
+    to_image_job,
+    to_video_job,
+    video_units,
+)
 
 Body = dict[str, Any]
 Slug = Literal["face-swap-vid", "face-swap"]
 
+v1_0 = APIRouter(prefix="/v1.0")  # asked before v1, where it differs
 v1 = APIRouter(prefix="/v1.{minor}", dependencies=[Depends(check_minor)])
 v2 = APIRouter(prefix="/v2.{minor}", dependencies=[Depends(check_minor)])
 
@@ -44,11 +61,19 @@ def declare_for_feature(
     return success("data", {"files": declare_files(office, client.id, terms, body.files)})
 
 
+@v1_0.post("/file/{feature}")
+def declare_for_feature_of_oldest(
+    feature: Slug, body: NewFilesOfOld, office: Desk, client: Caller, terms: Offer
+) -> Body:
+    """Declare files, as version 1.0 has it: without `file_size`, any size up to the limit."""
+    return success("result", {"files": declare_files(office, client.id, terms, body.files)})
+
+
 @v1.post("/file/{feature}")
 def declare_for_feature_of_old(
     feature: Slug, body: NewFiles, office: Desk, client: Caller, terms: Offer
 ) -> Body:
-    """Declare files, as version 1 has it."""
+    """Declare files, as versions from 1.1 on have it."""
     return success("result", {"files": declare_files(office, client.id, terms, body.files)})
 
 
@@ -98,42 +123,48 @@ def poll_image(task_id: str, office: Desk, client: Caller, terms: Offer) -> Body
     return success("data", poll(office, client.id, terms, task_id, Feature.IMAGE))
 
 
-def begin_video_task(office: Office, client_id: str, terms: Terms, body: NewVideoTask) -> str:
+def begin_video_task(
+    office: Office, client_id: str, terms: Terms, body: NewVideoTask, called: Called = AS_THEY_ARE
+) -> str:
     return tasks.begin(
         office,
         client_id,
         terms,
         Feature.VIDEO,
-        lambda intake: to_video_job(body, intake, terms),
-        video_units(body, terms.max_seconds(office)),
+        lambda intake: to_video_job(body, intake, terms, called),
+        video_units(body, terms.max_seconds(office), called),
     )
 
 
-def begin_faces_task(office: Office, client_id: str, terms: Terms, body: NewFacesTask) -> str:
+def begin_faces_task(
+    office: Office, client_id: str, terms: Terms, body: NewFacesTask, called: Called = AS_THEY_ARE
+) -> str:
     return tasks.begin(
         office,
         client_id,
         terms,
         Feature.FACES,
-        lambda intake: to_faces_job(body, intake, terms),
+        lambda intake: to_faces_job(body, intake, terms, called),
         0,
     )
 
 
-def begin_image_task(office: Office, client_id: str, terms: Terms, body: NewImageTask) -> str:
+def begin_image_task(
+    office: Office, client_id: str, terms: Terms, body: NewImageTask, called: Called = AS_THEY_ARE
+) -> str:
     return tasks.begin(
         office,
         client_id,
         terms,
         Feature.IMAGE,
-        lambda intake: to_image_job(body, intake, terms),
+        lambda intake: to_image_job(body, intake, terms, called),
         IMAGE_UNITS,
     )
 
 
 def poll(office: Office, client_id: str, terms: Terms, task_id: str, feature: Feature) -> Body:
     job = tasks.find(office, client_id, terms, task_id, feature)
-    tasks.note_poll(office, job, terms)
+    tasks.note_poll(office, job)
     return describe_status(office, job)
 
 
@@ -173,10 +204,11 @@ def list_costs(
 
 @v1.post("/client/auth")
 def log_in(body: Login, office: Desk) -> Body:
-    """Log in by RSA: a token that stands for the client's newest key for two hours."""
-    check_login(office, body.client_id, body.id_token)
+    """Log in by RSA: a token for two hours, that stands for the client's newest key, or for the
+    one that was given as `client_id`."""
+    client_id = check_login(office, body.client_id, body.id_token)
     try:
-        key = key_text_of(office, body.client_id)
+        key = key_text_of(office, client_id) if client_id == body.client_id else body.client_id
     except NotFoundError:
         raise LoginRefusedError from None
-    return success("result", {"access_token": issue_token(office, body.client_id, key, TOKEN_S)})
+    return success("result", {"access_token": issue_token(office, client_id, key, TOKEN_S)})

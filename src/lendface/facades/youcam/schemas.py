@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from .envelope import is_required
 from .terms import MAX_FILES, FileType
@@ -19,6 +19,18 @@ NOBODY = -1  # a face that is left as it is
 FileId = Annotated[str, Field(max_length=200)]
 Url = Annotated[str, Field(max_length=8192)]
 TaskId = Annotated[str, Field(max_length=1000)]
+
+
+def whole(value: Any) -> Any:
+    """``1.0`` as the whole number that it is: some clients have no other numbers.
+
+    >>> whole(1.0), whole(1.5), whole("1"), whole(True)
+    (1, 1.5, '1', True)
+    """
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(whole, json_schema_input_type=int)]
 
 
 class Asked(BaseModel):
@@ -36,11 +48,21 @@ class Asked(BaseModel):
 class NewFile(Asked):
     content_type: FileType
     file_name: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
-    file_size: Annotated[int, Field(ge=1)]  # bytes, exact
+    file_size: Annotated[Whole, Field(ge=1)]  # bytes, exact
 
 
 class NewFiles(Asked):
     files: Annotated[list[NewFile], Field(min_length=1, max_length=MAX_FILES)]
+
+
+class NewFileOfOld(NewFile):
+    """As version 1.0 has it, which does not ask how large it is; 1.1 does."""
+
+    file_size: Annotated[Whole, Field(ge=1)] | None = None
+
+
+class NewFilesOfOld(Asked):
+    files: Annotated[list[NewFileOfOld], Field(min_length=1, max_length=MAX_FILES)]
 
 
 # Tasks
@@ -63,7 +85,7 @@ class NewVideoTask(WithSource):
 
     ref_file_id: FileId = ""
     ref_file_url: Url = ""
-    dst_duration: Annotated[int, Field(ge=1)]  # seconds
+    dst_duration: Annotated[Whole, Field(ge=1)]  # seconds
 
     @model_validator(mode="after")
     def _needs_reference(self) -> Self:
@@ -78,8 +100,8 @@ class NewFacesTask(WithSource):
 class MappedFace(Asked):
     """The face at ``position`` gets the reference picture ``index``; both are -1 for nobody."""
 
-    index: Annotated[int, Field(ge=NOBODY, lt=MAX_REFS)]
-    position: Annotated[int, Field(ge=NOBODY, lt=MAX_FACES)]
+    index: Annotated[Whole, Field(ge=NOBODY, lt=MAX_REFS)]
+    position: Annotated[Whole, Field(ge=NOBODY, lt=MAX_FACES)]
 
 
 class NewImageTask(WithSource):
@@ -122,7 +144,7 @@ class FileSets(Asked):
 
 
 class Action(Asked):
-    id: int = 0
+    id: Whole = 0
     params: dict[str, Any] = {}
 
 
@@ -134,7 +156,7 @@ class Payload(Asked):
 class NewTaskOfOld(Asked):
     """A task as version 1 has it."""
 
-    request_id: int = 0
+    request_id: Whole = 0
     payload: Payload
 
 

@@ -14,7 +14,7 @@ from ...service.results import whole_file
 from ...service.states import CANCELLED, FAILED, LIVE, SUCCEEDED
 from ...storage.tables import uploads
 from .envelope import Refusal
-from .faults import UNKNOWN, Fault, File, fault_of, file_of
+from .faults import UNKNOWN, Fault, File, fault_of, place_of
 from .terms import LINK_S, Feature
 
 RUNNING, SUCCESS, ERROR = "running", "success", "error"
@@ -71,10 +71,12 @@ def fault_of_job(office: Office, job: Row) -> Fault:
         raise Refusal(500, "TaskTimeout", "Engine task timeout")
     target = File.VIDEO if feature_of(job) == Feature.VIDEO else File.IMAGE
     if code := _found_code(job):
-        return fault_of(code, target)
+        request = load_request(job["request"])
+        return fault_of(code, target, request.name_of(request.uploads[0]))
     if job["state"] == CANCELLED or not job["error_code"]:
         return UNKNOWN
-    return fault_of(job["error_code"], file_of(job, target, _has_failed_photo(office, job)))
+    file, field = place_of(job, target, _failed_photo(office, job))
+    return fault_of(job["error_code"], file, field, job["error_message"] or "")
 
 
 def feature_of(job: Row) -> Feature | None:
@@ -108,13 +110,13 @@ def _looked_at(job: Row) -> dict[str, Any]:
     return job["result"]["targets"][0]
 
 
-def _has_failed_photo(office: Office, job: Row) -> bool:
-    """Whether a reference could not be fetched."""
+def _failed_photo(office: Office, job: Row) -> str | None:
+    """The reference that could not be fetched."""
     request = load_request(job["request"])
     if job["state"] != FAILED or not isinstance(request, SwapJob):
-        return False
+        return None
     query = sa.select(uploads.c.id).where(
         uploads.c.id.in_(request.uploads[1:]), uploads.c.error_code == job["error_code"]
     )
     with office.database.reading() as connection:
-        return connection.execute(query).first() is not None
+        return connection.execute(query).scalars().first()

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ...errors import NotFoundError
 from ...service import jobs, uploads
+from ...service.jobs import is_lost
 from ...service.office import Office
 from ...service.requests import JobRequest, digest, load_request
 from ...service.states import FINAL, LIVE
@@ -50,7 +51,7 @@ def begin(
     wish = jobs.Wish(
         api=API,
         alias=new_task_id(),
-        notes={"feature": feature.value},
+        notes={"feature": feature.value, **window_of(terms)},
         keep_ms=terms.keep_ms,
         units=units,
     )
@@ -70,7 +71,7 @@ def find(
         raise unknown_task() from None
     if job["api"] != API or feature_of(job) not in ((feature,) if feature else tuple(Feature)):
         raise unknown_task()
-    if is_over(job, office.now_ms()) or is_lost(job, terms, office.now_ms()):
+    if is_over(job, office.now_ms()) or is_lost(job, office.now_ms()):
         raise unknown_task()
     return job
 
@@ -80,19 +81,16 @@ def is_over(job: Row, now_ms: int) -> bool:
     return job["purged_ms"] is not None or job["expires_ms"] <= now_ms
 
 
-def is_lost(job: Row, terms: Terms, now_ms: int) -> bool:
-    """Whether it ran for longer than the window without anybody asking."""
-    if not terms.poll_window_s:
-        return False
-    asked_ms = job["notes"].get("polled_ms", job["created_ms"])
-    return (job["finished_ms"] or now_ms) - asked_ms > terms.poll_window_s * 1000
+def window_of(terms: Terms) -> dict[str, int]:
+    """Among a job's notes: who does not ask within it has lost the task, and is not charged."""
+    return {jobs.WINDOW_NOTE: round(terms.poll_window_s * 1000)} if terms.poll_window_s else {}
 
 
-def note_poll(office: Office, job: Row, terms: Terms) -> None:
+def note_poll(office: Office, job: Row) -> None:
     """Remember that somebody asked, where that matters."""
-    if not terms.poll_window_s or job["state"] not in LIVE:
+    if jobs.WINDOW_NOTE not in job["notes"] or job["state"] not in LIVE:
         return
-    notes = {**job["notes"], "polled_ms": office.now_ms()}
+    notes = {**job["notes"], jobs.ASKED_NOTE: office.now_ms()}
     with office.database.writing() as connection:
         connection.execute(
             sa.update(job_rows).where(job_rows.c.id == job["id"]).values(notes=notes)
