@@ -21,6 +21,7 @@ import numpy as np
 from .engine import kernels
 from .engine.enrol import Enroller, Photo
 from .engine.label import Label
+from .engine.mesh.expression import NeutralShapes
 from .engine.mesh.swapper import MeshSwapper
 from .engine.picture import ArrayPicture
 from .engine.plan import SwapPlan
@@ -31,7 +32,13 @@ from .engine.twice import with_who_is_seen_twice
 from .engine.types import Box, Frame, Picture, Pixels, SourceFace
 from .errors import BadOptionError, NoTargetFaceError, NotFoundError
 from .media import EncodeOptions, read_image
-from .models import RuntimeOptions, check_allowed, load_kit, load_topology
+from .models import (
+    RuntimeOptions,
+    check_allowed,
+    load_expression_basis,
+    load_kit,
+    load_topology,
+)
 from .pipeline.many import Outcome, swap_each
 from .pipeline.names import list_targets, outputs_for, ready_folder
 from .pipeline.parts import Parts, Progress, Watch
@@ -133,9 +140,10 @@ def check_judges() -> None:
 def _build(runtime: RuntimeOptions) -> Parts:
     kit, topology = load_kit(runtime), load_topology()
     faces = (kit.detector, kit.landmarker, kit.recognizer)
+    shapes = NeutralShapes(topology, kit.expression_reader, load_expression_basis())
     return Parts(
-        scanner=Scanner(*faces, kit.hand_finder, topology),
-        enroller=Enroller(*faces, topology, kit.hand_finder),
+        scanner=Scanner(*faces, kit.hand_finder, topology, shapes),
+        enroller=Enroller(*faces, topology, kit.hand_finder, shapes),
         recognizer=kit.recognizer,
         swapper=MeshSwapper(topology),
         provider=kit.provider,

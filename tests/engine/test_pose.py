@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from faces import posed, rotation
-from lendface.engine.mesh.shape import neutral_shape, pose_of
+from lendface.engine.mesh.shape import median_shape, pose_of
 from lendface.engine.mesh.topology import POINTS, Topology
 from lendface.engine.pose import fit_pose
 
@@ -66,7 +66,7 @@ def test_a_moving_mouth_does_not_move_the_head(topology: Topology) -> None:
     np.testing.assert_array_equal(pose_of(topology, face).rotation, still.rotation)
 
 
-def test_the_neutral_shape_forgets_poses_and_rare_expressions(topology: Topology) -> None:
+def test_the_median_shape_forgets_poses_and_rare_expressions(topology: Topology) -> None:
     faces = [posed(topology, rotation(yaw, yaw / 2, 0), 8 + yaw / 10) for yaw in range(-20, 21, 5)]
     faces[0][14] += np.float32([0, 60, 0])
-    np.testing.assert_allclose(neutral_shape(topology, faces), topology.vertices, atol=1e-3)
+    np.testing.assert_allclose(median_shape(topology, faces), topology.vertices, atol=1e-3)

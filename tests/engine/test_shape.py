@@ -10,7 +10,7 @@ from lendface.engine.mesh.shape import (
     JAW_LIMIT,
     ShapeShift,
     bearable_share,
-    neutral_shape,
+    median_shape,
     pose_of,
 )
 from lendface.engine.mesh.swapper import MeshSwapper
@@ -36,7 +36,7 @@ PAIRS = [(a, b) for a in PEOPLE for b in PEOPLE if a != b]
 @pytest.fixture(scope="module")
 def shapes(topology: Topology, sources: dict[str, SourceFace]) -> dict[str, Floats]:
     meshes = {who: source.portraits[0].mesh for who, source in sources.items()}
-    return {who: neutral_shape(topology, [m.landmarks_xyz]) for who, m in meshes.items()}
+    return {who: median_shape(topology, [m.landmarks_xyz]) for who, m in meshes.items()}
 
 
 def openings(shape: Floats, upper: list[int], lower: list[int]) -> Floats:

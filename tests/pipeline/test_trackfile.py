@@ -256,9 +256,9 @@ def test_other_files_and_other_versions_say_so(small: bytes, tmp_path: Path) -> 
     (tmp_path / "scan").write_bytes(b"\x80\x04\x95 a pickle" * 20)
     with pytest.raises(ScanFileError, match="not a scan"):
         load_scan(tmp_path / "scan")
-    later = small[:8] + struct.pack("<I", 4) + small[12:]
+    later = small[:8] + struct.pack("<I", 5) + small[12:]
     (tmp_path / "scan").write_bytes(later)
-    with pytest.raises(ScanFileError, match="version 4, this program reads 3"):
+    with pytest.raises(ScanFileError, match="version 5, this program reads 4"):
         load_scan(tmp_path / "scan")
 
 

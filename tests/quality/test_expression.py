@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lendface.engine.geometry import eye_distance_px
 from lendface.engine.types import Floats
 from lendface.models.blendshapes import NAMES
 from lendface.quality.expression import (
@@ -15,6 +16,9 @@ from lendface.quality.expression import (
     expression_error,
     is_acted,
     lag_frames,
+    mouth_corners,
+    mouth_errors,
+    size_errors,
 )
 
 
@@ -80,3 +84,27 @@ def test_only_a_target_that_acts_is_followed() -> None:
     assert is_acted(talking(), "jaw")
     assert not is_acted(np.full(60, 0.1), "jaw")
     assert not is_acted(np.full(60, np.nan), "jaw")
+
+
+def test_a_smile_that_is_lost_throughout_shows_in_its_size() -> None:
+    target = weights(mouthSmileLeft=0.8, mouthSmileRight=0.6, jawOpen=0.1)
+    output = weights(mouthSmileLeft=0.5, mouthSmileRight=0.5, jawOpen=0.1)
+    errors = size_errors(target, output)
+    assert errors == pytest.approx(
+        {"smile": 0.2, "frown": 0, "brow": 0, "jaw": 0, "blink": 0}, abs=1e-6
+    )
+
+
+def test_a_mouth_is_as_wide_and_as_lifted_as_its_corners_say() -> None:
+    face = np.zeros((478, 3), np.float32)
+    face[[33, 263], 0] = [-50, 50]
+    face[[10, 152], 1] = [-100, 100]  # y points down
+    face[[61, 291]] = [[-30, 38, 0], [30, 38, 0]]
+    face[[13, 14], 1] = [38, 42]
+    eye = eye_distance_px(face)
+    assert mouth_corners(face) == pytest.approx((60 / eye, 2 / eye))
+    grin = face.copy()
+    grin[[61, 291]] = [[-40, 33, 0], [40, 33, 0]]
+    assert mouth_errors(face, grin) == pytest.approx(
+        {"mouth_width": 20 / eye, "corner_lift": 5 / eye}
+    )

@@ -18,6 +18,7 @@ from lendface.errors import (
 
 from .faults import Faults, find_faults
 from .geometry import crop_of, face_roi, five_points, next_face_roi
+from .mesh.expression import NeutralShapes
 from .mesh.topology import POINTS, Topology
 from .picture import ArrayPicture
 from .roles import Detector, HandFinder, Landmarker, Recognizer
@@ -61,6 +62,7 @@ class Enroller:
     recognizer: Recognizer
     topology: Topology | None = None  # None: nothing is said of what a photo does not show
     hand_finder: HandFinder | None = None
+    shapes: NeutralShapes | None = None  # None: a source has the shape that its photos show
 
     def enrol(self, photos: Iterable[Photo], kept_pixels: int = KEPT_PIXELS) -> Enrolment:
         """One person from one or several photos.
@@ -84,7 +86,8 @@ class Enroller:
         mean = np.sum([portrait.embedding for portrait in portraits], axis=0)
         embedding = (mean / np.linalg.norm(mean)).astype(np.float32)
         best_first = sorted(portraits, key=lambda p: -face_height_px(p.mesh))
-        return Enrolment(SourceFace(tuple(best_first), embedding), tuple(warnings))
+        shape = self._shape_of(best_first)
+        return Enrolment(SourceFace(tuple(best_first), embedding, shape), tuple(warnings))
 
     def portrait(self, photo: Photo) -> Portrait:
         """The one face of a photo, or the one that is asked for.
@@ -94,6 +97,11 @@ class Enroller:
         mesh = self._choose(photo, self.find_meshes(photo.picture, photo.face_at_xy is not None))
         embedding = self.recognizer.embed(photo.picture, five_points(mesh.landmarks_xyz))
         return Portrait(photo.picture, mesh, embedding)
+
+    def _shape_of(self, portraits: Sequence[Portrait]) -> Floats | None:
+        if self.shapes is None:
+            return None
+        return self.shapes.of(portrait.mesh.landmarks_xyz for portrait in portraits)
 
     def _warnings_about(self, name: str, portrait: Portrait) -> list[str]:
         height = face_height_px(portrait.mesh)

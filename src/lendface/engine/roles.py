@@ -50,6 +50,14 @@ class Landmarker(Protocol):
         ...
 
 
+class ExpressionReader(Protocol):
+    """Says what a face does."""
+
+    def weights(self, landmarks_xyz: Floats) -> Floats:
+        """(k,) 0..1: how strong each expression is, from landmarks (478, 3) in pixels."""
+        ...
+
+
 class Recognizer(Protocol):
     """Says who a face is."""
 

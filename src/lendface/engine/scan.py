@@ -15,8 +15,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from .cuts import CutFinder
 from .link import Person, link
 from .looks import describe
+from .mesh.expression import NeutralShapes
 from .mesh.pixelwise import smoothstep
-from .mesh.shape import neutral_shape, pose_of
+from .mesh.shape import pose_of
 from .mesh.topology import POINTS, Topology
 from .roles import FilmDetector, HandFinder, Landmarker, Recognizer
 from .rows import MemoryLog, RowLog, landmarks_of, pack_row
@@ -86,6 +87,7 @@ class Scanner:
     recognizer: Recognizer
     hand_finder: HandFinder | None
     topology: Topology
+    shapes: NeutralShapes | None = None  # None: by the median over a person's faces
 
     def scan(
         self,
@@ -177,11 +179,12 @@ class Scanner:
         embedding = person.embedding
         assert embedding is not None
         heights_px = [mark.height_px for mark in every]
+        shapes = self.shapes or NeutralShapes(self.topology)
         appearance, glasses = describe([t.book for t in person.tracklets], self.topology)
         return Track(
             id=number,
             embedding=embedding,
-            shape=neutral_shape(self.topology, [landmarks_of(log.read(m.row)) for m in chosen]),
+            shape=shapes.of(landmarks_of(log.read(mark.row)) for mark in chosen),
             face_count=len(places),
             size_px=float(np.median(heights_px)),
             largest_px=float(max(heights_px)),

@@ -143,6 +143,7 @@ class SourceFace:
 
     portraits: tuple[Portrait, ...]
     embedding: Floats  # (128,) unit length, mean over the photos
+    shape: Floats | None = None  # (468, 3) centimetres, without expression; None: by the photos
 
 
 @dataclass(frozen=True, slots=True, eq=False)

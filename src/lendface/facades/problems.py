@@ -22,7 +22,6 @@ from .. import errors as e
 from .words import Words, in_words
 
 MEDIA_TYPE = "application/problem+json"
-NO_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
 AGAIN_S = 5  # to wait where nothing better is known
 # What the native API calls options of the command line, and what stands for its commands.
 WORDS: Words = {
@@ -184,13 +183,6 @@ class Invalid(NamedTuple):
     status: int
 
 
-def message_of(detail: Mapping[str, Any]) -> str:
-    """What is wrong with one part of a request, without words of the library that looked at it."""
-    if detail["type"] in NO_OBJECT:
-        return "must be a JSON object, sent as application/json"
-    return detail["msg"].removeprefix("Value error, ")
-
-
 def dotted(loc: Sequence[str | int]) -> str:
     """
     >>> dotted(("body", "pairs", 0, "source"))
@@ -209,7 +201,10 @@ def read_invalid(
     details = error.errors()
     if any(detail["loc"][0] == "path" for detail in details):
         return Invalid(e.NoSuchRouteError(), [], 404)
-    faults = [Fault(at=name_field(detail["loc"]), message=message_of(detail)) for detail in details]
+    faults = [
+        Fault(at=name_field(detail["loc"]), message=detail["msg"].removeprefix("Value error, "))
+        for detail in details
+    ]
     first = f"{faults[0].at}: {faults[0].message}" if faults else "it cannot be understood"
     more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
     is_json = all(detail["type"] != "json_invalid" for detail in details)

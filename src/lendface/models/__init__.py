@@ -3,7 +3,7 @@
 from .age import AgeReader, CydralAge, FaceresAge
 from .blaze import BlazeFace
 from .blendshapes import Blendshapes
-from .canonical import load_topology
+from .canonical import load_expression_basis, load_topology
 from .catalog import (
     CATALOG,
     ModelSpec,
@@ -47,6 +47,7 @@ __all__ = [
     "is_allowed",
     "licence_text",
     "load_bytes",
+    "load_expression_basis",
     "load_kit",
     "load_topology",
     "offered_providers",

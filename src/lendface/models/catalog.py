@@ -132,6 +132,22 @@ _SPECS = (
         "procrustes_ids and procrustes_weights",
     ),
     ModelSpec(
+        id="expression_basis",
+        file="expression_basis.npz",
+        sha256="9ebfa0ebfbae95834450042628c8b41aaad3478a25c6c769945920c0113590dd",
+        size_bytes=114532,
+        licence="Apache-2.0",
+        licence_file="Apache-2.0.txt",
+        attribution="lendface; learnt from the Face Research Lab London Set (DeBruine and Jones "
+        "2017, CC BY 4.0), openpeople (MIT) and the shapes of ICT-FaceKit (USC ICT, MIT)",
+        origin="fitted with tools/fit_expression_basis.py",
+        commercial_use="yes",
+        training_data="278 photos, each also mirrored: 99 people of the London set (doi "
+        "10.6084/m9.figshare.5047666), and five who do not exist",
+        profile="basis (43, 468, 3) centimetres for a weight of 1, neutral_weights (43,), "
+        "names (43,) of face_blendshapes_52",
+    ),
+    ModelSpec(
         id="sface",
         file="face_embedding_sface.onnx",
         sha256="d445b46c0788fbe03aacde0bdf10511d76a3ab206f697a60b93bc43e2ef05827",

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lendface.engine.roles import FilmDetector, HandFinder, Landmarker, Recognizer
+from lendface.engine.roles import (
+    ExpressionReader,
+    FilmDetector,
+    HandFinder,
+    Landmarker,
+    Recognizer,
+)
 
 from .blaze import BlazeFace
+from .blendshapes import Blendshapes
 from .catalog import get_spec
 from .facemesh import FaceMesh
 from .hands import Hands
@@ -24,6 +31,7 @@ class ModelKit:
     landmarker: Landmarker
     recognizer: Recognizer
     hand_finder: HandFinder
+    expression_reader: ExpressionReader
     provider: str  # what the nets really run on, never "auto"
     later: tuple[LaterSession, ...] = ()  # nets that every face needs, the first needed first
 
@@ -42,11 +50,13 @@ def load_kit(runtime: RuntimeOptions | None = None) -> ModelKit:
         return LaterSession(get_spec(model_id), resolved)
 
     mesh, sface, palms = map(later, ("face_mesh_478", "sface", "palm_detection"))
+    expressions = later("face_blendshapes_52")
     return ModelKit(
         detector=TurnTolerantDetector(YuNet(yunet), BlazeFace(later("blazeface_back"))),
         landmarker=FaceMesh(mesh),
         recognizer=SFace(sface),
         hand_finder=Hands(palms, later("hand_landmarks")),
+        expression_reader=Blendshapes(expressions),
         provider=yunet.provider,
-        later=(mesh, sface, palms),
+        later=(mesh, sface, palms, expressions),
     )

@@ -43,7 +43,7 @@ from ..media.failures import writing
 from ..media.output import atomic_output
 from .scans import Scan
 
-VERSION = 3
+VERSION = 4
 MAGIC = b"lf-scan\n"
 PREAMBLE = struct.Struct("<8sII")
 CRC = struct.Struct("<I")

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from lendface.engine.geometry import eye_distance_px
 from lendface.engine.types import Floats
 from lendface.models.blendshapes import NAMES
 
@@ -27,12 +28,52 @@ ACTS: Mapping[str, tuple[tuple[str, ...], float]] = MappingProxyType(
         "lips": ((), 0.006),
     }
 )
+# Acts whose size is compared frame by frame: a constant loss leaves a correlation at 1.
+SIZES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "smile": ("mouthSmileLeft", "mouthSmileRight"),
+        "frown": ("mouthFrownLeft", "mouthFrownRight"),
+        "brow": ("browDownLeft", "browDownRight"),
+        "jaw": ("jawOpen",),
+        "blink": ("eyeBlinkLeft", "eyeBlinkRight"),
+    }
+)
 _INDEX = {name: index for index, name in enumerate(NAMES)}
 
 
 def expression_error(target: Floats, output: Floats) -> float:
     """Mean absolute difference of the weights (52,), without the first, which is "neutral"."""
     return float(np.abs(output[1:] - target[1:]).mean())
+
+
+def size_errors(target: Floats, output: Floats) -> dict[str, float]:
+    """By name of ``SIZES`` how far the output's weights (52,) are from the target's, 0..1.
+
+    Of an act with two sides the mean over both.
+    """
+    return {
+        name: float(np.mean([abs(output[_INDEX[p]] - target[_INDEX[p]]) for p in parts]))
+        for name, parts in SIZES.items()
+    }
+
+
+def mouth_errors(target_xyz: Floats, output_xyz: Floats) -> dict[str, float]:
+    """How far width and lift of the corners of the mouth are from the target's, in eye distances.
+
+    From landmarks (478, 3) of the same frame. A smile is wide and lifted; who has a wider mouth by
+    nature differs a little, which is no fault.
+    """
+    (wide, lift), (new_wide, new_lift) = map(mouth_corners, (target_xyz, output_xyz))
+    return {"mouth_width": abs(new_wide - wide), "corner_lift": abs(new_lift - lift)}
+
+
+def mouth_corners(landmarks_xyz: Floats) -> tuple[float, float]:
+    """Width of the mouth, and how far its corners lie above the inner lips; eye distances."""
+    eye = max(eye_distance_px(landmarks_xyz), 1e-6)
+    left, right, upper, lower, top, chin = landmarks_xyz[[61, 291, 13, 14, 10, 152]]
+    up = (top - chin) / max(float(np.linalg.norm(top - chin)), 1e-6)
+    rise = float((0.5 * (left + right) - 0.5 * (upper + lower)) @ up)
+    return float(np.linalg.norm(right - left)) / eye, rise / eye
 
 
 def act(name: str, blendshapes: Floats, landmarks_xyz: Floats) -> float:

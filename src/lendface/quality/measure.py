@@ -28,7 +28,7 @@ from .covered import (
     drawn_mask,
     hands_mask,
 )
-from .expression import expression_error
+from .expression import expression_error, mouth_errors, size_errors
 from .faces import (
     face_height_px,
     gaze_error,
@@ -362,8 +362,10 @@ def likeness(lender: Lender, target: FaceReading, output: FaceReading) -> dict[s
 def behaviour(target: FaceReading, output: FaceReading) -> dict[str, float]:
     """What the output's face does beside what the target's does in the same frame."""
     before, after = target.landmarks_xyz, output.landmarks_xyz
+    sizes = size_errors(target.blendshapes, output.blendshapes) | mouth_errors(before, after)
     return _known(
-        {
+        {f"{name}_error": error for name, error in sizes.items()}
+        | {
             "expression_error": expression_error(target.blendshapes, output.blendshapes),
             "gaze_error": gaze_error(before, after),
             "landmark_error": landmark_error(before, after),

@@ -55,6 +55,8 @@ SWAP_MODELS = (
     "blazeface_back",
     "face_mesh_478",
     "canonical_face_mesh",
+    "face_blendshapes_52",
+    "expression_basis",
     "sface",
     "palm_detection",
     "hand_landmarks",

@@ -29,7 +29,6 @@ WorkT = TypeVar("WorkT", bound=Callable[..., Any])
 # Sums may be taken in another order and multiplied and added at once; NaN and infinity keep.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
-NUMBAS_PLACE = numba.config.CACHE_DIR  # before it is changed, for a while, for each kernel
 KERNELS: list[Callable[[], Any]] = []  # of the modules that are imported; a call makes it ready
 _config_lock = threading.Lock()
 
@@ -80,7 +79,7 @@ def cache_folder() -> Path | None:
 
     ``NUMBA_CACHE_DIR``, which is Numba's own word, goes before.
     """
-    return _folder_for(NUMBAS_PLACE, chosen_place())
+    return _folder_for(numba.config.CACHE_DIR, chosen_place())
 
 
 @cache

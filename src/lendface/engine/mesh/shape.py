@@ -34,6 +34,7 @@ FACES_US = (0.10, 0.50)  # cosine to the camera of a part of a turned face
 JAW_ROUNDS = 6  # of smoothing along the outline
 LIP_WIDTH, EYE_WIDTH = (0.85, 1.15), (0.85, 1.15)
 LIP_CORNERS = (61, 291)
+LIP_MOVE = 0.08  # eye distances; lips that are moved farther no longer open where the chin does
 SMOOTHNESS = 3.0  # weight of the neighbours against a point's own shift
 STIFF = 1 + SMOOTHNESS
 ROUNDS = 60  # (3/4)^60 is 3e-8
@@ -45,10 +46,14 @@ def pose_of(topology: Topology, landmarks_xyz: Floats) -> Pose:
     return fit_pose(topology.vertices[rigid], landmarks_xyz[rigid])
 
 
-def neutral_shape(topology: Topology, faces: Iterable[Floats]) -> Floats:
+def posed_straight(topology: Topology, faces: Iterable[Floats]) -> Floats:
+    """(n, 468, 3) centimetres: faces (478, 3) as they look from the front."""
+    return np.stack([pose_of(topology, face).to_canonical(face[:POINTS]) for face in faces])
+
+
+def median_shape(topology: Topology, faces: Iterable[Floats]) -> Floats:
     """(468, 3) centimetres: median over faces (478, 3) of one person, posed straight."""
-    posed = [pose_of(topology, face).to_canonical(face[:POINTS]) for face in faces]
-    return np.median(np.stack(posed), axis=0).astype(np.float32)
+    return np.median(posed_straight(topology, faces), axis=0).astype(np.float32)
 
 
 def bearable_share(topology: Topology, landmarks_xyz: Floats, pose: Pose) -> Floats:
@@ -107,9 +112,7 @@ class ShapeShift:
         shift = shift * np.float32([1, 1, 0])
         for _ in range(JAW_ROUNDS):
             shift = (np.roll(shift, 1, 0) + 2 * shift + np.roll(shift, -1, 0)) / 4
-        most = JAW_LIMIT * eye_distance_px(target)  # in centimetres, as the shape is
-        length = np.linalg.norm(shift, axis=1, keepdims=True)
-        return shift * most * np.tanh(length / most) / np.maximum(length, 1e-6)
+        return held_short(shift, JAW_LIMIT * eye_distance_px(target))  # the shape is in centimetres
 
     def _smoothed(self, fixed: Floats) -> Floats:
         """Each free point between its own shift and the mean of its neighbours' shifts.
@@ -128,7 +131,7 @@ class ShapeShift:
         shift = wanted.copy()
         lips = list(LIPS)
         scale = np.clip(_span(source, LIP_CORNERS)[0] / _span(target, LIP_CORNERS)[0], *LIP_WIDTH)
-        shift[lips] = wanted[lips].mean(0)
+        shift[lips] = held_short(wanted[lips].mean(0), LIP_MOVE * eye_distance_px(target))
         shift[lips, 0] += (scale - 1) * (target[lips, 0] - target[lips, 0].mean())
         for ring in (EYE_IMAGE_LEFT, EYE_IMAGE_RIGHT):
             eye, corners = list(ring), (ring[0], ring[8])
@@ -161,22 +164,21 @@ class ShapeShift:
 
     @cached_property
     def _rise(self) -> Floats:
-        edge = smoothstep(self._heights, *JAW)
+        edge = smoothstep(self.topology.heights, *JAW)
         return edge + (1 - edge) * smoothstep(self.topology.rings_from_oval, 0, RISE_RINGS)
 
     @cached_property
     def _upright(self) -> Floats:
         """(468,) how much of a difference in height each point takes."""
-        share = 1 - (1 - LOWER_KEEPS) * smoothstep(self._heights, *LOWER)
+        share = 1 - (1 - LOWER_KEEPS) * smoothstep(self.topology.heights, *LOWER)
         share[list(LIPS)] = share[list(LIPS)].mean()  # they move as a body
         return share
 
-    @cached_property
-    def _heights(self) -> Floats:
-        """(468,) 0 on the eye line, 1 at the chin."""
-        down = self.topology.vertices[:, 1]
-        eyes = down[[33, 133, 362, 263]].mean()
-        return (down - eyes) / (down[152] - eyes)
+
+def held_short(shift: Floats, most: float) -> Floats:
+    """Shifts (..., 3) of the same way, none of them longer than ``most``."""
+    length = np.linalg.norm(shift, axis=-1, keepdims=True)
+    return shift * most * np.tanh(length / most) / np.maximum(length, 1e-6)
 
 
 def _span(shape: Floats, corners: tuple[int, int]) -> tuple[float, float]:

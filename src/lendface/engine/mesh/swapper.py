@@ -24,7 +24,7 @@ from .light import from_log, to_log
 from .occlusion import Occluders, hair_cover
 from .openings import closed_lids, lips_region, mixed, openings_of, with_lip_line
 from .pixelwise import smoothstep
-from .shape import ShapeShift, bearable_share, eye_openings, neutral_shape, pose_of
+from .shape import ShapeShift, bearable_share, eye_openings, median_shape, pose_of
 from .sheet import Sheet, lay
 from .skin import glance_at, paint_skin, tone_shift
 from .texture import PackedTexture, build_texture, texture_side
@@ -65,7 +65,9 @@ class MeshSwapper:
         texture = build_texture(self.topology, source.portraits, side)
         skin = own_skin(self.topology, person.appearance)
         texture = adapt_texture(self.topology, texture, None if skin is None else skin.detail)
-        own = neutral_shape(self.topology, [p.mesh.landmarks_xyz for p in source.portraits])
+        own = source.shape
+        if own is None:
+            own = median_shape(self.topology, [p.mesh.landmarks_xyz for p in source.portraits])
         shift = ShapeShift(self.topology).between(person.shape, own)
         openings = np.mean([eye_openings(p.mesh.landmarks_xyz) for p in source.portraits], axis=0)
         return Look(

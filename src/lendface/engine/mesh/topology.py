@@ -92,6 +92,13 @@ class Topology:
         return near | near.T
 
     @cached_property
+    def heights(self) -> Floats:
+        """(468,) 0 on the eye line, 1 at the chin, below 0 towards the crown."""
+        down = self.vertices[:, 1]
+        eyes = down[[33, 133, 362, 263]].mean()
+        return (down - eyes) / (down[152] - eyes)
+
+    @cached_property
     def rings_from_oval(self) -> Array:
         """(468,) int: how many edges lie between a point and the outline."""
         rings = np.full(POINTS, -1)
