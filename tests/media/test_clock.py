@@ -341,3 +341,33 @@ def test_however_films_are_joined_each_frame_has_its_time(
         sound = next(parcels for index, parcels in packets.items() if index != 0)
         assert all(step >= 0 for step in steps([parcel.dts for parcel in sound]))
         assert abs(sound[-1].pts - times[-1]) < Fraction(1, 5)
+
+
+LAYOUTS = {"aac": ("mono", "stereo", "5.1"), "ac3": ("mono", "stereo", "5.1"), "mp2": ("mono",)}
+RATES = (32_000, 44_100, 48_000)
+
+
+@st.composite
+def changing_sounds(draw: st.DrawFn) -> list[Sound]:
+    """Two to four kinds of one codec's sound, a second each."""
+    codec = draw(st.sampled_from(sorted(LAYOUTS)))
+    kind = st.builds(
+        Sound,
+        st.just(codec),
+        st.sampled_from(RATES),
+        st.sampled_from([*LAYOUTS[codec], "stereo"]),
+    )
+    return draw(st.lists(kind, min_size=2, max_size=4))
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(sounds=changing_sounds())
+def test_however_the_sound_changes_all_of_it_is_heard(sounds: list[Sound], tmp_path: Path) -> None:
+    source, target = tmp_path / "in.ts", tmp_path / "out.mp4"
+    parts = [part(tmp_path / "0.ts", number, [sound]) for number, sound in enumerate(sounds)]
+    source.write_bytes(b"".join(parts))
+    copy_of(source, target)
+    assert abs(decoded_s(target) - len(sounds)) < Fraction(len(sounds), 10)
+    assert all(step > 0 for step in steps([p.dts for p in packets_by_stream(target)[1]]))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import av
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from test_identity import FAST, write_again
 
 from lendface.media import list_packets, open_video, probe
@@ -81,3 +83,29 @@ def test_of_two_films_the_default_is_swapped(tmp_path: Path) -> None:
 def test_a_single_picture_is_taken_where_there_is_nothing_else(tmp_path: Path) -> None:
     path = make_streams(tmp_path / "in.mkv", ("mjpeg", 1, (160, 96), DEFAULT))
     assert (probe(path).codec, probe(path).video_index) == ("mjpeg", 0)
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    frames=st.integers(24, 25),
+    pictures=st.integers(1, 3),
+    size_wh=st.sampled_from([(32, 32), (64, 48), (320, 240)]),
+    marks=st.tuples(*[st.sampled_from([DEFAULT, NONE])] * 2),
+    is_first=st.booleans(),
+)
+def test_whatever_its_place_size_and_marks_a_still_is_no_film(
+    frames: int,
+    pictures: int,
+    size_wh: tuple[int, int],
+    marks: tuple[av.stream.Disposition, av.stream.Disposition],
+    is_first: bool,
+    tmp_path: Path,
+) -> None:
+    still, film = ("mjpeg", pictures, size_wh, marks[0]), ("mpeg4", frames, (64, 48), marks[1])
+    order = (still, film) if is_first else (film, still)
+    path = make_streams(tmp_path / "in.mkv", *order)
+    assert probe(path).video_index == int(is_first)
+    with open_video(path) as reader:
+        assert len(list(reader.frames())) == frames
