@@ -92,7 +92,7 @@ WRONG = {
     ),
     "a reference of somebody else": Wrong(
         lambda m: [m.photo, m.film, "--reference", m.other_person],
-        "no_such_person", 4, "nobody in the target looks like p010.jpg",
+        "no_such_person", 4, "nobody in film.mp4 looks like p010.jpg",
     ),
     "a reference without a face": Wrong(
         lambda m: [m.photo, m.film, "--reference", m.landscape], "no_face_in_source", 4, "portrait"

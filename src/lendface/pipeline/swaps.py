@@ -181,7 +181,7 @@ def swap_files(
         if isinstance(opened, VideoTarget) and is_long(scan, opened.info.size_wh):
             scan = make_room(scan)
         scanned = clock()
-        warnings += told_choices(request.pairs, scan, plan, references)
+        warnings += told_choices(request.pairs, scan, plan, references, target.name)
         compile_once(watch, here=not crew.ends)
         styled = parts.styled(request.style)
         rendering = Rendering(scan, plan, styled.swapper, request.encode, watch, request.label)

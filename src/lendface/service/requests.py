@@ -68,7 +68,7 @@ class PairRef:
 
     @property
     def source_name(self) -> str:
-        return self.name or self.photos[0].name
+        return self.name if self.name and len(self.photos) > 1 else self.photos[0].name
 
 
 @dataclass(frozen=True, config=STRICT)
