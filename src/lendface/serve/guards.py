@@ -19,6 +19,7 @@ GUARDS = (
     "label_position",
     "label_size",
     "policy",
+    "tell_refusals",
     "gate",
     "gate_off_reason",
     "gate_nudity",

@@ -715,7 +715,7 @@ class Follow:
     def _on_progress(self, progress: Progress) -> None:
         if progress.stage == COMPILE:  # no frames
             if progress.done == 0:
-                log.info("compiling, once", extra={"kernels": progress.total})
+                log.info("compiling, once", extra={"count": progress.total})
             return
         is_last = progress.done == progress.total
         if self._is_due("note") or is_last:
