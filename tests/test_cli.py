@@ -190,6 +190,7 @@ def test_what_goes_wrong_is_said_in_one_sentence(
     assert (names(here), names(material.folder)) == ([], before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WRONG.values(), ids=WRONG)
 def test_what_goes_wrong_is_one_json_object(case: Wrong, material: Material, here: Path) -> None:
     told = run("swap", *case.words(material), "-o", case.output, "--json")
@@ -308,6 +309,7 @@ def cli_progress(stage: str, done: int, total: int | None) -> Any:
     return Progress(stage, done, total)
 
 
+@pytest.mark.slow
 def test_a_choice_of_source_face_solves_a_photo_of_two(material: Material, here: Path) -> None:
     told = run("swap", material.duo, material.film, "--source-face", "2", "-o", "out.mp4")
     assert told.exit_code == 0
@@ -350,6 +352,7 @@ def test_a_small_source_is_warned_of(material: Material, here: Path) -> None:
     assert f"warning: {warning}" in told.stderr
 
 
+@pytest.mark.slow
 def test_each_person_gets_the_face_of_their_pair(material: Material, here: Path) -> None:
     told = run(
         "swap", material.two_people, "-o", "out.mp4", "--json",
@@ -362,6 +365,7 @@ def test_each_person_gets_the_face_of_their_pair(material: Material, here: Path)
     assert sorted(face["face"] for face in answer["faces"]) == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["--face", "2"], ["--reference"], ["--all"], []])
 def test_only_who_was_named_is_swapped(words: list[str], material: Material, here: Path) -> None:
     who = [*words, str(material.other_person)] if words == ["--reference"] else words
@@ -384,6 +388,7 @@ def test_a_part_of_a_film_is_swapped(material: Material, here: Path) -> None:
     assert times == [time - kept[0] for time in kept]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("codec", "ending"), [("hevc", "mkv"), ("av1", "webm"), ("h264", "mov")])
 def test_a_codec_and_a_container_are_as_asked(
     codec: str, ending: str, material: Material, here: Path
@@ -510,6 +515,7 @@ def test_the_installed_command_works(material: Material, here: Path) -> None:
     assert names(here) == ["out.mp4"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("stage", ["looking for faces", "swapping"])
 def test_a_stop_in_the_middle_leaves_nothing(

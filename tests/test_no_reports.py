@@ -26,6 +26,7 @@ def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(told, env=kept | variables, capture_output=True, text=True, check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 def test_every_way_in_switches_the_runtimes_reports_off(entry: str) -> None:
     """Also where the one who starts us has switched them on."""

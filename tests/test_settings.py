@@ -337,6 +337,7 @@ def test_a_secret_is_made_once_and_only_its_owner_may_read_it(home: Path) -> Non
     assert [path.name for path in home.iterdir()] == ["secret"]
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_agree_on_the_secret(tmp_path: Path) -> None:
     with get_context("spawn").Pool(4) as pool:
         rings = pool.map(ring_of, [tmp_path] * 8)

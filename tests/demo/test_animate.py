@@ -24,6 +24,8 @@ from lendface.pipeline.parts import Parts
 from lendface.pipeline.scans import scan_target
 from lendface.pipeline.targets import Trim, open_target
 
+pytestmark = pytest.mark.slow
+
 SHORT = Script(seconds=3.0, size_px=480)
 STILL = Script(seconds=0.3, size_px=480, light=0, noise=0, yaw_deg=0, pitch_deg=0, roll_deg=0)
 

@@ -94,6 +94,7 @@ def test_who_has_no_home_keeps_kernels_in_a_private_temporary_folder(tmp_path: P
     assert own.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_kernels_lie_with_the_data_where_a_folder_for_it_was_chosen(tmp_path: Path) -> None:
     data, caches = tmp_path / "data", tmp_path / "caches"
     chosen = {"LENDFACE_DATA": str(data), "XDG_CACHE_HOME": str(caches)}

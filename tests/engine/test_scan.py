@@ -116,6 +116,7 @@ def test_a_picture_is_a_film_of_one_frame(parts: Parts) -> None:
     assert (person.face_count, person.usable_share, person.best_index) == (1, 1, 0)
 
 
+@pytest.mark.slow
 def test_blocks_of_a_long_shot_join_without_a_step(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +232,7 @@ def crossing(front: str, behind: str, count: int, step_px: int) -> list[Pixels]:
     return frames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step_px", [4, 9])
 def test_people_who_cross_keep_their_own_tracks(parts: Parts, step_px: int) -> None:
     count = 400 // step_px

@@ -24,6 +24,8 @@ from lendface.media import open_video
 from lendface.pipeline.parts import Parts
 from people import beside, read_person, swaying
 
+pytestmark = pytest.mark.slow
+
 CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "media" / "clips"
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from jobs.crew import Crew, done_once
 from lendface.jobs.work import CONTROL
+
+pytestmark = pytest.mark.slow
 
 DEATHS = 3
 LAST = "workflow_uuid = 'task/a/1/chunk/2'"

@@ -11,6 +11,8 @@ from jobs.crew import Crew, Worker, done_once
 from jobs.toy_worker import TASKS
 from lendface.jobs.work import CONTROL
 
+pytestmark = pytest.mark.slow
+
 RENDERED = ["probe", "scan", "chunk/1", "join"]
 
 

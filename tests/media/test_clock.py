@@ -254,6 +254,7 @@ def decoded_s(path: Path) -> Fraction:
         return sum((Fraction(frame.samples, frame.sample_rate) for frame in frames), Fraction(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("_name", "codec", "before", "after"), CHANGES, ids=[change[0] for change in CHANGES]
 )

@@ -161,6 +161,7 @@ def test_outside_a_patch_the_decoders_samples_stay(
         assert not np.array_equal(after[0][~outside], before[0][~outside])
 
 
+@pytest.mark.slow
 @pytest.mark.clips
 @pytest.mark.skipif(not CLIPS, reason="the shared clips are not here")
 @pytest.mark.parametrize("clip", CLIPS, ids=lambda path: path.stem)
@@ -173,6 +174,7 @@ def test_a_shared_clip_keeps_its_clock_sound_and_shape(clip: Path, tmp_path: Pat
     assert (writer.warnings, probe(target).frame_count) == ([], probe(clip).frame_count)
 
 
+@pytest.mark.slow
 @pytest.mark.clips
 @pytest.mark.skipif(not CLIPS, reason="the shared clips are not here")
 def test_a_real_clip_keeps_every_sample_outside_the_face_box(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ from lendface.service.swapping import render
 from material import Material
 from people import read_person, swaying
 
+pytestmark = pytest.mark.slow
+
 COUNT, SIDE = 6, 160
 
 

@@ -17,6 +17,8 @@ from lendface.quality.references import REFERENCE_NAMES
 from lendface.quality.suite import Run, compare_runs, read_suite, run_suite
 from material import Material
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(parts: Parts) -> Run:

@@ -71,6 +71,7 @@ def write_many(url: str, name: str) -> None:
     database.close()
 
 
+@pytest.mark.slow
 def test_processes_that_write_at_the_same_time_make_one_chain(
     office: Office, database_url: str
 ) -> None:

@@ -27,6 +27,8 @@ from service.crafts import TO_PLAN, submit_swap, upload, work_off
 from service.crafts import worker as new_worker
 from service.offices import new_client, open_office
 
+pytestmark = pytest.mark.slow
+
 STRICT = Thresholds(age_of_both=40.0)  # P003 is younger to both nets, P005 is not
 BARE = Thresholds(nudity=0.001)  # P003 has 0.004 of nudity, P005 a tenth of it
 

@@ -26,6 +26,8 @@ from material import SMALL, Material
 from service.crafts import Row, do_job, fetch_result, render_all, submit_swap, worker
 from service.offices import end_job, new_client, open_office
 
+pytestmark = pytest.mark.slow
+
 ALWAYS = LabelRule(is_always=True, position="top-left", size_share=0.1)
 LOSSLESS = OutputRef("mp4", preset="ultrafast", lossless=True)
 

@@ -35,6 +35,8 @@ from people import read_person
 from service.crafts import do_job, fetch_result, submit_swap, worker
 from service.offices import new_client, open_office
 
+pytestmark = pytest.mark.slow
+
 pillow_heif.register_heif_opener()
 
 SIDE = 160

@@ -37,6 +37,8 @@ from service.crafts import (
 )
 from service.offices import new_client, open_office
 
+pytestmark = pytest.mark.slow
+
 FILMS, PICTURES, BESIDE = ("mp4", "mov"), ("jpg", "png", "webp"), ("mkv", "webm")
 Container = Literal["mp4", "mov", "mkv", "webm", "jpg", "png", "webp"]
 

@@ -238,6 +238,7 @@ print(peak_mib() - before)
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "mib", "most_mib"), [("folder", 64, 16), ("moto_s3", 256, 160)])
 def test_a_long_stream_takes_little_memory(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str, mib: int, most_mib: int

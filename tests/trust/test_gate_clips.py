@@ -24,6 +24,7 @@ PORTRAITS = sorted((SHARED_MEDIA / "portraits").glob("*.jpg"))
 HARDEST = ("s11_sign_hand_at_forehead", "s09_small_faces_classroom")  # young; too small to tell
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.clips,
     pytest.mark.skipif(not SHARED_MEDIA.is_dir(), reason="the shared test media are not here"),
 ]
