@@ -301,7 +301,12 @@ def add_copy(target: Any, template: Any, info: MediaInfo) -> Any:
 
 
 def packets_of(parts: Sequence[Path], extradata: bytes | None) -> Iterator[Any]:
-    """All packets of all parts, in decoding order."""
+    """All packets of all parts, in decoding order, none shown beyond the end of the film.
+
+    A demuxer says how long it is until the next packet is decoded, which is another time where
+    frames are uneven and come out of order.
+    """
+    end = end_of(Path(parts[-1]))
     for part in parts:
         with open_container(Path(part)) as container:
             stream = container.streams.video[0]
@@ -309,4 +314,14 @@ def packets_of(parts: Sequence[Path], extradata: bytes | None) -> Iterator[Any]:
                 raise OutputError("the parts were encoded with different settings; render again")
             for packet in container.demux(stream):
                 if packet.size:
+                    if end is not None and packet.pts < end:
+                        packet.duration = min(packet.duration, end - packet.pts)
                     yield packet
+
+
+def end_of(part: Path) -> int | None:
+    """When the last frame of a part ends, in its ticks; None where the file does not say."""
+    with open_container(part) as container:
+        stream = container.streams.video[0]
+        times = [packet.pts for packet in container.demux(stream) if packet.size]
+        return min(times) + stream.duration if times and stream.duration else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import UnreadableMediaError
 from ..media import Chunk, EncodeOptions, MediaInfo, chunks_of, list_packets, only_chunk, timed
 from ..media.chunks import PATIENCE
-from ..media.encode import SOFTWARE, is_one_pass
+from ..media.encode import ANIMATIONS, SOFTWARE, is_one_pass
 from ..media.writer import encoder_for, get_container
 from .targets import VideoTarget
 
@@ -17,9 +17,13 @@ from .targets import VideoTarget
 def is_written_at_once(info: MediaInfo, output: Path, encode: EncodeOptions) -> bool:
     """Whether the result cannot be joined from parts: an animation, or a film with alpha.
 
-    Raises OutputFormatError, EncoderError, BadOptionError.
+    A named encoder carries no alpha, and need not be there where it is only planned.
+    Raises OutputFormatError, BadOptionError.
     """
-    return is_one_pass(encoder_for(get_container(output, info), info, encode))
+    container = get_container(output, info)
+    if encode.encoder is not None and container not in ANIMATIONS:
+        return False
+    return is_one_pass(encoder_for(container, info, encode))
 
 
 def cut_target(

@@ -22,7 +22,12 @@ from ..engine.label import Label
 from ..engine.plan import SwapPlan
 from ..engine.style import Style
 from ..engine.types import Box, Face, Picture, Pixels, SourceFace, Track
-from ..errors import SeveralPeopleError, UnreadableMediaError
+from ..errors import (
+    OutputFormatError,
+    SeveralPeopleError,
+    TargetChangedError,
+    UnreadableMediaError,
+)
 from ..media import (
     Chunk,
     EncodeOptions,
@@ -280,9 +285,20 @@ def render_part(
         return rendering.write_part(job.target, Chunk(**chunk), out_path)
     target = open_target(job.target, job.trim)
     if isinstance(target, VideoTarget):
+        check_written_at_once(target, job.encode, out_path)
         return rendering.write_video(target, out_path)
     rendering.write_still(target, out_path)
     return []
+
+
+def check_written_at_once(target: VideoTarget, encode: EncodeOptions, out_path: Path) -> None:
+    """Raises TargetChangedError for a film that would have been planned in parts."""
+    try:
+        is_planned_so = is_written_at_once(target.info, out_path, encode)
+    except OutputFormatError:  # a film where a picture was
+        is_planned_so = False
+    if not is_planned_so:
+        raise TargetChangedError(target.info.path.name)
 
 
 # Join
