@@ -320,8 +320,8 @@ def packets_of(parts: Sequence[Path], extradata: bytes | None) -> Iterator[Any]:
 
 
 def end_of(part: Path) -> int | None:
-    """When the last frame of a part ends, in its ticks; None where the file does not say."""
+    """When the last frame of a part ends, in its ticks."""
     with open_container(part) as container:
-        stream = container.streams.video[0]
-        times = [packet.pts for packet in container.demux(stream) if packet.size]
-        return min(times) + stream.duration if times and stream.duration else None
+        packets = container.demux(container.streams.video[0])
+        shown = [(packet.pts, packet.duration or 0) for packet in packets if packet.size]
+        return sum(max(shown)) if shown else None
