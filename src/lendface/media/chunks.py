@@ -320,8 +320,10 @@ def packets_of(parts: Sequence[Path], extradata: bytes | None) -> Iterator[Any]:
 
 
 def end_of(part: Path) -> int | None:
-    """When the last frame of a part ends, in its ticks."""
+    """When the last frame of a part ends, in its ticks; the later of what file and packet say."""
     with open_container(part) as container:
-        packets = container.demux(container.streams.video[0])
-        shown = [(packet.pts, packet.duration or 0) for packet in packets if packet.size]
-        return sum(max(shown)) if shown else None
+        stream = container.streams.video[0]
+        shown = [(p.pts, p.duration or 0) for p in container.demux(stream) if p.size]
+        if not shown:
+            return None
+        return max(sum(max(shown)), min(shown)[0] + (stream.duration or 0))
