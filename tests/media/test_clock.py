@@ -25,6 +25,8 @@ from lendface.media import (
     probe,
 )
 from lendface.media.inspection import inspect_film
+from lendface.media.reorder import Reorder
+from lendface.media.tracks import CopiedTrack, ForgivenTrack, Outlet, Span
 from make_media import Parcel, Sound, make_video, packets_by_stream, video_times
 
 FAST = EncodeOptions(preset="ultrafast")
@@ -372,3 +374,20 @@ def test_however_the_sound_changes_all_of_it_is_heard(sounds: list[Sound], tmp_p
     copy_of(source, target)
     assert abs(decoded_s(target) - len(sounds)) < Fraction(len(sounds), 10)
     assert all(step > 0 for step in steps([p.dts for p in packets_by_stream(target)[1]]))
+
+
+def test_packets_that_say_only_when_they_are_decoded_are_taken(tmp_path: Path) -> None:
+    """FFmpeg leaves it open when some packets are shown: of AVI with H.264, of raw streams."""
+    source, target = make_video(tmp_path / "in.mp4", COUNT), tmp_path / "out.mp4"
+    warnings = list[str]()
+    with av.open(str(source)) as film, av.open(str(target), "w") as made:
+        copy = made.add_stream_from_template(film.streams.video[0], opaque=True)
+        outlet = Outlet(made, copy, "video stream 1", warnings, Reorder(2))
+        track = ForgivenTrack(CopiedTrack(outlet, Span()), "video stream 1", warnings)
+        for packet in film.demux(video=0):
+            if packet.size:
+                packet.pts = None
+                track.take(packet)
+        track.finish()
+    assert warnings == []
+    assert shown(packets_by_stream(target)[0]) == [FRAME * index for index in range(COUNT)]

@@ -67,7 +67,7 @@ class Outlet:
         """
         self._target.start_encoding()  # only then is it settled which clock the container uses
         rescale(packet, self._stream.time_base)
-        if self._reorder is None:
+        if self._reorder is None or packet.pts is None:  # AVI says only when it is decoded
             self._make_grow(packet)
         else:
             self._reorder.place(packet)
@@ -299,7 +299,8 @@ class ForgivenTrack:
 
     def take(self, packet: Any) -> None:
         if not self._has_ended:
-            self._try(lambda: self._track.take(packet), float(packet.pts * packet.time_base))
+            stamp = packet.dts if packet.pts is None else packet.pts  # AVI has the one, FLV both
+            self._try(lambda: self._track.take(packet), float((stamp or 0) * packet.time_base))
 
     def finish(self) -> None:
         if not self._has_ended:
