@@ -146,13 +146,17 @@ class Server:
         return 0 if "--no-workers" in self.words else len(posts_of(settings_of(self)))
 
     def workers(self) -> dict[str, int]:
-        """Process ids of the workers of this server's folder, by the names of their posts."""
-        found = {}
+        """Process ids of the workers of this server's folder, by the names of their posts.
+
+        A worker that starts a program is there twice for a moment: until the child has become that
+        program, it shows its parent's command line.
+        """
+        posts = {}
         for pid in pids():
             words = command_of(pid)
             if "--executor" in words and is_of(pid, self.folder):
-                found[words[words.index("--executor") + 1].removeprefix("local-")] = pid
-        return found
+                posts[pid] = words[words.index("--executor") + 1].removeprefix("local-")
+        return {name: pid for pid, name in posts.items() if parent_of(pid) not in posts}
 
     @property
     def renderers(self) -> list[str]:
@@ -234,6 +238,14 @@ def command_of(pid: int) -> list[str]:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     return []
+
+
+def parent_of(pid: int) -> int | None:
+    """None where the process is gone."""
+    with suppress(OSError):
+        told = Path(f"/proc/{pid}/stat").read_text()
+        return int(told.rpartition(")")[2].split()[1])  # its name, in brackets, may hold anything
+    return None
 
 
 def is_of(pid: int, folder: Path) -> bool:

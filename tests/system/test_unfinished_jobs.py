@@ -121,7 +121,7 @@ def test_a_job_that_is_deleted_while_it_runs_leaves_nothing(
 def test_a_job_that_takes_too_long_is_ended(
     tmp_path: Path, admit: Admit, long_film: Path, photo: Path, picture: Path
 ) -> None:
-    with serving(tmp_path / "data", job_timeout_s="3") as server, backstage(server) as back:
+    with serving(tmp_path / "data", job_timeout_s="10") as server, backstage(server) as back:
         visitor = admit(back)
         job = visitor.swap(long_film, photo)["id"]
         assert visitor.failed(job) == "job_timeout"
