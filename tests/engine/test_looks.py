@@ -6,6 +6,7 @@ import numpy as np
 
 from lendface.engine.looks import MOST_LOOKS, Look, LookBook, describe, limit
 from lendface.engine.mesh.appearance import SIDE, Reading
+from lendface.engine.mesh.forehead import COLUMNS, HEIGHTS
 from lendface.engine.mesh.glasses import HEIGHT, WIDTH
 from lendface.engine.mesh.topology import Topology
 
@@ -14,7 +15,8 @@ def look(level: int = 120, is_calm: bool = True, yaw_deg: float = 0) -> Look:
     colours = np.full((SIDE, SIDE, 3), level, np.uint8)
     seen = np.full((SIDE, SIDE), 255, np.uint8)
     plate = np.full((HEIGHT, WIDTH), level, np.uint8)
-    return Look(Reading(colours, seen), plate, yaw_deg, is_calm)
+    strip = np.full((len(HEIGHTS), COLUMNS, 4), np.log(level + 1), np.float16)
+    return Look(Reading(colours, seen), plate, strip, yaw_deg, is_calm)
 
 
 def book_of(count: int) -> tuple[LookBook, list[int]]:
@@ -43,14 +45,17 @@ def test_a_person_seen_calmly_has_an_appearance_and_one_behind_hands_has_none(
     topology: Topology,
 ) -> None:
     calm, covered = LookBook([look()] * 12), LookBook([look(is_calm=False)] * 12)
-    appearance, glasses = describe([calm], topology)
+    appearance, glasses, forehead = describe([calm], topology)
     assert appearance is not None
     assert (appearance.looks, glasses) == (12, None)
-    assert describe([covered], topology) == (None, None)
-    assert describe([LookBook()], topology) == (None, None)
+    assert forehead.any()
+    for book in (covered, LookBook()):
+        *others, forehead = describe([book], topology)
+        assert others == [None, None]
+        assert not forehead.any()
 
 
 def test_the_looks_at_all_tracks_of_a_person_count(topology: Topology) -> None:
-    appearance, _ = describe([LookBook([look()] * 30), LookBook([look()] * 30)], topology)
+    appearance, *_ = describe([LookBook([look()] * 30), LookBook([look()] * 30)], topology)
     assert appearance is not None
     assert appearance.looks == MOST_LOOKS

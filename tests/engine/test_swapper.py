@@ -11,6 +11,8 @@ import pytest
 
 import lendface
 from lendface.engine.geometry import eye_distance_px, five_points
+from lendface.engine.mesh.forehead import raised
+from lendface.engine.mesh.shape import pose_of
 from lendface.engine.mesh.swapper import MeshSwapper
 from lendface.engine.mesh.topology import (
     EYE_IMAGE_LEFT,
@@ -159,14 +161,18 @@ def test_nothing_changes_far_from_the_face(
     shape: float,
     reach_eyes: float,
 ) -> None:
-    """Without a change of shape nothing outside of it; with one, the little that gives way."""
+    """Without a change of shape nothing outside of it and of the bare forehead above; with one, the
+    little that gives way."""
     pixels = read_person("P010")
-    _, face = found(parts, pixels)
+    person, face = found(parts, pixels)
+    assert person.forehead.any()
     swapper = MeshSwapper(topology, Style(shape=shape))
     patch = patch_for(parts, swapper, sources["P003"], pixels)
     radius = round(reach_eyes * eye_distance_px(face.landmarks_xyz))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    oval = np.uint8(filled(face.landmarks_xyz, OVAL, patch.box))
+    pose = pose_of(topology, face.landmarks_xyz)
+    outline = raised(topology, face.landmarks_xyz, pose, person.forehead)
+    oval = np.uint8(filled(outline, OVAL, patch.box))
     near = cv2.dilate(oval, disc) > 0
     assert patch.alpha[~near].max(initial=0) == 0
     assert (patch.alpha.min(), patch.alpha.max() <= 1) == (0, True)

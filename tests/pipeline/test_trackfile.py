@@ -32,6 +32,7 @@ from lendface.pipeline.trackfile import (
     FRAME,
     PLACE,
     PREAMBLE,
+    VERSION,
     load_scan,
     save_scan,
 )
@@ -68,6 +69,7 @@ def made_scan(faces: int = 60, people: int = 3, seed: int = 1) -> Scan:
             best_index=frames // 2,
             appearance=made_appearance(random) if number != 2 else None,
             glasses=made_glasses(random) if number != 1 else None,
+            forehead=random.random(11).astype(np.float32),
         )
         for number in range(1, people + 1)
     )
@@ -256,9 +258,9 @@ def test_other_files_and_other_versions_say_so(small: bytes, tmp_path: Path) -> 
     (tmp_path / "scan").write_bytes(b"\x80\x04\x95 a pickle" * 20)
     with pytest.raises(ScanFileError, match="not a scan"):
         load_scan(tmp_path / "scan")
-    later = small[:8] + struct.pack("<I", 5) + small[12:]
+    later = small[:8] + struct.pack("<I", VERSION + 1) + small[12:]
     (tmp_path / "scan").write_bytes(later)
-    with pytest.raises(ScanFileError, match="version 5, this program reads 4"):
+    with pytest.raises(ScanFileError, match=f"version {VERSION + 1}, this program reads {VERSION}"):
         load_scan(tmp_path / "scan")
 
 

@@ -8,21 +8,23 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .mesh.appearance import Reading, learn, read
+from .mesh.forehead import TURNED_DEG, forehead_heights, read_strip
 from .mesh.glasses import SEEN_DEG, find_glasses, read_plate
 from .mesh.topology import Topology
-from .types import Appearance, Floats, Glasses, Picture, Pixels
+from .types import Appearance, Array, Floats, Glasses, Picture, Pixels
 
 MOST_LOOKS = 40  # of one tracklet, and of one person
-MOST_KEPT = 1000  # of all tracklets that have ended, at 23 kB each
+MOST_KEPT = 1000  # of all tracklets that have ended, at 34 kB each
 CALM_DEG = 40.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """One frame's colours of a face, and the plate before its eyes."""
+    """One frame's colours of a face, the plate before its eyes, and what is above it."""
 
     reading: Reading
     plate: Pixels
+    strip: Array  # as ``mesh.forehead`` reads it
     yaw_deg: float
     is_calm: bool  # turned little, found surely, and no hand near
     frame: int = -1
@@ -35,6 +37,7 @@ def take_look(
     return Look(
         read(picture, landmarks_xyz, topology),
         read_plate(picture, landmarks_xyz, topology),
+        read_strip(picture, landmarks_xyz, topology),
         yaw_deg,
         is_clear and abs(yaw_deg) < CALM_DEG,
     )
@@ -75,15 +78,18 @@ def limit(books: Sequence[LookBook], most: int = MOST_KEPT) -> None:
 
 def describe(
     books: Iterable[LookBook], topology: Topology
-) -> tuple[Appearance | None, Glasses | None]:
-    """What a person looks like, and the glasses that they wear, as far as the looks tell."""
+) -> tuple[Appearance | None, Glasses | None, Floats]:
+    """What a person looks like, the glasses that they wear, and how far the bare forehead goes on
+    above the mesh, (11,) eye distances; as far as the looks tell."""
     looks = [look for book in books for look in book.looks]
     calm = _spread_out([look for look in looks if look.is_calm])
     facing = _spread_out([look for look in looks if abs(look.yaw_deg) < SEEN_DEG])
+    straight = [look for look in calm if abs(look.yaw_deg) < TURNED_DEG]
     yaw = float(np.median([look.yaw_deg for look in facing])) if facing else 0.0
     return (
         learn([look.reading for look in calm], topology),
         find_glasses([look.plate for look in facing], yaw),
+        forehead_heights([look.strip for look in straight]),
     )
 
 

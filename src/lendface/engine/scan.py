@@ -180,7 +180,7 @@ class Scanner:
         assert embedding is not None
         heights_px = [mark.height_px for mark in every]
         shapes = self.shapes or NeutralShapes(self.topology)
-        appearance, glasses = describe([t.book for t in person.tracklets], self.topology)
+        appearance, glasses, forehead = describe([t.book for t in person.tracklets], self.topology)
         return Track(
             id=number,
             embedding=embedding,
@@ -194,6 +194,7 @@ class Scanner:
             best_index=max(views, key=lambda view: view.worth).frame,
             appearance=appearance,
             glasses=glasses,
+            forehead=forehead,
         )
 
 

@@ -6,7 +6,7 @@ A point ``(0, 0)`` is the *centre* of the first pixel, as OpenCV has it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple, Protocol
 
@@ -194,3 +194,5 @@ class Track:
     best_index: int  # the frame that shows the person best
     appearance: Appearance | None = None  # None where too few frames show the person calmly
     glasses: Glasses | None = None
+    forehead: Floats = field(default_factory=lambda: np.zeros(11, np.float32))
+    # (11,) eye distances from temple to temple: how far bare skin goes on above the mesh

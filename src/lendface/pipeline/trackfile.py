@@ -33,6 +33,7 @@ from typing import IO, overload
 import numpy as np
 
 from ..engine.mesh.appearance import SIDE
+from ..engine.mesh.forehead import UPPER_OUTLINE
 from ..engine.mesh.glasses import BRIDGE_POINTS, LENS_POINTS
 from ..engine.mesh.topology import POINTS
 from ..engine.rows import ROW
@@ -43,7 +44,7 @@ from ..media.failures import writing
 from ..media.output import atomic_output
 from .scans import Scan
 
-VERSION = 4
+VERSION = 5
 MAGIC = b"lf-scan\n"
 PREAMBLE = struct.Struct("<8sII")
 CRC = struct.Struct("<I")
@@ -71,6 +72,7 @@ PERSON = np.dtype(
         ("opaque", "<f8"),
         ("lenses", "<f4", (2, LENS_POINTS, 2)),
         ("bridge", "<f4", (BRIDGE_POINTS, 2)),
+        ("forehead", "<f4", len(UPPER_OUTLINE)),
     ]
 )
 SPAN = np.dtype([("start", "<i4"), ("end", "<i4")])
@@ -155,6 +157,7 @@ def people_table(people: Sequence[Track]) -> Array:
         if worn := person.glasses:
             row["sure"], row["opaque"] = worn.sure, worn.opaque
             row["lenses"], row["bridge"] = worn.lenses, worn.bridge
+        row["forehead"] = person.forehead
     return table
 
 
@@ -254,7 +257,8 @@ def check_tables(tables: Mapping[str, Array], rows: int) -> None:
         and is_within(people["sure"], 0, 1)
         and is_within(people["opaque"], 0, 1)
         and is_within(people["lenses"], -50, 50)
-        and is_within(people["bridge"], -50, 50),
+        and is_within(people["bridge"], -50, 50)
+        and is_within(people["forehead"], 0, 1),
         "spans": is_within(people["spans"], 0, len(spans))
         and people["spans"].sum(dtype=np.int64) == len(spans)
         and is_within(spans["start"], 0, count - 1)
@@ -297,6 +301,7 @@ def read_people(people: Array, spans: Array) -> Iterator[Track]:
             best_index=int(person["best_index"]),
             appearance=read_appearance(person),
             glasses=read_glasses(person),
+            forehead=person["forehead"].astype(np.float32),
         )
         start = end
 

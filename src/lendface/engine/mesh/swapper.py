@@ -20,6 +20,7 @@ from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
 from .adapt import OwnSkin, adapt_texture, own_skin
 from .bend import bend_around
 from .enhance import enhanced
+from .forehead import raised
 from .light import from_log, to_log
 from .occlusion import Occluders, hair_cover
 from .openings import closed_lids, lips_region, mixed, openings_of, with_lip_line
@@ -30,8 +31,7 @@ from .skin import glance_at, paint_skin, tone_shift
 from .texture import PackedTexture, build_texture, texture_side
 from .topology import POINTS, Topology
 
-FEATHER = 0.075  # eye distances; of the outer edge
-ERODED = 0.015
+FEATHER = 0.10  # eye distances; of the outer edge, inwards from the outline
 SOFTER = (0.4, 0.55, 0.7, 0.9, 1.1, 1.4, 1.8, 2.3)  # sigmas, pixels
 GRAIN_REACH = 1.5  # times the usual fine detail
 GRAIN_FROM_PX = (30.0, 60.0)  # eye distance
@@ -39,7 +39,7 @@ GRAIN_LIMIT = 2.5  # of 255
 GRAIN_BINS = np.float32(512)  # for each 1 of 255
 FACING_FADE = (0.08, 0.35)  # cosine between which a part turned away disappears
 DEEP = (0.2, 0.35)  # eye distances; well inside the outline a steep part is the side of the nose
-EDGE = np.float32([(ERODED, ERODED + FEATHER), FACING_FADE, DEEP])
+EDGE = np.float32([(0, FEATHER), FACING_FADE, DEEP])
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,7 @@ class Look:
     openings: tuple[float, float]  # of the eyes in the source's texture, height over width
     occluders: Occluders
     skin: OwnSkin | None  # of the target
+    forehead: Floats  # (11,) eye distances, how far up the target shows bare skin
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +77,17 @@ class MeshSwapper:
             (float(openings[0]), float(openings[1])),
             Occluders(self.topology, person.appearance, person.glasses),
             skin,
+            person.forehead,
         )
 
     def swap(self, picture: Picture, face: Face, look: Look) -> Patch | None:
         """The patch for one face, or None where nothing of it lies inside the picture."""
         kernels.load()
-        points, strength = face.landmarks_xyz[:POINTS], face.strength * self.style.strength
+        strength = face.strength * self.style.strength
         # A face that fades out goes back to its own shape, or its mouth would be seen twice.
         pose = pose_of(self.topology, face.landmarks_xyz)
-        share = face.strength * bearable_share(self.topology, points, pose)
+        share = face.strength * bearable_share(self.topology, face.landmarks_xyz, pose)
+        points = raised(self.topology, face.landmarks_xyz[:POINTS], pose, look.forehead)
         moved = points + pose.turned(share * look.shift)
         face_box = _box_around(moved, picture.size_wh)
         if strength <= 0 or face_box.is_empty:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from ..geometry import eye_distance_px
-from ..types import Array, Box, Floats, Picture, Portrait
+from ..types import Array, Box, Floats, Mesh, Picture, Portrait
 from .folds import is_mouth_open, relax, smile_of
+from .forehead import forehead_of, raised
 from .foreign import (
     find_beard,
     find_brows,
@@ -34,6 +35,7 @@ from .residue import (
     soften_middle,
     without_colour_noise,
 )
+from .shape import pose_of
 from .surface import EYE_DISTANCE_UV, Surface, wide_blur
 from .topology import POINTS, Topology
 
@@ -135,15 +137,18 @@ def surface_of(topology: Topology, side: int) -> Surface:
 
 
 def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
-    landmarks = portrait.mesh.landmarks_xyz
+    topology, found = surface.topology, portrait.mesh.landmarks_xyz
+    heights = forehead_of(topology, portrait)
+    landmarks = raised(topology, found, pose_of(topology, found), heights)
     colours = to_log(unwrap(surface, portrait.picture, landmarks))
-    shown = shown_texels(surface, portrait, colours)
-    meter = LightMeter(surface.topology)
+    raised_mesh = Mesh(landmarks, portrait.mesh.score)
+    shown = shown_texels(surface, replace(portrait, mesh=raised_mesh), colours)
+    meter = LightMeter(topology)
     light = meter.measure_in(portrait.picture, landmarks, CROP_SIDE, shown)
     raw = colours - upsampled(light, surface.size)
     if shown is not None:
         raw = completed(surface, raw, shown)
-    raw = _without_glasses(surface, portrait, raw)
+    raw = _without_glasses(surface, portrait, raw, landmarks)
     facing = surface.spread(_facing(surface, landmarks)[:, None])[..., 0]
     seen = smoothstep(facing, *SEEN)
     own = surface.is_face & ~find_foreign(surface, raw) & ~find_strands(surface, raw)
@@ -154,7 +159,7 @@ def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
         own &= shown
     near = wide_blur(own.astype(np.float32), surface.sigma_px(0.06))
     sure = (smoothstep(near, 0.5, 1.0) * own * seen).astype(np.float32)
-    smile = smile_of(surface.topology, landmarks)
+    smile = smile_of(topology, found)
     detail = _without_residue(surface, raw, sure, facing, smile)
     worth = float(sure.mean()) * (1 - LAUGH_COUNTS * smile) * _sharpness(surface, landmarks)
     return _Layer(detail, sure, light.mean((0, 1)), worth, shown)
@@ -182,13 +187,15 @@ def _sharpness(surface: Surface, landmarks_xyz: Floats) -> float:
     return min(1.0, eye_distance_px(landmarks_xyz) / surface.sigma_px(1.0))
 
 
-def _without_glasses(surface: Surface, portrait: Portrait, raw: Floats) -> Floats:
+def _without_glasses(
+    surface: Surface, portrait: Portrait, raw: Floats, landmarks_xyz: Floats
+) -> Floats:
     """Rims, arms and what mirrors in the lenses replaced by the skin around; brows stay."""
     seen = glasses_in(surface, portrait)
     if seen is None:
         return raw
     box, cover = seen
-    covered = _laid_out(surface, cover, box, portrait.mesh.landmarks_xyz) > 0.2
+    covered = _laid_out(surface, cover, box, landmarks_xyz) > 0.2
     hole = whole_rims(surface, raw, covered) | find_glints(surface, raw)
     brows = find_brows(surface, raw)
     hole &= ~(brows & surface.grown(surface.brows, 0.03))
