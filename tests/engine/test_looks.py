@@ -45,13 +45,13 @@ def test_a_person_seen_calmly_has_an_appearance_and_one_behind_hands_has_none(
     topology: Topology,
 ) -> None:
     calm, covered = LookBook([look()] * 12), LookBook([look(is_calm=False)] * 12)
-    appearance, glasses, forehead = describe([calm], topology)
+    appearance, glasses, forehead, beard = describe([calm], topology)
     assert appearance is not None
-    assert (appearance.looks, glasses) == (12, None)
+    assert (appearance.looks, glasses, beard) == (12, None, None)
     assert forehead.any()
     for book in (covered, LookBook()):
-        *others, forehead = describe([book], topology)
-        assert others == [None, None]
+        *others, forehead, beard = describe([book], topology)
+        assert [*others, beard] == [None, None, None]
         assert not forehead.any()
 
 

@@ -56,6 +56,14 @@ def test_the_least_swapped_seconds_come_first_with_their_worst_frame() -> None:
     assert story.shares == {"swapped": 19 / 30, "faded": 1 / 30, "left": 10 / 30}
 
 
+def test_a_beard_that_stays_is_told_where_the_face_is_swapped() -> None:
+    assert reasons(replace(CALM, beard_left=1.0)) == ["the beard beyond the face stays"]
+    assert reasons(replace(CALM, beard_left=0.2)) == []
+    assert reasons(replace(CALM, beard_left=1.0, strength=0.0, score=0.1)) == [
+        "hardly to be seen as a face"
+    ]
+
+
 def test_of_seconds_that_went_well_the_hardest_is_shown_first() -> None:
     seen = [*film_of([1.0] * 20), replace(CALM, index=20, time_s=2.0, turn_deg=50.0)]
     story = PersonStory(PersonReport(1, 21, 0, 0), seconds_of(seen), ())

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from full_disk import largest_file
 from lendface.engine.mesh.appearance import SIDE
+from lendface.engine.mesh.beard import MOST_VIEWS, RAYS
 from lendface.engine.mesh.glasses import BRIDGE_POINTS, LENS_POINTS
 from lendface.engine.plan import plan_everyone
 from lendface.engine.render import render
 from lendface.engine.rows import ROW, MemoryLog
 from lendface.engine.tracks import Place, Tracks
-from lendface.engine.types import Appearance, Array, Box, Glasses, SourceFace, Track
+from lendface.engine.types import Appearance, Array, Beard, Box, Glasses, SourceFace, Track
 from lendface.errors import DiskFullError, ScanFileError
 from lendface.pipeline.parts import Parts
 from lendface.pipeline.rowlog import SpooledLog
@@ -70,6 +71,7 @@ def made_scan(faces: int = 60, people: int = 3, seed: int = 1) -> Scan:
             appearance=made_appearance(random) if number != 2 else None,
             glasses=made_glasses(random) if number != 1 else None,
             forehead=random.random(11).astype(np.float32),
+            beard=made_beard(random, MOST_VIEWS if number == 1 else 5) if number != 2 else None,
         )
         for number in range(1, people + 1)
     )
@@ -88,9 +90,14 @@ def made_glasses(random: np.random.Generator) -> Glasses:
     return Glasses(lenses, bridge, random.random(), random.random())
 
 
+def made_beard(random: np.random.Generator, views: int) -> Beard:
+    parts = (random.random(size).astype(np.float16) for size in ((views, 3), (views, RAYS), views))
+    return Beard(*parts, random.random())
+
+
 def same(a: object, b: object) -> bool:
     """Equal to the last bit, and of the same kind."""
-    if isinstance(a, (Appearance, Glasses)) and type(a) is type(b):
+    if isinstance(a, (Appearance, Beard, Glasses)) and type(a) is type(b):
         return all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
     if isinstance(a, np.ndarray):
         assert isinstance(b, np.ndarray)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .mesh.appearance import Reading, learn, read
+from .mesh.beard import JawLook, depth_of, learn_beard, read_jaw
 from .mesh.forehead import TURNED_DEG, forehead_heights, read_strip
 from .mesh.glasses import SEEN_DEG, find_glasses, read_plate
 from .mesh.topology import Topology
-from .types import Appearance, Array, Floats, Glasses, Picture, Pixels
+from .types import Appearance, Array, Beard, Floats, Glasses, Picture, Pixels
 
 MOST_LOOKS = 40  # of one tracklet, and of one person
-MOST_KEPT = 1000  # of all tracklets that have ended, at 34 kB each
+MOST_KEPT = 1000  # of all tracklets that have ended, at 38 kB each
 CALM_DEG = 40.0
 
 
@@ -28,18 +29,26 @@ class Look:
     yaw_deg: float
     is_calm: bool  # turned little, found surely, and no hand near
     frame: int = -1
+    jaw: JawLook | None = None  # of a calm one
 
 
 def take_look(
-    picture: Picture, landmarks_xyz: Floats, topology: Topology, yaw_deg: float, is_clear: bool
+    picture: Picture,
+    landmarks_xyz: Floats,
+    topology: Topology,
+    yaw_deg: float,
+    is_clear: bool,
+    light: Floats,
 ) -> Look:
-    """``is_clear``: the face was found surely and no hand is near it."""
+    """``is_clear``: the face was found surely and no hand is near it. ``light`` (g, g, 3) log."""
+    is_calm = is_clear and abs(yaw_deg) < CALM_DEG
     return Look(
         read(picture, landmarks_xyz, topology),
         read_plate(picture, landmarks_xyz, topology),
         read_strip(picture, landmarks_xyz, topology),
         yaw_deg,
-        is_clear and abs(yaw_deg) < CALM_DEG,
+        is_calm,
+        jaw=read_jaw(picture, landmarks_xyz, light, topology) if is_calm else None,
     )
 
 
@@ -78,18 +87,21 @@ def limit(books: Sequence[LookBook], most: int = MOST_KEPT) -> None:
 
 def describe(
     books: Iterable[LookBook], topology: Topology
-) -> tuple[Appearance | None, Glasses | None, Floats]:
-    """What a person looks like, the glasses that they wear, and how far the bare forehead goes on
-    above the mesh, (11,) eye distances; as far as the looks tell."""
+) -> tuple[Appearance | None, Glasses | None, Floats, Beard | None]:
+    """What a person looks like, the glasses that they wear, how far the bare forehead goes on
+    above the mesh, (11,) eye distances, and the beard below it; as far as the looks tell."""
     looks = [look for book in books for look in book.looks]
     calm = _spread_out([look for look in looks if look.is_calm])
     facing = _spread_out([look for look in looks if abs(look.yaw_deg) < SEEN_DEG])
     straight = [look for look in calm if abs(look.yaw_deg) < TURNED_DEG]
     yaw = float(np.median([look.yaw_deg for look in facing])) if facing else 0.0
+    appearance = learn([look.reading for look in calm], topology)
+    jaws = [look.jaw for look in calm if look.jaw is not None]
     return (
-        learn([look.reading for look in calm], topology),
+        appearance,
         find_glasses([look.plate for look in facing], yaw),
         forehead_heights([look.strip for look in straight]),
+        learn_beard(jaws, depth_of(topology, appearance)),
     )
 
 

@@ -180,7 +180,8 @@ class Scanner:
         assert embedding is not None
         heights_px = [mark.height_px for mark in every]
         shapes = self.shapes or NeutralShapes(self.topology)
-        appearance, glasses, forehead = describe([t.book for t in person.tracklets], self.topology)
+        books = [t.book for t in person.tracklets]
+        appearance, glasses, forehead, beard = describe(books, self.topology)
         return Track(
             id=number,
             embedding=embedding,
@@ -195,6 +196,7 @@ class Scanner:
             appearance=appearance,
             glasses=glasses,
             forehead=forehead,
+            beard=beard,
         )
 
 

@@ -378,16 +378,18 @@ class Tracker:
         light = self._meter.measure_in(frame.picture, mesh.landmarks_xyz, LIGHT_PX)
         hands = self._find_hands(tracklet, frame.picture, mesh, age, recent)
         if tracklet.book.wants(age):
-            self._take_look(tracklet, frame, mesh, is_free=not hands)
+            self._take_look(tracklet, frame, mesh, light, is_free=not hands)
         tracklet.sightings.append(Sighting(frame.index, mesh, forth, back, light, hands))
         tracklet.glimpses = [each for each in tracklet.glimpses if each.frame >= known_frame]
         tracklet.glimpses.append(_glimpse_of(frame, mesh))
 
-    def _take_look(self, tracklet: Tracklet, frame: Frame, mesh: Mesh, is_free: bool) -> None:
+    def _take_look(
+        self, tracklet: Tracklet, frame: Frame, mesh: Mesh, light: Floats, is_free: bool
+    ) -> None:
         """``is_free``: no hand is before the face."""
         yaw, _, _ = pose_of(self._topology, mesh.landmarks_xyz).yaw_pitch_roll_deg
         is_clear = is_free and mesh.score > CLEAR_SCORE
-        look = take_look(frame.picture, mesh.landmarks_xyz, self._topology, yaw, is_clear)
+        look = take_look(frame.picture, mesh.landmarks_xyz, self._topology, yaw, is_clear, light)
         tracklet.book.add(replace(look, frame=frame.index))
 
     def _look_who(self, tracklet: Tracklet, frame: Frame, mesh: Mesh) -> None:

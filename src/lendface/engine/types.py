@@ -179,6 +179,16 @@ class Glasses:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Beard:
+    """How far a beard grows beyond a face's outline, in n views (``mesh/beard.py``)."""
+
+    views: Array  # (n, 3) yaw and pitch in degrees, mouth opening in eye distances; half floats
+    reaches: Array  # (n, 41) eye distances out from the jaw, ear to ear; half floats
+    ended: Array  # (n,) 0..1, along how much of it the end of the beard is seen; half floats
+    depth: float  # log luma, how much darker than the cheeks chin and jaw are
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Track:
     """One person of the film."""
 
@@ -196,3 +206,4 @@ class Track:
     glasses: Glasses | None = None
     forehead: Floats = field(default_factory=lambda: np.zeros(11, np.float32))
     # (11,) eye distances from temple to temple: how far bare skin goes on above the mesh
+    beard: Beard | None = None  # None where nobody has seen one, too

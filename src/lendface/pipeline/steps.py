@@ -40,6 +40,7 @@ from ..media import (
     probe,
 )
 from ..media.failures import writing
+from .beards import beard_warnings
 from .both_eyes import with_both_eyes
 from .cutting import cut_target, is_written_at_once
 from .guarding import LetPass, Onlooker
@@ -51,7 +52,7 @@ from .targets import ImageTarget, Target, Trim, VideoTarget, open_target
 from .trackfile import load_scan, write_scan
 from .warming import compile_once
 
-SCAN_VERSION = 8  # raised when the same film would be scanned or kept otherwise
+SCAN_VERSION = 9  # raised when the same film would be scanned or kept otherwise
 CLEAR_SHARE = 0.1  # of the film, in which a person must be seen to count as clearly seen
 CLEAR_USABLE = 0.3  # and how much of a swap those faces could bear
 LEAST_CHUNK_S, LEAST_CHUNKS = 2.0, 4
@@ -201,6 +202,8 @@ def plan_job(
     sources, warnings = enrol_pairs(pairs, parts)
     plan = make_plan(tuple(pairs), sources, found.tracks, name, references)
     warnings += told_choices(pairs, found, plan, references, name)
+    size_wh = None if info is None else info.size_wh
+    warnings += beard_warnings(found, plan, parts.scanner.topology, size_wh)
     plan, told = with_both_eyes(plan, found.tracks, info)
     warnings += told
     number_by_source = {id(source): number for number, source in enumerate(sources)}

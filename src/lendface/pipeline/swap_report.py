@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from ..media.failures import writing
 from ..media.images import encode_image
 from ..media.output import atomic_output, check_writable
 from ..media.thinning import kept_frames
+from .beards import STAYS, gone_shares, left_of
 from .report_page import page
 from .scans import Scan
 from .sheets import close_up, fitted, rgb_of
 from .swaps import PersonReport, SwapReport, SwapRequest
-from .targets import Target, Trim, open_target
+from .targets import Target, Trim, VideoTarget, open_target
 
 PAGE_ENDINGS = (".html", ".htm")
 ODD = "backslashreplace"  # names need not be UTF-8; it is also how JSON writes their bytes
@@ -47,6 +48,7 @@ class Seen:
     score: float  # 0..1, that it is a face
     has_hands: bool  # near it
     box_xyxy: Floats  # (4,)
+    beard_left: float = 0.0  # 0..1: of a beard that should go, see ``beards.left_of``
 
     @property
     def ease(self) -> tuple[float, float]:
@@ -56,6 +58,7 @@ class Seen:
             1 - self.turn_deg / 90,
             self.score,
             0.5 if self.has_hands else 1,
+            1 - 0.8 * self.beard_left,
         )
         return self.strength, min(margins)
 
@@ -118,7 +121,7 @@ def write_report(path: Path, request: SwapRequest, report: SwapReport, topology:
     Target and output are read once more, up to the last picture that is shown. Raises OutputError
     and its like, and the errors of reading.
     """
-    stories = tell_stories(report, topology)
+    stories = tell_stories(report, topology, size_of(request))
     pictures = thumbnails(request, report, [s.worst for p in stories for s in p.worst])
     facts = describe(request, report, stories)
     if is_page(path):
@@ -139,9 +142,22 @@ def is_page(path: Path) -> bool:
     return path.suffix.lower() in PAGE_ENDINGS
 
 
-def tell_stories(report: SwapReport, topology: Topology) -> list[PersonStory]:
-    """What happened to each planned person, second by second."""
+def size_of(request: SwapRequest) -> tuple[int, int]:
+    """Width and height of the target, pixels."""
+    opened = open_target(request.target, request.trim)
+    return opened.info.size_wh if isinstance(opened, VideoTarget) else opened.size_wh
+
+
+def tell_stories(
+    report: SwapReport, topology: Topology, size_wh: tuple[int, int]
+) -> list[PersonStory]:
+    """What happened to each planned person, second by second; ``size_wh`` is the target's."""
     seen = all_seen(report.scan, {p.face for p in report.people}, topology)
+    gone = gone_shares(report.plan, report.scan.people, topology)
+    for number, share in gone.items():
+        seen[number] = list(
+            with_beards(seen[number], report.scan, number, share, topology, size_wh)
+        )
     return [
         PersonStory(p, seconds_of(seen[p.face]), bars_of(seen[p.face], report.frames))
         for p in report.people
@@ -173,6 +189,21 @@ def look_at(face: Face, index: int, time_s: float, topology: Topology) -> Seen:
         has_hands=bool(face.hands),
         box_xyxy=face.box_xyxy,
     )
+
+
+def with_beards(
+    seen: Iterable[Seen],
+    scan: Scan,
+    number: int,
+    gone: float,
+    topology: Topology,
+    size_wh: tuple[int, int],
+) -> Iterator[Seen]:
+    """All of one person, with what stays of a beard; ``gone`` is that of ``gone_shares``."""
+    person = scan.tracks.get_person(number)
+    for one in seen:
+        face = next(f for f in scan.tracks.faces_at(one.index) if f.track_id == number)
+        yield replace(one, beard_left=left_of(person, gone, face, topology, size_wh))
 
 
 def seconds_of(seen: Sequence[Seen]) -> tuple[Second, ...]:
@@ -211,6 +242,8 @@ def reasons(seen: Seen) -> list[str]:
         told.append("hardly to be seen as a face")
     if not told and seen.strength < FULLY:
         told.append("beside such frames, to which it fades")
+    if seen.beard_left > STAYS and seen.strength > 0:
+        told.append("the beard beyond the face stays")
     return [*told, *(["a hand near it"] if seen.has_hands else [])]
 
 

@@ -21,6 +21,7 @@ from ..errors import BadOptionError, FaceError, NoSuchPersonError, NoTargetFaceE
 from ..media import EncodeOptions, read_image
 from ..media.output import check_writable, real_place
 from ..media.writer import encoder_for, get_container
+from .beards import beard_warnings
 from .both_eyes import with_both_eyes
 from .finishing import Finish, Made, finished_output, leave
 from .guarding import Guard, LetPass
@@ -182,6 +183,8 @@ def swap_files(
             scan = make_room(scan)
         scanned = clock()
         warnings += told_choices(request.pairs, scan, plan, references, target.name)
+        size_wh = None if info is None else info.size_wh
+        warnings += beard_warnings(scan, plan, parts.scanner.topology, size_wh)
         compile_once(watch, here=not crew.ends)
         styled = parts.styled(request.style)
         rendering = Rendering(scan, plan, styled.swapper, request.encode, watch, request.label)

@@ -33,18 +33,19 @@ from typing import IO, overload
 import numpy as np
 
 from ..engine.mesh.appearance import SIDE
+from ..engine.mesh.beard import MOST_VIEWS, RAYS
 from ..engine.mesh.forehead import UPPER_OUTLINE
 from ..engine.mesh.glasses import BRIDGE_POINTS, LENS_POINTS
 from ..engine.mesh.topology import POINTS
 from ..engine.rows import ROW
 from ..engine.tracks import Place, Tracks
-from ..engine.types import Appearance, Array, Glasses, Track
+from ..engine.types import Appearance, Array, Beard, Glasses, Track
 from ..errors import ScanFileError
 from ..media.failures import writing
 from ..media.output import atomic_output
 from .scans import Scan
 
-VERSION = 5
+VERSION = 6
 MAGIC = b"lf-scan\n"
 PREAMBLE = struct.Struct("<8sII")
 CRC = struct.Struct("<I")
@@ -73,6 +74,11 @@ PERSON = np.dtype(
         ("lenses", "<f4", (2, LENS_POINTS, 2)),
         ("bridge", "<f4", (BRIDGE_POINTS, 2)),
         ("forehead", "<f4", len(UPPER_OUTLINE)),
+        ("beard_views", "<i4"),  # 0: no beard; else of the following rows the first so many
+        ("beard_depth", "<f8"),
+        ("views", "<f2", (MOST_VIEWS, 3)),
+        ("reaches", "<f2", (MOST_VIEWS, RAYS)),
+        ("ended", "<f2", MOST_VIEWS),
     ]
 )
 SPAN = np.dtype([("start", "<i4"), ("end", "<i4")])
@@ -158,6 +164,11 @@ def people_table(people: Sequence[Track]) -> Array:
             row["sure"], row["opaque"] = worn.sure, worn.opaque
             row["lenses"], row["bridge"] = worn.lenses, worn.bridge
         row["forehead"] = person.forehead
+        if grown := person.beard:
+            count = len(grown.views)
+            row["beard_views"], row["beard_depth"] = count, grown.depth
+            row["views"][:count], row["ended"][:count] = grown.views, grown.ended
+            row["reaches"][:count] = grown.reaches
     return table
 
 
@@ -258,7 +269,12 @@ def check_tables(tables: Mapping[str, Array], rows: int) -> None:
         and is_within(people["opaque"], 0, 1)
         and is_within(people["lenses"], -50, 50)
         and is_within(people["bridge"], -50, 50)
-        and is_within(people["forehead"], 0, 1),
+        and is_within(people["forehead"], 0, 1)
+        and is_within(people["beard_views"], 0, MOST_VIEWS)
+        and is_within(people["beard_depth"], 0, 20)
+        and is_within(people["views"], -360, 360)
+        and is_within(people["reaches"], 0, 2)
+        and is_within(people["ended"], 0, 1),
         "spans": is_within(people["spans"], 0, len(spans))
         and people["spans"].sum(dtype=np.int64) == len(spans)
         and is_within(spans["start"], 0, count - 1)
@@ -302,6 +318,7 @@ def read_people(people: Array, spans: Array) -> Iterator[Track]:
             appearance=read_appearance(person),
             glasses=read_glasses(person),
             forehead=person["forehead"].astype(np.float32),
+            beard=read_beard(person),
         )
         start = end
 
@@ -317,6 +334,14 @@ def read_glasses(person: Array) -> Glasses | None:
         return None
     lines = person["lenses"].astype(np.float32), person["bridge"].astype(np.float32)
     return Glasses(*lines, float(person["opaque"]), float(person["sure"]))
+
+
+def read_beard(person: Array) -> Beard | None:
+    count = int(person["beard_views"])
+    if not count:
+        return None
+    rows = (person[name][:count].copy() for name in ("views", "reaches", "ended"))
+    return Beard(*rows, float(person["beard_depth"]))
 
 
 def read_exactly(handle: int, at: int, length: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -31,6 +31,15 @@ class Bend:
     shifts_xy: Floats  # (5 * 36, 2) pixels they moved; 0 on the last ring
     step: int  # pixels; what changes so smoothly need not be worked out for each
 
+    def grown(self, points_xy: Floats, size_wh: tuple[int, int]) -> Bend:
+        """The same with points (n, 2) of the frame in its box."""
+        return replace(self, box=_grown(self.box, points_xy).clipped(size_wh))
+
+    @property
+    def cell(self) -> int:
+        """Evened out over more, ways are known on every other pixel."""
+        return min(self.step, 2)
+
     @property
     def inner(self) -> tuple[slice, slice]:
         """Where the face's rows and columns lie in the box."""
@@ -42,23 +51,27 @@ class Bend:
 
         ``picture`` (h, w, 3) is what ``box`` shows, ``sheet`` the face on ``face_box``.
         """
-        way, cell = self._settled(sheet)
+        return self.moved(picture, sheet, self.ways(sheet))
+
+    def moved(self, picture: Floats, sheet: Sheet, ways: Floats) -> tuple[Floats, Floats]:
+        """The same, by ``ways`` (gh, gw, 2): how far each cell of ``cell`` pixels has come."""
         moved, changed = np.empty_like(picture), np.empty(picture.shape[:2], np.float32)
         top, left = (part.start for part in self.inner)
-        kernels.warp.move(picture, way, cell, sheet.is_face, top, left, FADE_IN, moved, changed)
+        kernels.warp.move(
+            picture, ways, self.cell, sheet.is_face, top, left, FADE_IN, moved, changed
+        )
         return moved, changed
 
-    def _settled(self, sheet: Sheet) -> tuple[Floats, int]:
-        """(gh, gw, 2) pixels by which the picture moves: what the face and its outline ask for,
-        evened out over some pixels, because a fold would tear it; and how many pixels wide the
-        cells are that it is known in."""
-        cell = min(self.step, 2)  # evened out over more, it is known on every other pixel
+    def ways(self, sheet: Sheet) -> Floats:
+        """(gh, gw, 2) pixels by which the picture moves, on cells of ``cell``: what the face and
+        its outline ask for, evened out over some pixels, because a fold would tear it."""
+        cell = self.cell
         size = tuple(-(-side // cell) for side in (self.box.width, self.box.height))
         around, way = self._shift(size), np.empty((*size[::-1], 2), np.float32)
         top, left = (part.start for part in self.inner)
         kernels.warp.join_ways(around, sheet.is_face, sheet.way_xy, top, left, cell, way)
         # Taking means of cells and going back to pixels evens it out too.
-        return averaged(way, 2 * self.step + 1, cell, softened=(1 - 1 / cell**2) / 4), cell
+        return averaged(way, 2 * self.step + 1, cell, softened=(1 - 1 / cell**2) / 4)
 
     def _shift(self, size: tuple[int, ...]) -> Floats:
         """(h, w, 2) pixels by which the picture moved, outside of the face and on its rim; on a

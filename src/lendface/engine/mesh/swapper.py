@@ -15,9 +15,11 @@ import numpy as np
 
 from .. import kernels
 from ..geometry import eye_distance_px
+from ..pose import Pose
 from ..style import Style
-from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
+from ..types import Array, Beard, Box, Face, Floats, Patch, Picture, SourceFace, Track
 from .adapt import OwnSkin, adapt_texture, own_skin
+from .beard import depth_of_source
 from .bend import bend_around
 from .enhance import enhanced
 from .forehead import raised
@@ -25,6 +27,7 @@ from .light import from_log, to_log
 from .occlusion import Occluders, hair_cover
 from .openings import closed_lids, lips_region, mixed, openings_of, with_lip_line
 from .pixelwise import smoothstep
+from .pull import Pull, pull_around, pulls_for, share_of, taken_along, without_pulled
 from .shape import ShapeShift, bearable_share, eye_openings, median_shape, pose_of
 from .sheet import Sheet, lay
 from .skin import glance_at, paint_skin, tone_shift
@@ -52,6 +55,8 @@ class Look:
     occluders: Occluders
     skin: OwnSkin | None  # of the target
     forehead: Floats  # (11,) eye distances, how far up the target shows bare skin
+    beard: Beard | None = None  # of the target, if it is to go
+    beard_share: float = 0.0  # 0..1 how much of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +75,8 @@ class MeshSwapper:
         if own is None:
             own = median_shape(self.topology, [p.mesh.landmarks_xyz for p in source.portraits])
         shift = ShapeShift(self.topology).between(person.shape, own)
+        beard = person.beard
+        gone = share_of(beard, depth_of_source(self.topology, source)) if beard else 0.0
         openings = np.mean([eye_openings(p.mesh.landmarks_xyz) for p in source.portraits], axis=0)
         return Look(
             texture.packed(),
@@ -78,6 +85,8 @@ class MeshSwapper:
             Occluders(self.topology, person.appearance, person.glasses),
             skin,
             person.forehead,
+            beard if gone > 0 else None,
+            gone,
         )
 
     def swap(self, picture: Picture, face: Face, look: Look) -> Patch | None:
@@ -94,13 +103,23 @@ class MeshSwapper:
             return None
         eye_px = max(eye_distance_px(points), 1.0)
         bend = bend_around(points[:, :2], moved[:, :2], face_box, picture.size_wh, eye_px)
+        pull = self._pull(picture, face, look, pose, moved)
+        if pull is not None:
+            bend = bend.grown(pull.goes_to, picture.size_wh)
         around, corner = picture.region(bend.box), np.float32(face_box[:2])
         sheet = lay(self.topology, points[:, :2] - corner, moved - [*corner, 0], face_box)
-        pixels, shown = bend.apply(around, sheet)
-        target = pixels[bend.inner]
+        ways = bend.ways(sheet)
+        pixels, shown = bend.moved(around, sheet, ways)
+        unpulled, target = pixels, pixels[bend.inner]
         depth = _depth_from_rim(sheet.is_face, face_box, picture.size_wh, eye_px)
         top, left = (part.start for part in bend.inner)
         glance = glance_at(pixels, (top, left), face.light, sheet, depth, look.skin, eye_px)
+        pulled = None
+        if pull is not None:  # what reads light, grain and hands reads the film's own pixels
+            pulled, shade = pull.ways(bend.box, bend.cell)
+            pixels, shown = bend.moved(around, sheet, ways - pulled)
+            kernels.pull.darken(pixels, shade, bend.cell)
+            glance = without_pulled(glance, pulled, bend.cell, bend.inner)
         tone = tone_shift(look.texture.tone, glance.light, self.style.skin_tone)
         skin = paint_skin(look.texture, sheet, glance, depth, eye_px, tone)
         is_inner = sheet.is_inner
@@ -113,7 +132,7 @@ class MeshSwapper:
             openings = np.maximum(openings, lids)
         if look.texture.unseen is not None:
             openings = np.maximum(openings, _laid_over(look.texture.unseen, sheet))
-        grain, limit = self._grain(pixels, (top, left), is_inner, glance.step, eye_px)
+        grain, limit = self._grain(unpulled, (top, left), is_inner, glance.step, eye_px)
         if self.style.keep_mouth:
             skin = mixed(skin + np.clip(grain, -limit, limit)[..., None], target, openings)
             toned = from_log(to_log(target) + tone)
@@ -129,8 +148,21 @@ class MeshSwapper:
         )  # fmt: skip
         covered = look.occluders.cover(face, pose, around, np.float32(bend.box[:2]), eye_px)
         if covered is not None:
+            if pulled is not None:
+                covered = taken_along(covered, pulled, bend.cell)
             shown *= 1 - covered
         return Patch(bend.box, pixels, shown * np.float32(strength))
+
+    def _pull(
+        self, picture: Picture, face: Face, look: Look, pose: Pose, moved: Floats
+    ) -> Pull | None:
+        """How the target's beard goes; None where it has none, or the source has one, too."""
+        if look.beard is None:
+            return None
+        pulls, _ = pulls_for(look.beard, face, pose, picture.size_wh)
+        pulls *= np.float32(look.beard_share * face.strength * self.style.strength)
+        eye_px = eye_distance_px(face.landmarks_xyz)
+        return pull_around(moved[:, :2], pulls, picture.size_wh, eye_px)
 
     def _grain(
         self, picture: Floats, corner: tuple[int, int], is_inner: Array, step: int, eye_px: float
