@@ -37,7 +37,7 @@ from lendface.engine.types import (
     Track,
 )
 from lendface.pipeline.parts import Parts
-from people import read_person
+from people import beside, read_person, swaying
 
 SIZE_WH = (400, 400)
 CHIN = RAYS // 2
@@ -174,6 +174,19 @@ def test_it_stays_behind_a_hand_that_holds_the_jaw(topology: Topology) -> None:
         for points in (holding, far)
     ]
     assert shares == [0, 1]
+
+
+def test_a_scan_keeps_the_beard_of_whom_it_shows_with_one(parts: Parts) -> None:
+    film = beside(*(swaying(read_person(who, side_px=240), 16) for who in ("P005", "P003")))
+    frames = [Frame(k, Fraction(k, 25), ArrayPicture(pixels)) for k, pixels in enumerate(film)]
+    tracks = parts.scanner.scan(frames)
+    assert len(tracks.people) == 2
+    for face in tracks.faces_at(0):
+        beard = tracks.get_person(face.track_id).beard
+        assert (beard is not None) == (face.box_xyxy[0] < 240)
+        if beard is not None:
+            assert 0.2 < beard.reaches[:, CHIN].mean() < 0.65
+            assert beard.ended.min() > 0.9
 
 
 # What comes instead
