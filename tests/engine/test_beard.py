@@ -230,6 +230,16 @@ def test_a_shade_darkens_where_it_lies() -> None:
     assert (pixels[:, 2:] == 100).all()
 
 
+def test_colours_are_set_apart_where_something_is_pulled_and_beside_it() -> None:
+    colours, way = np.zeros((4, 6, 3), np.float32), np.zeros((6, 8, 2), np.float32)
+    way[2, 5, 0] = 1.5  # of cells of two pixels; colours are at every second, from 2 and 4
+    kernels.pull.set_apart(colours, way, 2, 2, 2, 4, np.float32(5))
+    assert np.argwhere(colours[..., 0] == -5).tolist() == [
+        [y, x] for y in (0, 1, 2) for x in (2, 3, 4)
+    ]
+    assert (colours[..., 0] == colours[..., 2]).all()
+
+
 def bearded(parts: Parts) -> tuple[Picture, Track, Face, Beard]:
     """A synthetic man with a full beard, and what a scan of him would keep of it."""
     picture = ArrayPicture(read_person("P005"))

@@ -64,13 +64,37 @@ def lay_ways(
 @compiled("void(float32[:,:,::1], float32[:,::1], int64)")
 def darken(pixels: Floats, shade: Floats, cell: int) -> None:
     """``pixels`` (h, w, 3) times the exponential of ``shade``, on cells of ``cell`` pixels."""
-    for y in range(pixels.shape[0]):
-        for x in range(pixels.shape[1]):
-            here = shade[y // cell, x // cell]
-            if here != ZERO:
-                times = np.exp(here)
+    for j in range(shade.shape[0]):
+        for i in range(shade.shape[1]):
+            if shade[j, i] == ZERO:
+                continue
+            times = np.exp(shade[j, i])
+            for y in range(cell * j, min(cell * j + cell, pixels.shape[0])):
+                for x in range(cell * i, min(cell * i + cell, pixels.shape[1])):
+                    for c in range(3):
+                        pixels[y, x, c] *= times
+
+
+@compiled("void(float32[:,:,::1], float32[:,:,::1], int64, int64, int64, int64, float32)")
+def set_apart(
+    colours: Floats, way: Floats, cell: int, step: int, top: int, left: int, off: np.float32
+) -> None:
+    """``colours`` (h, w, 3) get ``off`` less where there is a ``way`` (gh, gw, 2), or beside it.
+
+    Ways are on cells of ``cell`` pixels; colours at every ``step``-th, from ``top`` and ``left``.
+    """
+    last_row, last_column = way.shape[0] - 1, way.shape[1] - 1
+    for y in range(colours.shape[0]):
+        row = min((top + step * y) // cell, last_row)
+        for x in range(colours.shape[1]):
+            column = min((left + step * x) // cell, last_column)
+            is_off = False
+            for j in range(max(row - 1, 0), min(row + 1, last_row) + 1):
+                for i in range(max(column - 1, 0), min(column + 1, last_column) + 1):
+                    is_off = is_off or way[j, i, 0] != ZERO or way[j, i, 1] != ZERO
+            if is_off:
                 for c in range(3):
-                    pixels[y, x, c] *= times
+                    colours[y, x, c] -= off
 
 
 @inlined

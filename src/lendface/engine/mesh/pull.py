@@ -8,7 +8,7 @@ edge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -183,19 +183,14 @@ def _turns_of(ways: Floats, down: Floats) -> Floats:
     return np.maximum.accumulate(turns + 1e-4 * np.arange(len(turns)))
 
 
-def without_pulled(glance: Glance, way: Floats, cell: int, inner: tuple[slice, slice]) -> Glance:
-    """A glance whose ``own`` colours are no skin where the picture is pulled.
+def set_pulled_apart(glance: Glance, way: Floats, cell: int, inner: tuple[slice, slice]) -> None:
+    """Where the picture is pulled, a glance's ``own`` colours become those of no skin.
 
-    What is under the rim there, beard or neck, is no measure of the face's tone.
+    What is under the rim there, beard or neck, is no measure of the face's tone. ``way`` is on
+    cells of ``cell`` pixels, in which the face lies at ``inner``.
     """
-    rows, columns = inner
-    picked = np.ix_(
-        np.arange(rows.start, rows.stop, glance.step) // cell,
-        np.arange(columns.start, columns.stop, glance.step) // cell,
-    )
-    is_pulled = np.abs(way).max(-1)[picked] > 0.5
-    grown = cv2.dilate(is_pulled.astype(np.uint8), np.ones((3, 3), np.uint8))
-    return replace(glance, own=glance.own - OFF_TONE * grown[..., None].astype(np.float32))
+    top, left = (part.start for part in inner)
+    kernels.pull.set_apart(glance.own, way, cell, glance.step, top, left, np.float32(OFF_TONE))
 
 
 def taken_along(covered: Floats, way: Floats, cell: int) -> Floats:

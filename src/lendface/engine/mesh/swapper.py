@@ -27,7 +27,7 @@ from .light import from_log, to_log
 from .occlusion import Occluders, hair_cover
 from .openings import closed_lids, lips_region, mixed, openings_of, with_lip_line
 from .pixelwise import smoothstep
-from .pull import Pull, pull_around, pulls_for, share_of, taken_along, without_pulled
+from .pull import Pull, pull_around, pulls_for, set_pulled_apart, share_of, taken_along
 from .shape import ShapeShift, bearable_share, eye_openings, median_shape, pose_of
 from .sheet import Sheet, lay
 from .skin import glance_at, paint_skin, tone_shift
@@ -119,7 +119,7 @@ class MeshSwapper:
             pulled, shade = pull.ways(bend.box, bend.cell)
             pixels, shown = bend.moved(around, sheet, ways - pulled)
             kernels.pull.darken(pixels, shade, bend.cell)
-            glance = without_pulled(glance, pulled, bend.cell, bend.inner)
+            set_pulled_apart(glance, pulled, bend.cell, bend.inner)
         tone = tone_shift(look.texture.tone, glance.light, self.style.skin_tone)
         skin = paint_skin(look.texture, sheet, glance, depth, eye_px, tone)
         is_inner = sheet.is_inner
