@@ -28,7 +28,10 @@ LONGEST = (0.52, 0.65)  # eye distances: what is pulled so far is stretched visi
 REACH = (0.35, 1.6)  # eye distances, and times the pull, from the outline to where it ends
 POWER = 1.3  # of the curve by which a pull gets less
 ROOM = ((0.05, 1.35), (0.15, 1.6))  # the same, for the least and for enough picture beyond the jaw
-FITTING = (0.6, 0.95)  # of the pull, where the picture has that room
+FITTING = (
+    0.72,
+    0.95,
+)  # of the pull, where the picture has that room: before none is left at a chin
 HAND_NEAR = (0.10, 0.35)  # eye distances from a hand to the jaw
 FREE = (0.35, 0.75)  # of the pull, away from hands: a beard that shows beside one must not be half
 AT_JAW = np.float32([-0.2, -0.1, 0, 0.1])  # eye distances out from the outline
@@ -114,7 +117,7 @@ def pulls_for(
     # Where the jaw itself lies outside of the picture there is nothing to pull.
     weight = reach * smoothstep(room, 0, 0.05)
     share *= float(smoothstep((weight * fits).sum() / max(float(weight.sum()), 1e-6), *FITTING))
-    return (share * reach * cv2.blur(fits[None], (5, 1))[0]).astype(np.float32), share
+    return (share * reach).astype(np.float32), share
 
 
 def _clear_of(hands: tuple[Hand, ...], landmarks_xyz: Floats) -> Floats:
