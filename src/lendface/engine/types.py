@@ -194,3 +194,4 @@ class Track:
     best_index: int  # the frame that shows the person best
     appearance: Appearance | None = None  # None where too few frames show the person calmly
     glasses: Glasses | None = None
+    level: Floats | None = None  # (3,) log colour of the skin in the middle of the face

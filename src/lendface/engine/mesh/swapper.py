@@ -19,6 +19,7 @@ from ..style import Style
 from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
 from .adapt import OwnSkin, adapt_texture, own_skin
 from .bend import bend_around
+from .complexion import fairer_by, lids_more
 from .enhance import enhanced
 from .light import from_log, to_log
 from .occlusion import Occluders, hair_cover
@@ -27,7 +28,7 @@ from .pixelwise import smoothstep
 from .shape import ShapeShift, bearable_share, eye_openings, median_shape, pose_of
 from .sheet import Sheet, lay
 from .skin import glance_at, paint_skin, tone_shift
-from .texture import PackedTexture, build_texture, texture_side
+from .texture import PackedTexture, Texture, build_texture, surface_of, texture_side
 from .topology import POINTS, Topology
 
 FEATHER = 0.075  # eye distances; of the outer edge
@@ -51,6 +52,7 @@ class Look:
     openings: tuple[float, float]  # of the eyes in the source's texture, height over width
     occluders: Occluders
     skin: OwnSkin | None  # of the target
+    lids: Floats  # (3,) log to add to the target's closed lids
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,8 @@ class MeshSwapper:
         side = texture_side(source.portraits, person.largest_px)
         texture = build_texture(self.topology, source.portraits, side)
         skin = own_skin(self.topology, person.appearance)
-        texture = adapt_texture(self.topology, texture, None if skin is None else skin.detail)
+        detail, fairer = None if skin is None else skin.detail, self._fairer(texture, person)
+        texture = adapt_texture(self.topology, texture, detail, fairer)
         own = source.shape
         if own is None:
             own = median_shape(self.topology, [p.mesh.landmarks_xyz for p in source.portraits])
@@ -76,7 +79,22 @@ class MeshSwapper:
             (float(openings[0]), float(openings[1])),
             Occluders(self.topology, person.appearance, person.glasses),
             skin,
+            self._lids(texture, skin, fairer),
         )
+
+    def _fairer(self, texture: Texture, person: Track) -> float:
+        """Log luma by which the skin that is to be painted is fairer than the source's."""
+        if texture.level is None or person.level is None:
+            return 0.0
+        tone = tone_shift(texture.level, person.level, self.style.skin_tone)
+        return fairer_by(texture.level, person.level + tone)
+
+    def _lids(self, texture: Texture, skin: OwnSkin | None, fairer: float) -> Floats:
+        if skin is None or not fairer:
+            return np.zeros(3, np.float32)
+        side = skin.detail.shape[0]
+        painted = next(mip for mip in texture.mips if mip.shape[0] == side)[..., :3]
+        return lids_more(surface_of(self.topology, side), painted, skin.detail, fairer)
 
     def swap(self, picture: Picture, face: Face, look: Look) -> Patch | None:
         """The patch for one face, or None where nothing of it lies inside the picture."""
@@ -108,6 +126,7 @@ class MeshSwapper:
         lids = closed_lids(places, face.landmarks_xyz, look.openings, sheet, eye_px)
         if lids is not None:
             openings = np.maximum(openings, lids)
+            _tone(target, lids, tone + look.lids)
         if look.texture.unseen is not None:
             openings = np.maximum(openings, _laid_over(look.texture.unseen, sheet))
         grain, limit = self._grain(pixels, (top, left), is_inner, glance.step, eye_px)
@@ -147,6 +166,14 @@ class MeshSwapper:
         usual = float(np.searchsorted(below, below[-1] / 2) + 0.5) / float(GRAIN_BINS)
         limit = min(GRAIN_REACH * usual, GRAIN_LIMIT) * float(smoothstep(eye_px, *GRAIN_FROM_PX))
         return fine, limit
+
+
+def _tone(pixels: Floats, share: Floats, more: Floats) -> None:
+    """``more`` (3,) log is added to ``pixels`` (h, w, 3) where and as far as ``share`` (h, w) says."""
+    left, top, width, height = cv2.boundingRect((share > 0).view(np.uint8))
+    if more.any() and width:
+        at = np.s_[top : top + height, left : left + width]
+        pixels[at] = from_log(to_log(pixels[at]) + share[at][..., None] * more)
 
 
 def _laid_over(square: Floats, sheet: Sheet) -> Floats:
