@@ -29,6 +29,8 @@ BAND_EDGES = (0.06, 0.16)  # sigmas in eye distances that part pores, creases an
 # people, the same over 99 of them in one studio. Pores (.5) keep theirs: they are the likeness.
 SLOPES, COLOUR_SLOPE = (0.0, 0.2, 0.9), 0.8
 HAIR = (1.0, 0.5, 0.0)  # share of each band that is hair's own: what is broad there is its shade
+SHADOW = 2.0  # likewise, of shaved or sparse hair: what is broad and dark where beards grow
+BEARDS_FROM = (0.40, 0.55)  # heights, eye line 0 and chin 1
 LIPS_REDDER = np.float32([0.150, -0.070, -0.031])  # log, for a log luma fairer; of no luma
 LIPS_DARKER = 0.27  # log luma, likewise ...
 LIPS_LUMA = (-0.25, 0.0)  # ... but within what most lips have, of fair skin and of dark skin
@@ -97,8 +99,8 @@ def suited(surface: Surface, detail: Floats, marks: Floats, fairer: float) -> Su
     if fairer > 0:
         detail = _without_cold(detail, lift * (1 - hairs))
         detail = _faded(surface, detail, hair, coloured, fairer)
-    lips_more = _lips_more(surface, detail, fairer)
-    return Suited(detail + lips[..., None] * lips_more, hair, coloured)
+    redder = lips[..., None] * _lips_more(surface, detail, fairer)
+    return Suited((detail + redder).astype(np.float32), hair, coloured)
 
 
 def _faded(
@@ -110,18 +112,31 @@ def _faded(
     for band, own, slope in zip(bands_of(surface, luma), hair, SLOPES, strict=True):
         share = np.exp(-fairer * slope)
         faded += band * (share + (1 - share) * own)
+    faded += _unshadowed(surface, faded, hair[0], fairer)
     share = np.exp(-fairer * COLOUR_SLOPE)
     colour = (detail - luma[..., None]) * (share + (1 - share) * coloured)[..., None]
     return (faded[..., None] + colour).astype(np.float32)
 
 
+def _unshadowed(surface: Surface, luma: Floats, hair: Floats, fairer: float) -> Floats:
+    """(side, side) log luma that makes sparse hair less of a grey muzzle; single hairs stay."""
+    sigma = surface.sigma_px(BAND_EDGES[0])
+    skin = (1 - hair) * smoothstep(surface.heights, *BEARDS_FROM) * surface.is_face
+    near = wide_blur(skin, sigma) + 1e-3
+    dark = np.minimum(wide_blur(luma * skin, sigma) / near, 0)  # of skin, not of lips beside it
+    return skin * dark * (np.exp(-fairer * SHADOW) - 1)
+
+
 def _lips_more(surface: Surface, detail: Floats, fairer: float) -> Floats:
-    """(3,) log to add to the lips: on fairer skin they are redder, and darker than it."""
+    """(side, side, 3) log to add to lips: on fairer skin they are redder, and darker than it; but
+    what of them is darker yet in the photo is shade, as on skin."""
     where = surface.lips & ~surface.grown(surface.mouth, 0.02)
-    luma = float(LUMA @ np.median(detail[where], axis=0))
-    low, high = min(LIPS_LUMA[0] - luma, 0.0), max(LIPS_LUMA[1] - luma, 0.0)
-    more = np.clip(-LIPS_DARKER * fairer, low, high)
-    return (fairer * LIPS_REDDER + more).astype(np.float32)
+    luma = luma_of(detail)
+    usual = float(np.median(luma[where]))
+    low, high = min(LIPS_LUMA[0] - usual, 0.0), max(LIPS_LUMA[1] - usual, 0.0)
+    more = luma + np.clip(-LIPS_DARKER * fairer, low, high)
+    shade = np.minimum(more - LIPS_LUMA[0], 0) * (1 - np.exp(-max(fairer, 0) * SLOPES[-1]))
+    return fairer * LIPS_REDDER + (more - shade - luma)[..., None]
 
 
 def lids_more(surface: Surface, detail: Floats, own: Floats, fairer: float) -> Floats:

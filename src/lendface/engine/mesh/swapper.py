@@ -169,7 +169,7 @@ class MeshSwapper:
 
 
 def _tone(pixels: Floats, share: Floats, more: Floats) -> None:
-    """``more`` (3,) log is added to ``pixels`` (h, w, 3) where and as far as ``share`` (h, w) says."""
+    """``more`` (3,) log is added to ``pixels`` (h, w, 3) as far as ``share`` (h, w) says."""
     left, top, width, height = cv2.boundingRect((share > 0).view(np.uint8))
     if more.any() and width:
         at = np.s_[top : top + height, left : left + width]
