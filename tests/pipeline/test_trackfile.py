@@ -68,6 +68,7 @@ def made_scan(faces: int = 60, people: int = 3, seed: int = 1) -> Scan:
             best_index=frames // 2,
             appearance=made_appearance(random) if number != 2 else None,
             glasses=made_glasses(random) if number != 1 else None,
+            level=random.normal(5, 0.2, 3).astype(np.float32) if number != 3 else None,
         )
         for number in range(1, people + 1)
     )

@@ -30,6 +30,7 @@ BAND_EDGES = (0.06, 0.16)  # sigmas in eye distances that part pores, creases an
 SLOPES, COLOUR_SLOPE = (0.0, 0.2, 0.9), 0.8
 HAIR = (1.0, 0.5, 0.0)  # share of each band that is hair's own: what is broad there is its shade
 SHADOW = 2.0  # likewise, of shaved or sparse hair: what is broad and dark where beards grow
+BROAD = 0.10  # sigma in eye distances: a mole is narrower
 BEARDS_FROM = (0.40, 0.55)  # heights, eye line 0 and chin 1
 LIPS_REDDER = np.float32([0.150, -0.070, -0.031])  # log, for a log luma fairer; of no luma
 LIPS_DARKER = 0.27  # log luma, likewise ...
@@ -120,7 +121,7 @@ def _faded(
 
 def _unshadowed(surface: Surface, luma: Floats, hair: Floats, fairer: float) -> Floats:
     """(side, side) log luma that makes sparse hair less of a grey muzzle; single hairs stay."""
-    sigma = surface.sigma_px(BAND_EDGES[0])
+    sigma = surface.sigma_px(BROAD)
     skin = (1 - hair) * smoothstep(surface.heights, *BEARDS_FROM) * surface.is_face
     near = wide_blur(skin, sigma) + 1e-3
     dark = np.minimum(wide_blur(luma * skin, sigma) / near, 0)  # of skin, not of lips beside it
