@@ -21,7 +21,7 @@ from .adapt import OwnSkin, adapt_texture, own_skin
 from .bend import bend_around
 from .complexion import fairer_by, lids_more
 from .enhance import enhanced
-from .light import from_log, to_log
+from .light import add_light, from_log, to_log
 from .occlusion import Occluders, hair_cover
 from .openings import closed_lids, lips_region, mixed, openings_of, with_lip_line
 from .pixelwise import smoothstep
@@ -126,7 +126,7 @@ class MeshSwapper:
         lids = closed_lids(places, face.landmarks_xyz, look.openings, sheet, eye_px)
         if lids is not None:
             openings = np.maximum(openings, lids)
-            _tone(target, lids, tone + look.lids)
+            add_light(target, lids, tone + look.lids)
         if look.texture.unseen is not None:
             openings = np.maximum(openings, _laid_over(look.texture.unseen, sheet))
         grain, limit = self._grain(pixels, (top, left), is_inner, glance.step, eye_px)
@@ -166,14 +166,6 @@ class MeshSwapper:
         usual = float(np.searchsorted(below, below[-1] / 2) + 0.5) / float(GRAIN_BINS)
         limit = min(GRAIN_REACH * usual, GRAIN_LIMIT) * float(smoothstep(eye_px, *GRAIN_FROM_PX))
         return fine, limit
-
-
-def _tone(pixels: Floats, share: Floats, more: Floats) -> None:
-    """``more`` (3,) log is added to ``pixels`` (h, w, 3) as far as ``share`` (h, w) says."""
-    left, top, width, height = cv2.boundingRect((share > 0).view(np.uint8))
-    if more.any() and width:
-        at = np.s_[top : top + height, left : left + width]
-        pixels[at] = from_log(to_log(pixels[at]) + share[at][..., None] * more)
 
 
 def _laid_over(square: Floats, sheet: Sheet) -> Floats:
