@@ -94,6 +94,8 @@ def suited(surface: Surface, detail: Floats, marks: Floats, fairer: float) -> Su
     alone: what it would show more of the photo has not got.
     """
     is_feature, lips = np.clip(2 * marks, 0, 1), np.clip(2 * marks - 1, 0, 1)
+    if not fairer:
+        return Suited(detail, (is_feature,) * len(HAIR), is_feature)
     lift = float(smoothstep(fairer, *CLEARLY))
     loose = lift * (1 - lips)  # how far what is no lip has to be hair, or is skin
     hairs = is_feature * (1 - loose * _between_hairs(surface))
