@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from faces import posed, rotation
-from lendface.engine.mesh.light import LightMeter, from_log, spread_light, to_log
+from lendface.engine.mesh.light import LightMeter, add_light, from_log, spread_light, to_log
 from lendface.engine.mesh.topology import LIPS_OUTER, OVAL, POINTS, Topology
 from lendface.engine.picture import ArrayPicture
 from lendface.engine.types import Floats, Pixels
@@ -140,3 +140,13 @@ def test_what_lies_beyond_the_picture_darkens_no_light(
     np.testing.assert_allclose(
         grid, np.broadcast_to(np.log([158, 123, 103]), grid.shape), atol=0.03
     )
+
+
+def test_light_is_added_as_far_as_a_share_says_and_nowhere_else() -> None:
+    pixels = np.full((6, 8, 3), 100, np.float32)
+    share = np.zeros((6, 8), np.float32)
+    share[2, 3], share[2, 4] = 1, 0.5
+    add_light(pixels, share, np.float32([0.1, 0, -0.1]))
+    np.testing.assert_allclose(to_log(pixels[2, 3]) - np.log(108), [0.1, 0, -0.1], atol=1e-5)
+    np.testing.assert_allclose(to_log(pixels[2, 4]) - np.log(108), [0.05, 0, -0.05], atol=1e-5)
+    assert (np.delete(pixels.reshape(-1, 3), [19, 20], 0) == 100).all()

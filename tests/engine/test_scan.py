@@ -111,6 +111,15 @@ def test_no_frames_are_no_people(parts: Parts) -> None:
     assert (tracks.frame_count, tracks.people, tracks.faces_at(0)) == (0, (), ())
 
 
+def test_a_person_is_as_fair_as_the_film_shows_them(parts: Parts) -> None:
+    shown = read_person("P010")
+    dimmed = (0.5 * shown).astype(np.uint8)
+    bright, dim = (scan(parts, [pixels]).people[0].level for pixels in (shown, dimmed))
+    assert bright is not None
+    assert dim is not None
+    assert ((bright - dim > 0.5) & (bright - dim < 0.75)).all()
+
+
 def test_a_picture_is_a_film_of_one_frame(parts: Parts) -> None:
     (person,) = scan(parts, [read_person("P010")]).people
     assert (person.face_count, person.usable_share, person.best_index) == (1, 1, 0)

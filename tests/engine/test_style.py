@@ -91,6 +91,12 @@ def test_a_mix_is_half_of_it() -> None:
     np.testing.assert_allclose(half, whole / 2, rtol=1e-5)
 
 
+def test_skin_that_becomes_darker_becomes_browner_and_not_grey() -> None:
+    """Of two people of the same hue the darker one is the greyer one for their darkness."""
+    shift = tone_shift(DARK, LIGHT, "source")
+    assert shift[0] - shift[2] > 0.05
+
+
 def test_a_coloured_light_stays_whatever_the_skin_tone() -> None:
     """Under a magenta light skin stays magenta: the shift knows the source's hue alone."""
     magenta = LIGHT + np.float32([0.3, -0.4, 0.3])

@@ -72,6 +72,7 @@ def made_scan(faces: int = 60, people: int = 3, seed: int = 1) -> Scan:
             glasses=made_glasses(random) if number != 1 else None,
             forehead=random.random(11).astype(np.float32),
             beard=made_beard(random, MOST_VIEWS if number == 1 else 5) if number != 2 else None,
+            level=random.normal(5, 0.2, 3).astype(np.float32) if number != 3 else None,
         )
         for number in range(1, people + 1)
     )

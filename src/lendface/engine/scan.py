@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from .cuts import CutFinder
 from .link import Person, link
 from .looks import describe
+from .mesh.complexion import skin_level
 from .mesh.expression import NeutralShapes
 from .mesh.pixelwise import smoothstep
 from .mesh.shape import pose_of
@@ -179,6 +180,7 @@ class Scanner:
         embedding = person.embedding
         assert embedding is not None
         heights_px = [mark.height_px for mark in every]
+        levels = [skin_level(log.read(m.row)["light"].astype(np.float32)) for m in chosen]
         shapes = self.shapes or NeutralShapes(self.topology)
         books = [t.book for t in person.tracklets]
         appearance, glasses, forehead, beard = describe(books, self.topology)
@@ -197,6 +199,7 @@ class Scanner:
             glasses=glasses,
             forehead=forehead,
             beard=beard,
+            level=np.median(levels, axis=0).astype(np.float32),
         )
 
 

@@ -207,3 +207,4 @@ class Track:
     forehead: Floats = field(default_factory=lambda: np.zeros(11, np.float32))
     # (11,) eye distances from temple to temple: how far bare skin goes on above the mesh
     beard: Beard | None = None  # None where nobody has seen one, too
+    level: Floats | None = None  # (3,) log colour of the skin in the middle of the face

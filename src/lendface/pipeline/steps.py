@@ -52,7 +52,7 @@ from .targets import ImageTarget, Target, Trim, VideoTarget, open_target
 from .trackfile import load_scan, write_scan
 from .warming import compile_once
 
-SCAN_VERSION = 9  # raised when the same film would be scanned or kept otherwise
+SCAN_VERSION = 10  # raised when the same film would be scanned or kept otherwise
 CLEAR_SHARE = 0.1  # of the film, in which a person must be seen to count as clearly seen
 CLEAR_USABLE = 0.3  # and how much of a swap those faces could bear
 LEAST_CHUNK_S, LEAST_CHUNKS = 2.0, 4

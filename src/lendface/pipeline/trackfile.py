@@ -45,12 +45,13 @@ from ..media.failures import writing
 from ..media.output import atomic_output
 from .scans import Scan
 
-VERSION = 6
+VERSION = 7
 MAGIC = b"lf-scan\n"
 PREAMBLE = struct.Struct("<8sII")
 CRC = struct.Struct("<I")
 LONGEST_HEADER = 4096
 EMBEDDING = 128
+HIGHEST_LEVEL = 20  # log colour, of whatever range a film has
 FARTHEST_PX = 1e6  # of a landmark, a hand or a face's middle
 
 FRAME = np.dtype([("ticks", "<i8"), ("per_second", "<i8")])  # time = ticks / per_second
@@ -66,6 +67,7 @@ PERSON = np.dtype(
         ("usable_share", "<f8"),
         ("embedding", "<f4", EMBEDDING),
         ("shape", "<f4", (POINTS, 3)),
+        ("level", "<f4", 3),  # 0: not known
         ("looks", "<i4"),  # 0: no appearance
         ("middle", "<f2", (SIDE, SIDE, 3)),
         ("spread", "<f2", (SIDE, SIDE)),
@@ -158,6 +160,8 @@ def people_table(people: Sequence[Track]) -> Array:
         row["size_px"], row["largest_px"] = person.size_px, person.largest_px
         row["turned_share"], row["usable_share"] = person.turned_share, person.usable_share
         row["embedding"], row["shape"] = person.embedding, person.shape
+        if person.level is not None:
+            row["level"] = person.level
         if own := person.appearance:
             row["looks"], row["middle"], row["spread"] = own.looks, own.middle, own.spread
         if worn := person.glasses:
@@ -266,6 +270,7 @@ def check_tables(tables: Mapping[str, Array], rows: int) -> None:
         and is_within(people["middle"], -20, 20)
         and is_within(people["spread"], 0, 20)
         and is_within(people["sure"], 0, 1)
+        and is_within(people["level"], 0, HIGHEST_LEVEL)
         and is_within(people["opaque"], 0, 1)
         and is_within(people["lenses"], -50, 50)
         and is_within(people["bridge"], -50, 50)
@@ -319,6 +324,7 @@ def read_people(people: Array, spans: Array) -> Iterator[Track]:
             glasses=read_glasses(person),
             forehead=person["forehead"].astype(np.float32),
             beard=read_beard(person),
+            level=person["level"].astype(np.float32) if person["level"].any() else None,
         )
         start = end
 

@@ -15,14 +15,13 @@ import cv2
 import numpy as np
 
 from ..types import Appearance, Array, Floats
+from .complexion import Suited, bands_of, suited
 from .light import LightMeter
 from .pixelwise import largest_channel, luma_of, smoothstep
-from .surface import Surface, wide_blur
 from .texture import Texture, make_mips, surface_of
 from .topology import Topology
 
 MEASURED_SIDE = 64
-BAND_EDGES = (0.06, 0.16)  # sigmas in eye distances that part pores, creases and slow shading
 BEARD = 0.3  # log luma off plain skin, from which on it is none
 SLACK = 1.2  # times the target's own unevenness that looks natural
 SHALLOWEST = 0.4  # log
@@ -63,33 +62,43 @@ def own_skin(topology: Topology, appearance: Appearance | None) -> OwnSkin | Non
     return OwnSkin(detail, cv2.GaussianBlur(trust.astype(np.float32), (0, 0), 1.0))
 
 
-def adapt_texture(topology: Topology, texture: Texture, own: Floats | None) -> Texture:
+def adapt_texture(
+    topology: Topology, texture: Texture, own: Floats | None, fairer: float = 0.0
+) -> Texture:
     """The texture as the target's skin can bear it.
 
     ``own`` (side, side, 3): the target's own log detail over the texture square, or None where
-    nothing of it is known; then the source's stays as it is.
+    nothing of it is known; then what it shows holds nothing back. ``fairer``: see
+    ``complexion.fairer_by``.
     """
-    if own is None:
+    if own is None and not fairer:
         return texture
-    surface = surface_of(topology, texture.side)
-    detail, marks = texture.mips[0][..., :3], texture.mips[0][..., 3]
-    is_feature = np.clip(2 * marks, 0, 1)
+    marks = texture.mips[0][..., 3]
+    to = suited(surface_of(topology, texture.side), texture.mips[0][..., :3], marks, fairer)
+    detail = to.detail if own is None else _held(topology, to, marks, own)
+    return replace(texture, mips=make_mips(np.dstack([detail, marks])))
+
+
+def _held(topology: Topology, given: Suited, marks: Floats, own: Floats) -> Floats:
+    """The detail (side, side, 3), no more uneven than ``own`` and no darker."""
+    detail, is_feature = given.detail, np.clip(2 * marks, 0, 1)
     wanted = unevenness_of(topology, own)
-    given = unevenness_of(topology, detail, is_feature)
+    found = unevenness_of(topology, detail, is_feature)
     pale = float(np.clip(sum(wanted.colour) / sum(USUAL[1]), LEAST_FEATURE_COLOUR, 1))
     luma = luma_of(detail)
     new_luma, new_colour = np.zeros_like(luma), np.zeros_like(detail)
-    for k, each in enumerate(_bands(surface, np.dstack([luma, detail - luma[..., None]]))):
+    both = np.dstack([luma, detail - luma[..., None]])
+    for k, each in enumerate(bands_of(surface_of(topology, len(luma)), both)):
         band, colour = each[..., 0], each[..., 1:]
-        share = _share(wanted.luma[k], given.luma[k], LEAST_LUMA[k])
-        colour_share = min(_share(wanted.colour[k], given.colour[k], LEAST_COLOUR[k]), share)
-        new_luma += band * (share + (1 - share) * is_feature)
+        share = _share(wanted.luma[k], found.luma[k], LEAST_LUMA[k])
+        colour_share = min(_share(wanted.colour[k], found.colour[k], LEAST_COLOUR[k]), share)
+        new_luma += band * (share + (1 - share) * given.hair[k])
         kept = max(pale, colour_share)
-        new_colour += colour * (colour_share + (kept - colour_share) * is_feature)[..., None]
-    new_colour += (1 - is_feature[..., None]) * (_pressed(new_colour, wanted) - new_colour)
+        new_colour += colour * (colour_share + (kept - colour_share) * given.coloured)[..., None]
+    skin = 1 - given.coloured[..., None]
+    new_colour += skin * (_pressed(new_colour, wanted) - new_colour)
     new_luma = np.maximum(new_luma, 0) + _above(np.minimum(new_luma, 0), _depth_of(topology, own))
-    mips = make_mips(np.dstack([new_luma[..., None] + new_colour, marks]))
-    return replace(texture, mips=mips)
+    return new_luma[..., None] + new_colour
 
 
 def _pressed(colour: Floats, wanted: Unevenness) -> Floats:
@@ -125,8 +134,8 @@ def unevenness_of(
         return Unevenness(*USUAL)
     colour = small - luma[..., None]
     return Unevenness(
-        tuple(_mean_size(band, skin) for band in _bands(surface, luma)),
-        tuple(_mean_size(band, skin) for band in _bands(surface, colour)),
+        tuple(_mean_size(band, skin) for band in bands_of(surface, luma)),
+        tuple(_mean_size(band, skin) for band in bands_of(surface, colour)),
     )
 
 
@@ -136,19 +145,3 @@ def _mean_size(band: Floats, where: Array) -> float:
 
 def _share(wanted: float, given: float, least: float) -> float:
     return float(np.clip(SLACK * wanted / max(given, 1e-4), least, 1))
-
-
-def _bands(surface: Surface, values: Floats) -> tuple[Floats, Floats, Floats]:
-    """Fine, middle and slow part of (side, side) or (side, side, k), which add up to it."""
-    fine, slow = (_soft(surface, values, edge) for edge in BAND_EDGES)
-    return values - fine, fine - slow, slow
-
-
-def _soft(surface: Surface, values: Floats, eye_distances: float) -> Floats:
-    """A mean over the face alone: what lies outside of it is no skin."""
-    sigma = surface.sigma_px(eye_distances)
-    face = surface.is_face.astype(np.float32)
-    support = np.maximum(wide_blur(face, sigma), 1e-3)
-    if values.ndim == 3:
-        face, support = face[..., None], support[..., None]
-    return wide_blur(values * face, sigma) / support

@@ -48,8 +48,8 @@ REDDER = (0.16, 0.30)  # log red over blue, against the cheeks
 MOST = ((0.0, 0.15, 0.30, 0.50, 0.70, 0.85, 1.0), (0.15, 0.25, 0.40, 0.80, 0.40, 0.25, 0.15))
 MOST_VIEWS = 24
 LEAST_VIEWS = 4
-# How dark hair makes chin and jaw, see ``depth_of``. Of about 240 portraits 12 had 0.20 or more, all
-# of men, most with a beard to be seen, and no woman more than 0.19.
+# How dark hair makes chin and jaw, see ``depth_of``. Of about 240 portraits 12 had 0.20 or more,
+# all of men, most with a beard to be seen, and no woman more than 0.19.
 BEARDED = (0.18, 0.28)  # darker than the cheeks
 DARKER = (0.12, 0.24)  # ... and than the source's
 

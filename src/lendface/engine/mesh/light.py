@@ -41,6 +41,14 @@ def from_log(values: Floats) -> Floats:
     return cv2.exp(values) - LOG_OFFSET
 
 
+def add_light(rgb: Floats, share: Floats, more: Floats) -> None:
+    """Adds ``more`` (3,) log to RGB (h, w, 3), in place, as far as ``share`` (h, w) 0..1 says."""
+    left, top, width, height = cv2.boundingRect((share > 0).view(np.uint8))
+    if more.any() and width:
+        at = np.s_[top : top + height, left : left + width]
+        rgb[at] = from_log(to_log(rgb[at]) + share[at][..., None] * more)
+
+
 @dataclass(frozen=True, eq=False)
 class LightMeter:
     """Measures the light of faces given as a small crop with landmarks in it."""

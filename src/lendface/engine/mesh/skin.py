@@ -26,8 +26,10 @@ DARK_LIMIT = 4.0  # times the bright limit
 TONE_SHARE = {"target": 0.0, "mix": 0.5, "source": 1.0}
 TONE_BRIGHTNESS = 0.6  # of a difference in brightness is complexion
 TONE_LIMIT = 0.7  # log
-SKIN_HUE = np.float32([0.22, -0.055, -0.28])  # log, off its own luma: median of many portraits
-HUE_LIMIT = 0.15
+# Log, off its own luma: what 313 portraits have at this log luma, and for each log luma above it.
+SKIN_HUE, HUE_LEVEL = np.float32([0.22, -0.055, -0.28]), 4.9
+HUE_SLOPE = np.float32([-0.12, 0.03, 0.16])
+HUE_LIMIT = 0.04  # spread over people in one studio; what is more is the light of a photo
 PASSING_SIGMA = 0.05  # eye distances
 PASSING_CELL = 1.5  # cells at least so many times as narrow as that are enough
 PASSING_SHARE, PASSING_LIMIT = 0.6, 0.5  # the limit in log
@@ -44,7 +46,7 @@ def tone_shift(tone: Floats, light: Floats, skin_tone: SkinTone) -> Floats:
 
     ``tone`` (3,) is the source's skin in its own photo's light, ``light`` (3,) the target's light
     on the face. Light and complexion cannot be told apart in either: of the hue only what sets
-    the source off from people at large is taken, so that a coloured light stays, and a part of
+    the source off from people as dark is taken, so that a coloured light stays, and a part of
     the difference in brightness is left to the light.
     """
     share = TONE_SHARE[skin_tone]
@@ -52,7 +54,9 @@ def tone_shift(tone: Floats, light: Floats, skin_tone: SkinTone) -> Floats:
         return np.zeros(3, np.float32)
     brighter = float(LUMA @ (tone - light))
     kept = TONE_LIMIT * np.tanh(TONE_BRIGHTNESS * brighter / TONE_LIMIT)
-    hue = np.clip(tone - float(LUMA @ tone) - SKIN_HUE, -HUE_LIMIT, HUE_LIMIT)
+    luma = float(LUMA @ tone)
+    usual = SKIN_HUE + (luma - HUE_LEVEL) * HUE_SLOPE
+    hue = np.clip(tone - luma - usual, -HUE_LIMIT, HUE_LIMIT) + min(kept, 0.0) * HUE_SLOPE
     return (share * (_saturation(light, tone) * hue + kept)).astype(np.float32)
 
 

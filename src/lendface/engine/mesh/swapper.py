@@ -21,9 +21,10 @@ from ..types import Array, Beard, Box, Face, Floats, Patch, Picture, SourceFace,
 from .adapt import OwnSkin, adapt_texture, own_skin
 from .beard import depth_of_source
 from .bend import bend_around
+from .complexion import fairer_by, lids_more
 from .enhance import enhanced
 from .forehead import raised
-from .light import from_log, to_log
+from .light import add_light, from_log, to_log
 from .occlusion import Occluders, hair_cover
 from .openings import closed_lids, lips_region, mixed, openings_of, with_lip_line
 from .pixelwise import smoothstep
@@ -31,7 +32,7 @@ from .pull import Pull, pull_around, pulls_for, set_pulled_apart, share_of, take
 from .shape import ShapeShift, bearable_share, eye_openings, median_shape, pose_of
 from .sheet import Sheet, lay
 from .skin import glance_at, paint_skin, tone_shift
-from .texture import PackedTexture, build_texture, texture_side
+from .texture import PackedTexture, Texture, build_texture, surface_of, texture_side
 from .topology import POINTS, Topology
 
 FEATHER = 0.10  # eye distances; of the outer edge, inwards from the outline
@@ -54,6 +55,7 @@ class Look:
     openings: tuple[float, float]  # of the eyes in the source's texture, height over width
     occluders: Occluders
     skin: OwnSkin | None  # of the target
+    lids: Floats  # (3,) log to add to the target's closed lids
     forehead: Floats  # (11,) eye distances, how far up the target shows bare skin
     beard: Beard | None = None  # of the target, if it is to go
     beard_share: float = 0.0  # 0..1 how much of it
@@ -70,7 +72,8 @@ class MeshSwapper:
         side = texture_side(source.portraits, person.largest_px)
         texture = build_texture(self.topology, source.portraits, side)
         skin = own_skin(self.topology, person.appearance)
-        texture = adapt_texture(self.topology, texture, None if skin is None else skin.detail)
+        detail, fairer = None if skin is None else skin.detail, self._fairer(texture, person)
+        texture = adapt_texture(self.topology, texture, detail, fairer)
         own = source.shape
         if own is None:
             own = median_shape(self.topology, [p.mesh.landmarks_xyz for p in source.portraits])
@@ -79,15 +82,30 @@ class MeshSwapper:
         gone = share_of(beard, depth_of_source(self.topology, source)) if beard else 0.0
         openings = np.mean([eye_openings(p.mesh.landmarks_xyz) for p in source.portraits], axis=0)
         return Look(
-            texture.packed(),
-            self.style.shape * self.style.strength * shift,
-            (float(openings[0]), float(openings[1])),
-            Occluders(self.topology, person.appearance, person.glasses),
-            skin,
-            person.forehead,
-            beard if gone > 0 else None,
-            gone,
+            texture=texture.packed(),
+            shift=self.style.shape * self.style.strength * shift,
+            openings=(float(openings[0]), float(openings[1])),
+            occluders=Occluders(self.topology, person.appearance, person.glasses),
+            skin=skin,
+            lids=self._lids(texture, skin, fairer),
+            forehead=person.forehead,
+            beard=beard if gone > 0 else None,
+            beard_share=gone,
         )
+
+    def _fairer(self, texture: Texture, person: Track) -> float:
+        """Log luma by which the skin that is to be painted is fairer than the source's."""
+        if texture.level is None or person.level is None:
+            return 0.0
+        tone = tone_shift(texture.level, person.level, self.style.skin_tone)
+        return fairer_by(texture.level, person.level + tone)
+
+    def _lids(self, texture: Texture, skin: OwnSkin | None, fairer: float) -> Floats:
+        if skin is None or not fairer:
+            return np.zeros(3, np.float32)
+        side = skin.detail.shape[0]
+        painted = next(mip for mip in texture.mips if mip.shape[0] == side)[..., :3]
+        return lids_more(surface_of(self.topology, side), painted, skin.detail, fairer)
 
     def swap(self, picture: Picture, face: Face, look: Look) -> Patch | None:
         """The patch for one face, or None where nothing of it lies inside the picture."""
@@ -130,6 +148,7 @@ class MeshSwapper:
         lids = closed_lids(places, face.landmarks_xyz, look.openings, sheet, eye_px)
         if lids is not None:
             openings = np.maximum(openings, lids)
+            add_light(pixels[bend.inner], lids, tone + look.lids)
         if look.texture.unseen is not None:
             openings = np.maximum(openings, _laid_over(look.texture.unseen, sheet))
         grain, limit = self._grain(unpulled, (top, left), is_inner, glance.step, eye_px)

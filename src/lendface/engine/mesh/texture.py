@@ -11,10 +11,10 @@ import numpy as np
 
 from ..geometry import eye_distance_px
 from ..types import Array, Box, Floats, Mesh, Picture, Portrait
+from .complexion import skin_level
 from .folds import is_mouth_open, relax, smile_of
 from .forehead import forehead_of, raised
 from .foreign import (
-    find_beard,
     find_brows,
     find_foreign,
     find_glints,
@@ -24,6 +24,7 @@ from .foreign import (
     whole_rims,
 )
 from .gaps import completed, shown_texels, softened, unseen_features
+from .hair import beard_of
 from .light import LightMeter, to_log, upsampled
 from .pixelwise import luma_of, smoothstep
 from .raster import fit_affines, map_pixels, paint_ids, point_normals
@@ -61,6 +62,7 @@ class Texture:
     # says what a texel is: 0 skin, 0.5 brow, lash or beard, 1 lip, soft between
     tone: Floats  # (3,) mean log colour of the light that was taken out: skin in its own light
     unseen: Floats | None = None  # (s, s) 0..1, features that no photo shows; None: there are none
+    level: Floats | None = None  # (3,) log colour of skin in the middle of the face
 
     @property
     def side(self) -> int:
@@ -91,6 +93,7 @@ class _Layer:
     detail: Floats  # (side, side, 3)
     weight: Floats  # (side, side) 0..1; 0 where it shows no skin of this person
     tone: Floats  # (3,) mean log colour of its light
+    level: Floats  # (3,) the same in the middle of the face alone
     worth: float  # against other photos
     shown: Array | None  # (side, side) bool: what the photo shows of the face; None: all
 
@@ -118,8 +121,9 @@ def build_texture(topology: Topology, portraits: tuple[Portrait, ...], side: int
         sure = sure * ~unseen
     filled = _fill(surface, detail, sure)
     tone = np.mean([layer.tone for layer in layers], axis=0).astype(np.float32)
-    mips = make_mips(np.dstack([filled, _features(surface, filled)]))
-    return Texture(mips, tone, softened(surface, unseen))
+    level = np.mean([layer.level for layer in layers], axis=0).astype(np.float32)
+    mips = make_mips(np.dstack([filled, _features(surface, filled, level)]))
+    return Texture(mips, tone, softened(surface, unseen), level)
 
 
 def _unseen(surface: Surface, layers: Sequence[_Layer]) -> Array:
@@ -160,16 +164,16 @@ def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
     near = wide_blur(own.astype(np.float32), surface.sigma_px(0.06))
     sure = (smoothstep(near, 0.5, 1.0) * own * seen).astype(np.float32)
     smile = smile_of(topology, found)
-    detail = _without_residue(surface, raw, sure, facing, smile)
+    level = skin_level(light)
+    detail = _without_residue(surface, raw, sure, facing, smile, beard_of(surface, raw, level))
     worth = float(sure.mean()) * (1 - LAUGH_COUNTS * smile) * _sharpness(surface, landmarks)
-    return _Layer(detail, sure, light.mean((0, 1)), worth, shown)
+    return _Layer(detail, sure, light.mean((0, 1)), level, worth, shown)
 
 
 def _without_residue(
-    surface: Surface, raw: Floats, sure: Floats, facing: Floats, smile: float
+    surface: Surface, raw: Floats, sure: Floats, facing: Floats, smile: float, beard: Array
 ) -> Floats:
     """What is left of the photo's light and of its expression, taken out."""
-    beard = find_beard(surface, raw)
     detail = even_out(surface, raw, sure)
     detail = flatten_oblique(surface, detail, facing, sure, beard)
     detail = soften_middle(surface, detail, sure)
@@ -269,10 +273,10 @@ def _fused(surface: Surface, layers: Sequence[_Layer]) -> tuple[Floats, Floats]:
     return fused.astype(np.float32), sure
 
 
-def _features(surface: Surface, detail: Floats) -> Floats:
+def _features(surface: Surface, detail: Floats, level: Floats) -> Floats:
     """(side, side): 1 on lips, 0.5 on brows, lashes and beard, 0 on skin, soft between."""
     near = surface.grown(surface.brows, 0.04) | surface.grown(surface.eyes, 0.05)
-    marks = np.maximum(0.5 * (near | find_beard(surface, detail)), surface.lips)
+    marks = np.maximum(0.5 * (near | beard_of(surface, detail, level)), surface.lips)
     return wide_blur(marks.astype(np.float32), surface.sigma_px(0.03))
 
 
