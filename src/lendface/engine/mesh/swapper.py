@@ -17,8 +17,10 @@ from .. import kernels
 from ..geometry import eye_distance_px
 from ..style import Style
 from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
+from .acts import acts_of
 from .adapt import OwnSkin, adapt_texture, own_skin
 from .bend import bend_around
+from .creases import CreaseZones, crease_zones, with_creases
 from .enhance import enhanced
 from .light import from_log, to_log
 from .occlusion import Occluders, hair_cover
@@ -51,6 +53,8 @@ class Look:
     openings: tuple[float, float]  # of the eyes in the source's texture, height over width
     occluders: Occluders
     skin: OwnSkin | None  # of the target
+    neutral: Floats  # (468, 3) centimetres, the target's shape
+    creases: CreaseZones  # where the target's may be shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +74,15 @@ class MeshSwapper:
             own = median_shape(self.topology, [p.mesh.landmarks_xyz for p in source.portraits])
         shift = ShapeShift(self.topology).between(person.shape, own)
         openings = np.mean([eye_openings(p.mesh.landmarks_xyz) for p in source.portraits], axis=0)
+        packed = texture.packed()
         return Look(
-            texture.packed(),
+            packed,
             self.style.shape * self.style.strength * shift,
             (float(openings[0]), float(openings[1])),
             Occluders(self.topology, person.appearance, person.glasses),
             skin,
+            person.shape,
+            crease_zones(self.topology, packed),
         )
 
     def swap(self, picture: Picture, face: Face, look: Look) -> Patch | None:
@@ -102,6 +109,8 @@ class MeshSwapper:
         skin = paint_skin(look.texture, sheet, glance, depth, eye_px, tone)
         is_inner = sheet.is_inner
         skin = _as_soft_as(skin, around, (top, left), is_inner)
+        acts = acts_of(pose, face.landmarks_xyz, look.neutral)
+        skin = with_creases(skin, look.creases, acts, glance, sheet, depth, eye_px)
         places = moved[:, :2] - corner
         skin = with_lip_line(skin, target, places, eye_px)
         openings = openings_of(sheet, eye_px)
