@@ -10,7 +10,8 @@ import pytest
 
 from faces import posed, rotation
 from lendface.engine.mesh.acts import Acts, acts_of
-from lendface.engine.mesh.creases import CHEEK_LINES, CreaseZones, crease_zones, with_creases
+from lendface.engine.mesh.creases import CreaseZones, crease_zones, with_creases
+from lendface.engine.mesh.folds import CHEEK_LINES
 from lendface.engine.mesh.light import to_log
 from lendface.engine.mesh.pixelwise import luma_of
 from lendface.engine.mesh.shape import pose_of

@@ -8,7 +8,6 @@ only a crease is taken, so the source's skin and its likeness stay.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -16,31 +15,14 @@ import numpy as np
 from .. import kernels
 from ..types import Floats
 from .acts import Acts
+from .folds import fold_zones
 from .pixelwise import blurred, smoothstep
 from .sheet import Sheet
 from .skin import Glance
-from .surface import Surface, wide_blur
 from .texture import PackedTexture
 from .topology import Topology
 
 SIDE = 64
-# Where skin folds: lines of points, how far around them in eye distances, and how much of a crease
-# is shown. In the order of ``Acts.each``.
-CHEEK_LINES = ((129, 203, 206, 216, 212, 202), (358, 423, 426, 436, 432, 422))
-EYE_LINES = ((226, 143, 34), (446, 372, 264))
-UNDER_EYE_LINES = ((31, 228, 229, 230, 231, 232), (261, 448, 449, 450, 451, 452))
-FROWN_LINES = ((107, 9, 336), (55, 8, 285), (9, 8, 168))
-NOSE_LINES = ((8, 6, 197), (122, 196, 198), (351, 419, 420))
-FOREHEAD_LINES = ((69, 108, 151, 337, 299), (104, 69, 108, 9, 337, 299, 333))
-ZONES = (
-    (((CHEEK_LINES[0], 0.30),), 1.0),
-    (((CHEEK_LINES[1], 0.30),), 1.0),
-    (((EYE_LINES[0], 0.25), (UNDER_EYE_LINES[0], 0.15)), 1.0),
-    (((EYE_LINES[1], 0.25), (UNDER_EYE_LINES[1], 0.15)), 1.0),
-    (tuple((line, 0.22) for line in FROWN_LINES), 0.8),
-    (tuple((line, 0.20) for line in NOSE_LINES), 0.8),
-    (tuple((line, 0.30) for line in FOREHEAD_LINES), 0.8),
-)
 # Sigmas in eye distances that part lines from furrows; finer is grain, broader is shape.
 BANDS = (0.008, 0.035, 0.14)
 SHARE = 0.9  # of the target's crease
@@ -80,29 +62,6 @@ def crease_zones(topology: Topology, texture: PackedTexture) -> CreaseZones:
     plain = 1 - smoothstep(cv2.resize(marks, (SIDE, SIDE)), *MARKED)
     zones, skin = fold_zones(topology, SIDE)
     return CreaseZones((zones * plain).astype(np.float32), skin)
-
-
-@lru_cache(maxsize=4)
-def fold_zones(topology: Topology, side: int) -> tuple[Floats, Floats]:
-    """(7, side, side) 0..1: where the skin of a face folds, by act; and (side, side) its skin."""
-    surface = Surface(topology, side)
-    features = surface.grown(surface.brows, 0.03) | surface.grown(surface.eyes, 0.05)
-    skin = surface.is_face & ~(features | surface.grown(surface.lips, 0.01))
-    free = wide_blur(skin.astype(np.float32), surface.sigma_px(0.02))
-    zones = [free * share * _around(surface, lines) for lines, share in ZONES]
-    return np.stack(zones), free
-
-
-def _around(surface: Surface, lines: tuple[tuple[tuple[int, ...], float], ...]) -> Floats:
-    """(side, side) 0..1: near some lines of points, each with how far in eye distances."""
-    near = np.zeros((surface.size, surface.size), np.float32)
-    for line, reach in lines:
-        drawn = np.zeros(near.shape, np.uint8)
-        at = np.rint(surface.topology.uv[list(line)] * surface.size).astype(np.int32)
-        cv2.polylines(drawn, [at], False, 1, max(1, round(surface.sigma_px(reach))))
-        soft = wide_blur(drawn.astype(np.float32), max(surface.sigma_px(reach / 4), 0.5))
-        near = np.maximum(near, np.clip(1.3 * soft, 0, 1))
-    return near
 
 
 def with_creases(

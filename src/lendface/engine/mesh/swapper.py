@@ -17,7 +17,7 @@ from .. import kernels
 from ..geometry import eye_distance_px
 from ..style import Style
 from ..types import Array, Box, Face, Floats, Patch, Picture, SourceFace, Track
-from .acts import acts_of
+from .acts import Acts, acts_of
 from .adapt import OwnSkin, adapt_texture, own_skin
 from .bend import bend_around
 from .creases import CreaseZones, crease_zones, with_creases
@@ -66,7 +66,7 @@ class MeshSwapper:
 
     def prepare(self, source: SourceFace, person: Track) -> Look:
         side = texture_side(source.portraits, person.largest_px)
-        texture = build_texture(self.topology, source.portraits, side)
+        texture = build_texture(self.topology, source.portraits, side, self._acts_in(source))
         skin = own_skin(self.topology, person.appearance)
         texture = adapt_texture(self.topology, texture, None if skin is None else skin.detail)
         own = source.shape
@@ -84,6 +84,13 @@ class MeshSwapper:
             person.shape,
             crease_zones(self.topology, packed),
         )
+
+    def _acts_in(self, source: SourceFace) -> tuple[Acts, ...] | None:
+        """What the source's face does in each photo; None where its neutral shape is not known."""
+        if source.shape is None:
+            return None
+        faces = [portrait.mesh.landmarks_xyz for portrait in source.portraits]
+        return tuple(acts_of(pose_of(self.topology, face), face, source.shape) for face in faces)
 
     def swap(self, picture: Picture, face: Face, look: Look) -> Patch | None:
         """The patch for one face, or None where nothing of it lies inside the picture."""

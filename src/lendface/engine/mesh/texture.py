@@ -11,7 +11,8 @@ import numpy as np
 
 from ..geometry import eye_distance_px
 from ..types import Array, Box, Floats, Picture, Portrait
-from .folds import is_mouth_open, relax, smile_of
+from .acts import Acts
+from .folds import is_mouth_open, looks_like, relax, smile_of
 from .foreign import (
     find_beard,
     find_brows,
@@ -104,12 +105,20 @@ def texture_side(portraits: tuple[Portrait, ...], shown_px: float) -> int:
 
 
 @lru_cache(maxsize=1)
-def build_texture(topology: Topology, portraits: tuple[Portrait, ...], side: int) -> Texture:
+def build_texture(
+    topology: Topology,
+    portraits: tuple[Portrait, ...],
+    side: int,
+    acts: tuple[Acts, ...] | None = None,
+) -> Texture:
     """One texture, ``side`` texels wide, from all photos of a person; a part that no photo shows
     is filled softly. The last one is kept, for a source may be meant for several people.
+
+    ``acts``: what the face does in each photo; by default it smiles as far as it looks like it.
     """
     surface = surface_of(topology, side)
-    layers = [_read_layer(surface, portrait) for portrait in portraits]
+    acts = acts or tuple(looks_like(topology, each.mesh.landmarks_xyz) for each in portraits)
+    layers = [_read_layer(surface, *each) for each in zip(portraits, acts, strict=True)]
     unseen = _unseen(surface, layers)
     detail, sure = _fused(surface, layers)
     if unseen.any():
@@ -134,7 +143,7 @@ def surface_of(topology: Topology, side: int) -> Surface:
     return Surface(topology, side)
 
 
-def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
+def _read_layer(surface: Surface, portrait: Portrait, acts: Acts) -> _Layer:
     landmarks = portrait.mesh.landmarks_xyz
     colours = to_log(unwrap(surface, portrait.picture, landmarks))
     shown = shown_texels(surface, portrait, colours)
@@ -155,13 +164,13 @@ def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
     near = wide_blur(own.astype(np.float32), surface.sigma_px(0.06))
     sure = (smoothstep(near, 0.5, 1.0) * own * seen).astype(np.float32)
     smile = smile_of(surface.topology, landmarks)
-    detail = _without_residue(surface, raw, sure, facing, smile)
+    detail = _without_residue(surface, raw, sure, facing, acts)
     worth = float(sure.mean()) * (1 - LAUGH_COUNTS * smile) * _sharpness(surface, landmarks)
     return _Layer(detail, sure, light.mean((0, 1)), worth, shown)
 
 
 def _without_residue(
-    surface: Surface, raw: Floats, sure: Floats, facing: Floats, smile: float
+    surface: Surface, raw: Floats, sure: Floats, facing: Floats, acts: Acts
 ) -> Floats:
     """What is left of the photo's light and of its expression, taken out."""
     beard = find_beard(surface, raw)
@@ -169,7 +178,7 @@ def _without_residue(
     detail = flatten_oblique(surface, detail, facing, sure, beard)
     detail = soften_middle(surface, detail, sure)
     detail = press_extremes(surface, detail, beard)
-    detail = relax(surface, detail, smile, beard)
+    detail = relax(surface, detail, acts, beard)
     return without_colour_noise(surface, detail)
 
 
