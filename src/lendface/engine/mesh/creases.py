@@ -25,7 +25,7 @@ from .topology import Topology
 SIDE = 64
 # Sigmas in eye distances that part lines from furrows; finer is grain, broader is shape.
 BANDS = (0.008, 0.035, 0.14)
-SHARE = 0.9  # of the target's crease
+SHARE = 0.8  # of the target's crease
 UNEVEN = 0.006  # log; no crease
 DEEPEST = 0.4  # log
 FROM_PX = (20.0, 40.0)  # eye distance; a smaller face has no creases that could be told

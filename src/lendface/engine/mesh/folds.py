@@ -40,8 +40,7 @@ BAND = (0.012, 0.18)  # sigmas in eye distances between which a fold is; finer i
 PORE = 0.06  # log; a line fainter than this is skin
 FURROW = 0.07  # log; what is darker in that band is a furrow and not the relief of a face
 TAKEN = 0.9  # of the furrows of an act in full swing
-# What is left of a smile's folds, or lies beside them, is no darker than a face's own relief.
-EVENED, EVENED_OUTSIDE = 0.5, 0.25
+EVENED_OUTSIDE = 0.25  # of all that is as broad where a smile pushes the cheek aside
 ZONES_SIDE = 256  # texels; zones are smooth
 OPEN = 0.03  # eye distances between the lips
 CALM_LIFT = -0.15  # eye distances from the corners of a calm mouth up to where the lips meet
@@ -85,10 +84,9 @@ def relax(surface: Surface, detail: Floats, acts: Acts, beard: Array) -> Floats:
     line = detail - fine
     line -= np.clip(line, -PORE, PORE)  # the sharp line in the depth of a fold
     band = fine - slow
-    furrow = np.minimum(luma_of(band) + FURROW, 0)[..., None] + line
-    rest = band - furrow + line
+    furrow = np.minimum(luma_of(band) + FURROW, 0)[..., None]
     zones, evened = (wide_blur(each * known, surface.sigma_px(0.02)) for each in (zones, evened))
-    return detail - zones[..., None] * furrow - evened[..., None] * rest
+    return detail - zones[..., None] * (furrow + line) - evened[..., None] * (band - furrow)
 
 
 def _shares(topology: Topology, acts: Acts) -> tuple[Floats, Floats, Floats]:
@@ -97,7 +95,7 @@ def _shares(topology: Topology, acts: Acts) -> tuple[Floats, Floats, Floats]:
     zones, skin = fold_zones(topology, ZONES_SIDE)
     weighted = np.float32(acts.each)[:, None, None] * zones
     outside = max(acts.smile) * EVENED_OUTSIDE * _outer_zone(topology)
-    return TAKEN * weighted.max(0), np.maximum(EVENED * weighted[:2].max(0), outside), skin
+    return TAKEN * weighted.max(0), outside, skin
 
 
 @lru_cache(maxsize=4)
