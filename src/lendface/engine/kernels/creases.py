@@ -29,7 +29,7 @@ def compare(
     skin: Floats, luma: Floats, uv: Floats, is_face: Array, depth: Floats, facing: Floats,
     zones: Floats, step: int, ramps: Floats, seen: Floats, where: Floats,
 ) -> None:  # fmt: skip
-    """Luma of target and painted skin at every ``step``-th pixel, and where creases may be shown.
+    """Log luma of both, target and skin, at each ``step``-th pixel, and where creases may be shown.
 
     ``skin`` (.., .., 3) RGB, ``uv``, ``is_face``, ``depth`` and ``facing`` belong to the whole
     patch; ``luma`` (h, w) log is the target's; ``zones`` (s, s, 2) 0..1, over the texture square,
@@ -56,9 +56,8 @@ def compare(
             share += lower * zones[row + 1, column, 0] + lower_next * zones[row + 1, column + 1, 0]
             known = upper * zones[row, column, 1] + upper_next * zones[row, column + 1, 1]
             known += lower * zones[row + 1, column, 1] + lower_next * zones[row + 1, column + 1, 1]
-            shade = RED * log(max(skin[y, x, 0], ZERO) + LOG_OFFSET)
-            shade += GREEN * log(max(skin[y, x, 1], ZERO) + LOG_OFFSET)
-            shade += BLUE * log(max(skin[y, x, 2], ZERO) + LOG_OFFSET)
+            shade = RED * max(skin[y, x, 0], ZERO) + GREEN * max(skin[y, x, 1], ZERO)
+            shade = log(shade + BLUE * max(skin[y, x, 2], ZERO) + LOG_OFFSET)
             seen[k, j, 0], seen[k, j, 1], seen[k, j, 2] = known * luma[k, j], known * shade, known
             inside = _smoothstep(depth[y, x], ramps[0], ramps[1])
             where[k, j] = share * known * inside * _smoothstep(facing[y, x], ramps[2], ramps[3])
@@ -93,19 +92,19 @@ def deepen(
             change[k, j] = -manner[2] * tanh(deeper / manner[2])
     change[height], change[:, width] = change[height - 1], change[:, width - 1]
     per_step = ONE / F(step)
-    for y in range(min(skin.shape[0], height * step)):
-        row = y // step
-        ty = F(y - row * step) * per_step
-        for x in range(min(skin.shape[1], width * step)):
-            column = x // step
-            tx = F(x - column * step) * per_step
-            upper = (ONE - tx) * change[row, column] + tx * change[row, column + 1]
-            lower = (ONE - tx) * change[row + 1, column] + tx * change[row + 1, column + 1]
-            here = upper + ty * (lower - upper)
-            if here < ZERO:
-                factor = exp(here)
-                for c in range(3):
-                    skin[y, x, c] = factor * (skin[y, x, c] + LOG_OFFSET) - LOG_OFFSET
+    for row in range(height):
+        for column in range(width):
+            here, right = change[row, column], change[row, column + 1]
+            below, across = change[row + 1, column], change[row + 1, column + 1]
+            if here + right + below + across >= ZERO:  # none is above 0
+                continue
+            for y in range(row * step, min((row + 1) * step, skin.shape[0])):
+                ty = F(y - row * step) * per_step
+                first, second = here + ty * (below - here), right + ty * (across - right)
+                for x in range(column * step, min((column + 1) * step, skin.shape[1])):
+                    factor = exp(first + F(x - column * step) * per_step * (second - first))
+                    for c in range(3):
+                        skin[y, x, c] = factor * (skin[y, x, c] + LOG_OFFSET) - LOG_OFFSET
 
 
 @inlined
