@@ -18,6 +18,7 @@ from lendface.engine.mesh.topology import (
     EYE_IMAGE_LEFT,
     EYE_IMAGE_RIGHT,
     LIPS,
+    LIPS_SEAM,
     OVAL,
     POINTS,
     Topology,
@@ -133,7 +134,22 @@ def test_the_lips_become_only_a_little_wider(topology: Topology) -> None:
     wide = topology.vertices * np.float32([3, 1, 1])
     moved = topology.vertices + ShapeShift(topology).between(topology.vertices, wide)
     widths = [np.ptp(shape[[61, 291], 0]) for shape in (topology.vertices, moved)]
-    assert widths[1] / widths[0] == pytest.approx(1.15, abs=0.03)
+    assert widths[1] / widths[0] == pytest.approx(1.06, abs=0.02)
+
+
+@pytest.mark.parametrize(("lip", "other", "fuller"), [(0, 17, 0.3), (17, 0, 0.3), (17, 0, -0.3)])
+def test_a_lip_gets_as_full_as_the_sources_and_no_opening_changes(
+    topology: Topology, lip: int, other: int, fuller: float
+) -> None:
+    target, source = topology.vertices, topology.vertices.copy()
+    upper, lower = (np.array(seam) for seam in LIPS_SEAM)
+    outwards = -1 if lip == 0 else 1
+    source[lip, 1] += outwards * fuller
+    shift = ShapeShift(topology).between(target, source)[:, 1]
+    body = shift[upper].mean()
+    assert outwards * np.sign(fuller) * (shift[lip] - body) > 0.05
+    assert abs(shift[other] - body) < 0.02
+    np.testing.assert_allclose(shift[upper], shift[lower], atol=1e-3)
 
 
 def test_shape_zero_moves_no_point_at_all(

@@ -10,6 +10,7 @@ import pytest
 
 from lendface.engine.enrol import Photo
 from lendface.engine.geometry import eye_distance_px
+from lendface.engine.mesh.acts import Acts
 from lendface.engine.mesh.folds import is_mouth_open, relax, smile_of
 from lendface.engine.mesh.light import LightMeter
 from lendface.engine.mesh.pixelwise import LUMA
@@ -233,16 +234,36 @@ def test_a_wide_mouth_with_raised_corners_is_a_smile(
         assert not is_mouth_open(source.portraits[0].mesh.landmarks_xyz)
 
 
-def test_a_smiles_folds_become_shallow_and_others_stay(topology: Topology) -> None:
+@pytest.mark.parametrize(
+    ("acts", "gone", "kept"),
+    [
+        (Acts(smile=(1.0, 1.0)), [206, 426], [9]),
+        (Acts(smile=(1.0, 0.0)), [206], [426, 9]),
+        (Acts(frown=1.0), [9], [206, 426]),
+    ],
+)
+def test_folds_of_what_a_photo_shows_become_shallow_and_others_stay(
+    topology: Topology, acts: Acts, gone: list[int], kept: list[int]
+) -> None:
     surface = Surface(topology, 512)
     detail = np.zeros((512, 512, 3), np.float32)
-    fold, frown = [129, 203, 206, 216], [9, 8]
-    for line in (fold, frown):
+    for line in ([129, 203, 206, 216], [358, 423, 426, 436], [9, 8]):
         cv2.polylines(detail, [np.int32(topology.uv[line] * 512)], False, (-0.4,) * 3, 5)
     detail = cv2.GaussianBlur(detail, (0, 0), 2)
     nobody = np.zeros((512, 512), bool)
-    calmed = relax(surface, detail, 1.0, nobody)
-    before, after = (texels(topology, each, [206, 9]).mean(1) for each in (detail, calmed))
-    assert after[0] > 0.6 * before[0]
-    assert after[1] == pytest.approx(before[1], abs=0.01)
-    np.testing.assert_array_equal(relax(surface, detail, 0.0, nobody), detail)
+    calmed = relax(surface, detail, acts, nobody)
+    before, after = (texels(topology, each, gone).mean(1) for each in (detail, calmed))
+    assert (after > 0.6 * before).all()
+    before, after = (texels(topology, each, kept).mean(1) for each in (detail, calmed))
+    np.testing.assert_allclose(after, before, atol=0.01)
+    np.testing.assert_array_equal(relax(surface, detail, Acts(), nobody), detail)
+    np.testing.assert_allclose(relax(surface, detail, acts, surface.is_face), detail, atol=1e-6)
+
+
+def test_the_relief_of_a_nose_is_no_furrow(topology: Topology) -> None:
+    surface = Surface(topology, 512)
+    detail = np.zeros((512, 512, 3), np.float32)
+    cv2.polylines(detail, [np.int32(topology.uv[[8, 6, 197]] * 512)], False, (-0.05,) * 3, 9)
+    detail = cv2.GaussianBlur(detail, (0, 0), 3)
+    calmed = relax(surface, detail, Acts(sneer=1.0), np.zeros((512, 512), bool))
+    np.testing.assert_allclose(calmed, detail, atol=0.002)

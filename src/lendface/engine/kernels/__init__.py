@@ -17,12 +17,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import join, look, noise, planes, pull, raster, skin, warp
+    from . import creases, join, look, noise, planes, pull, raster, skin, warp
 
 NUMBAS_OWN = "NUMBA_CACHE_DIR"
-MODULES = ("join", "look", "noise", "planes", "pull", "raster", "skin", "warp")
+MODULES = ("creases", "join", "look", "noise", "planes", "pull", "raster", "skin", "warp")
 
-__all__ = ["join", "look", "noise", "planes", "pull", "raster", "skin", "warp"]
+__all__ = ["creases", "join", "look", "noise", "planes", "pull", "raster", "skin", "warp"]
 _loaded = threading.Event()
 _place: list[Path] = []  # where machine code is kept, if somebody chose it
 

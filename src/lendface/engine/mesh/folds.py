@@ -1,4 +1,4 @@
-"""The folds that a smile draws, which must not stay on a face that does not smile."""
+"""Where skin folds, and how a photo's folds are taken off: they must not stay on a calm face."""
 
 from __future__ import annotations
 
@@ -9,20 +9,39 @@ import numpy as np
 
 from ..geometry import eye_distance_px
 from ..types import Array, Floats
-from .pixelwise import smoothstep
+from .acts import Acts
+from .pixelwise import luma_of, smoothstep
 from .shape import pose_of
 from .surface import Surface, wide_blur
 from .topology import POINTS, Topology
 
-# From the wing of the nose past the corner of the mouth to the chin, and beside the eye.
+# Lines of points along which skin folds: from the wing of the nose past the corner of the mouth to
+# the chin, beside and under the eye, between the brows, on the nose, across the forehead.
 CHEEK_LINES = ((129, 203, 206, 216, 212, 202), (358, 423, 426, 436, 432, 422))
 EYE_LINES = ((226, 143, 34), (446, 372, 264))
-# ... and where the cheek, pushed up and aside, folds before the ear.
-OUTER_LINES = ((117, 50, 187, 214, 210), (346, 280, 411, 434, 430))
-CHEEK_REACH, EYE_REACH, OUTER_REACH = 0.26, 0.22, 0.55  # eye distances: how wide folds lie
+UNDER_EYE_LINES = ((31, 228, 229, 230, 231, 232), (261, 448, 449, 450, 451, 452))
+FROWN_LINES = ((107, 9, 336), (55, 8, 285), (9, 8, 168))
+NOSE_LINES = ((8, 6, 197), (193, 122, 196), (417, 351, 419))
+FOREHEAD_LINES = ((69, 108, 151, 337, 299), (104, 69, 108, 9, 337, 299, 333))
+# In the order of ``Acts.each``: lines, each with how far around it folds lie, in eye distances.
+ZONES = (
+    ((CHEEK_LINES[0], 0.30),),
+    ((CHEEK_LINES[1], 0.30),),
+    ((EYE_LINES[0], 0.25), (UNDER_EYE_LINES[0], 0.15)),
+    ((EYE_LINES[1], 0.25), (UNDER_EYE_LINES[1], 0.15)),
+    tuple((line, 0.22) for line in FROWN_LINES),
+    tuple((line, 0.20) for line in NOSE_LINES),
+    tuple((line, 0.30) for line in FOREHEAD_LINES),
+)
+# Where the cheek, pushed up and aside by a smile, folds before the ear.
+OUTER_LINES = (((117, 50, 187, 214, 210), 0.55), ((346, 280, 411, 434, 430), 0.55))
+BROWS_GROWN, EYES_GROWN, LIPS_GROWN = 0.03, 0.05, 0.01  # eye distances, that are no skin
 BAND = (0.012, 0.18)  # sigmas in eye distances between which a fold is; finer is skin
 PORE = 0.06  # log; a line fainter than this is skin
-TAKEN, TAKEN_BESIDE_EYES, TAKEN_OUTSIDE = 0.7, 0.3, 0.25  # of the folds of a full laugh
+FURROW = 0.07  # log; what is darker in that band is a furrow and not the relief of a face
+TAKEN = 0.9  # of the furrows of an act in full swing
+EVENED_OUTSIDE = 0.25  # of all that is as broad where a smile pushes the cheek aside
+ZONES_SIDE = 256  # texels; zones are smooth
 OPEN = 0.03  # eye distances between the lips
 CALM_LIFT = -0.15  # eye distances from the corners of a calm mouth up to where the lips meet
 WIDE = (0.92, 1.10)  # eye distances from corner to corner: calm, laughing
@@ -41,38 +60,66 @@ def smile_of(topology: Topology, landmarks_xyz: Floats) -> float:
     return float(smoothstep(width + 0.5 * max(lift - CALM_LIFT, 0.0), *WIDE))
 
 
+def looks_like(topology: Topology, landmarks_xyz: Floats) -> Acts:
+    """What a face does of which no neutral shape is known: how far it looks like a smile."""
+    smile = smile_of(topology, landmarks_xyz)
+    return Acts(smile=(smile, smile), squint=(smile, smile))
+
+
 def is_mouth_open(landmarks_xyz: Floats) -> bool:
     """Whether teeth may show."""
     gap = float(np.linalg.norm(landmarks_xyz[13] - landmarks_xyz[14]))
     return gap > OPEN * eye_distance_px(landmarks_xyz)
 
 
-def relax(surface: Surface, detail: Floats, smile: float, beard: Array) -> Floats:
-    """(side, side, 3) the detail with the folds of a ``smile`` (0..1) made shallow."""
-    if smile <= 0:
+def relax(surface: Surface, detail: Floats, acts: Acts, beard: Array) -> Floats:
+    """(side, side, 3) the detail less the folds that the ``acts`` of its photo have drawn."""
+    if not any(acts.each):
         return detail
-    fine, slow = (surface.soft(detail, sigma) for sigma in BAND)
-    crease = detail - fine
-    crease -= np.clip(crease, -PORE, PORE)  # the sharp line in the depth of a fold
-    reach = _fold_zone(surface) * ~(beard | surface.lips)
-    reach = wide_blur(reach.astype(np.float32), surface.sigma_px(0.02))
-    return detail - smile * reach[..., None] * (crease + fine - slow)
+    zones, evened, skin = (
+        cv2.resize(each, (surface.size, surface.size)) for each in _shares(surface.topology, acts)
+    )
+    known = (skin * ~beard).astype(np.float32)
+    fine, slow = (surface.soft(detail, sigma, known) for sigma in BAND)
+    line = detail - fine
+    line -= np.clip(line, -PORE, PORE)  # the sharp line in the depth of a fold
+    band = fine - slow
+    furrow = np.minimum(luma_of(band) + FURROW, 0)[..., None]
+    zones, evened = (wide_blur(each * known, surface.sigma_px(0.02)) for each in (zones, evened))
+    return detail - zones[..., None] * (furrow + line) - evened[..., None] * (band - furrow)
+
+
+def _shares(topology: Topology, acts: Acts) -> tuple[Floats, Floats, Floats]:
+    """(ZONES_SIDE, ZONES_SIDE) 0..1 each: how much of furrows goes, and of all that is as broad;
+    and what is skin at all."""
+    zones, skin = fold_zones(topology, ZONES_SIDE)
+    weighted = np.float32(acts.each)[:, None, None] * zones
+    outside = max(acts.smile) * EVENED_OUTSIDE * _outer_zone(topology)
+    return TAKEN * weighted.max(0), outside, skin
 
 
 @lru_cache(maxsize=4)
-def _fold_zone(surface: Surface) -> Floats:
-    """(side, side) 0..1: how much of a band goes at each texel."""
-    kinds = (
-        (CHEEK_LINES, CHEEK_REACH, TAKEN),
-        (EYE_LINES, EYE_REACH, TAKEN_BESIDE_EYES),
-        (OUTER_LINES, OUTER_REACH, TAKEN_OUTSIDE),
-    )
-    zone = np.zeros((surface.size, surface.size), np.float32)
-    for lines, reach, taken in kinds:
-        drawn = np.zeros(zone.shape, np.uint8)
-        for line in lines:
-            at = np.rint(surface.topology.uv[list(line)] * surface.size).astype(np.int32)
-            cv2.polylines(drawn, [at], False, 1, max(1, round(surface.sigma_px(reach))))
-        soft = wide_blur(drawn.astype(np.float32), surface.sigma_px(reach / 5))
-        zone = np.maximum(zone, taken * soft)
-    return zone
+def fold_zones(topology: Topology, side: int) -> tuple[Floats, Floats]:
+    """(7, side, side) 0..1: where the skin of a face folds, by act; and (side, side) its skin."""
+    surface = Surface(topology, side)
+    features = surface.grown(surface.brows, BROWS_GROWN) | surface.grown(surface.eyes, EYES_GROWN)
+    skin = surface.is_face & ~(features | surface.grown(surface.lips, LIPS_GROWN))
+    free = wide_blur(skin.astype(np.float32), surface.sigma_px(0.02))
+    return np.stack([free * _around(surface, lines) for lines in ZONES]), free
+
+
+@lru_cache(maxsize=1)
+def _outer_zone(topology: Topology) -> Floats:
+    return _around(Surface(topology, ZONES_SIDE), OUTER_LINES)
+
+
+def _around(surface: Surface, lines: tuple[tuple[tuple[int, ...], float], ...]) -> Floats:
+    """(side, side) 0..1: near some lines of points, each with how far in eye distances."""
+    near = np.zeros((surface.size, surface.size), np.float32)
+    for line, reach in lines:
+        drawn = np.zeros(near.shape, np.uint8)
+        at = np.rint(surface.topology.uv[list(line)] * surface.size).astype(np.int32)
+        cv2.polylines(drawn, [at], False, 1, max(1, round(surface.sigma_px(reach))))
+        soft = wide_blur(drawn.astype(np.float32), max(surface.sigma_px(reach / 4), 0.5))
+        near = np.maximum(near, np.clip(1.3 * soft, 0, 1))
+    return near

@@ -17,6 +17,7 @@ from .topology import (
     EYE_IMAGE_LEFT,
     EYE_IMAGE_RIGHT,
     LIPS,
+    LIPS_SEAM,
     OPENINGS,
     OVAL,
     POINTS,
@@ -34,6 +35,10 @@ FACES_US = (0.10, 0.50)  # cosine to the camera of a part of a turned face
 JAW_ROUNDS = 6  # of smoothing along the outline
 LIP_WIDTH, EYE_WIDTH = (0.85, 1.15), (0.85, 1.15)
 LIP_CORNERS = (61, 291)
+LIP_WIDENS = 0.4  # of the difference in width: who has a wide mouth is taken to smile
+LIP_FULLNESS = (0.8, 1.25)
+# The middle of each lip, from its outer edge to where the lips meet.
+LIP_MIDDLES = ((0, 13), (17, 14))
 LIP_MOVE = 0.08  # eye distances; lips that are moved farther no longer open where the chin does
 SMOOTHNESS = 3.0  # weight of the neighbours against a point's own shift
 STIFF = 1 + SMOOTHNESS
@@ -94,11 +99,12 @@ class ShapeShift:
     def between(self, target_shape: Floats, source_shape: Floats) -> Floats:
         """(468, 3) centimetres to add to the target; 0 on the upper outline.
 
-        The lips move as one body whose width alone is scaled, each eye as one that is also
-        tilted, so that no opening changes and the gaze stays; all else follows smoothly. Jaw and
-        cheeks take their shift along the outline, across the view alone and not far. A film that
-        shows somebody talking, or a photo of a laugh, has its jaw down in the median, too, so of
-        a difference in height the lower face takes a part only.
+        The lips move as one body that is made wider, and each of them as full as the source's, from
+        where they meet outwards; each eye moves as one that is also tilted. So no opening changes
+        and the gaze stays; all else follows smoothly. Jaw and cheeks take their shift along the
+        outline, across the view alone and not far. A film that shows somebody talking, or a photo
+        of a laugh, has its jaw down in the median, too, so of a difference in height the lower face
+        takes a part only.
         """
         wanted = source_shape - target_shape
         fixed = self._without_expression(wanted, target_shape, source_shape)
@@ -132,7 +138,8 @@ class ShapeShift:
         lips = list(LIPS)
         scale = np.clip(_span(source, LIP_CORNERS)[0] / _span(target, LIP_CORNERS)[0], *LIP_WIDTH)
         shift[lips] = held_short(wanted[lips].mean(0), LIP_MOVE * eye_distance_px(target))
-        shift[lips, 0] += (scale - 1) * (target[lips, 0] - target[lips, 0].mean())
+        shift[lips, 0] += LIP_WIDENS * (scale - 1) * (target[lips, 0] - target[lips, 0].mean())
+        shift[lips, 1] += _fuller(target, source)
         for ring in (EYE_IMAGE_LEFT, EYE_IMAGE_RIGHT):
             eye, corners = list(ring), (ring[0], ring[8])
             (wide, rise), (own_wide, own_rise) = (
@@ -179,6 +186,20 @@ def held_short(shift: Floats, most: float) -> Floats:
     """Shifts (..., 3) of the same way, none of them longer than ``most``."""
     length = np.linalg.norm(shift, axis=-1, keepdims=True)
     return shift * most * np.tanh(length / most) / np.maximum(length, 1e-6)
+
+
+def _fuller(target: Floats, source: Floats) -> Floats:
+    """(lips,) centimetres down that make each lip of ``target`` as full as that of ``source``."""
+    unit, own_unit = eye_distance_px(source), eye_distance_px(target)
+    across, down = target[list(LIPS), 0], target[list(LIPS), 1]
+    moved = np.zeros(len(LIPS), np.float32)
+    for middle, seam, sign in zip(LIP_MIDDLES, LIPS_SEAM, (-1, 1), strict=True):
+        full, own = (float(abs(np.diff(shape[list(middle), 1])[0])) for shape in (source, target))
+        ratio = np.clip((full / unit) / max(own / own_unit, 1e-6), *LIP_FULLNESS)
+        line = target[sorted(seam, key=lambda point: float(target[point, 0]))]
+        off = down - np.interp(across, line[:, 0], line[:, 1])
+        moved += np.where(sign * off > 0, (ratio - 1) * off, 0)
+    return moved
 
 
 def _span(shape: Floats, corners: tuple[int, int]) -> tuple[float, float]:

@@ -18,10 +18,12 @@ from ..geometry import eye_distance_px
 from ..pose import Pose
 from ..style import Style
 from ..types import Array, Beard, Box, Face, Floats, Patch, Picture, SourceFace, Track
+from .acts import acts_of
 from .adapt import OwnSkin, adapt_texture, own_skin
 from .beard import depth_of_source
 from .bend import bend_around
 from .complexion import fairer_by, lids_more
+from .creases import CreaseZones, crease_zones, with_creases
 from .enhance import enhanced
 from .forehead import raised
 from .light import add_light, from_log, to_log
@@ -55,6 +57,8 @@ class Look:
     openings: tuple[float, float]  # of the eyes in the source's texture, height over width
     occluders: Occluders
     skin: OwnSkin | None  # of the target
+    neutral: Floats  # (468, 3) centimetres, the target's shape
+    creases: CreaseZones  # where the target's may be shown
     lids: Floats  # (3,) log to add to the target's closed lids
     forehead: Floats  # (11,) eye distances, how far up the target shows bare skin
     beard: Beard | None = None  # of the target, if it is to go
@@ -70,7 +74,7 @@ class MeshSwapper:
 
     def prepare(self, source: SourceFace, person: Track) -> Look:
         side = texture_side(source.portraits, person.largest_px)
-        texture = build_texture(self.topology, source.portraits, side)
+        texture = build_texture(self.topology, source.portraits, side, self._acts_in(source))
         skin = own_skin(self.topology, person.appearance)
         detail, fairer = None if skin is None else skin.detail, self._fairer(texture, person)
         texture = adapt_texture(self.topology, texture, detail, fairer)
@@ -81,12 +85,15 @@ class MeshSwapper:
         beard = person.beard
         gone = share_of(beard, depth_of_source(self.topology, source)) if beard else 0.0
         openings = np.mean([eye_openings(p.mesh.landmarks_xyz) for p in source.portraits], axis=0)
+        packed = texture.packed()
         return Look(
-            texture=texture.packed(),
+            texture=packed,
             shift=self.style.shape * self.style.strength * shift,
             openings=(float(openings[0]), float(openings[1])),
             occluders=Occluders(self.topology, person.appearance, person.glasses),
             skin=skin,
+            neutral=person.shape,
+            creases=crease_zones(self.topology, packed),
             lids=self._lids(texture, skin, fairer),
             forehead=person.forehead,
             beard=beard if gone > 0 else None,
@@ -142,6 +149,8 @@ class MeshSwapper:
         skin = paint_skin(look.texture, sheet, glance, depth, eye_px, tone)
         is_inner = sheet.is_inner
         skin = _as_soft_as(skin, around, (top, left), is_inner)
+        acts = acts_of(pose, face.landmarks_xyz, look.neutral)
+        skin = with_creases(skin, look.creases, acts, glance, sheet, depth, eye_px)
         places = moved[:, :2] - corner
         skin = with_lip_line(skin, target, places, eye_px)
         openings = openings_of(sheet, eye_px)

@@ -11,8 +11,9 @@ import numpy as np
 
 from ..geometry import eye_distance_px
 from ..types import Array, Box, Floats, Mesh, Picture, Portrait
+from .acts import Acts
 from .complexion import skin_level
-from .folds import is_mouth_open, relax, smile_of
+from .folds import is_mouth_open, looks_like, relax, smile_of
 from .forehead import forehead_of, raised
 from .foreign import (
     find_brows,
@@ -109,12 +110,20 @@ def texture_side(portraits: tuple[Portrait, ...], shown_px: float) -> int:
 
 
 @lru_cache(maxsize=1)
-def build_texture(topology: Topology, portraits: tuple[Portrait, ...], side: int) -> Texture:
+def build_texture(
+    topology: Topology,
+    portraits: tuple[Portrait, ...],
+    side: int,
+    acts: tuple[Acts, ...] | None = None,
+) -> Texture:
     """One texture, ``side`` texels wide, from all photos of a person; a part that no photo shows
     is filled softly. The last one is kept, for a source may be meant for several people.
+
+    ``acts``: what the face does in each photo; by default it smiles as far as it looks like it.
     """
     surface = surface_of(topology, side)
-    layers = [_read_layer(surface, portrait) for portrait in portraits]
+    acts = acts or tuple(looks_like(topology, each.mesh.landmarks_xyz) for each in portraits)
+    layers = [_read_layer(surface, *each) for each in zip(portraits, acts, strict=True)]
     unseen = _unseen(surface, layers)
     detail, sure = _fused(surface, layers)
     if unseen.any():
@@ -140,7 +149,7 @@ def surface_of(topology: Topology, side: int) -> Surface:
     return Surface(topology, side)
 
 
-def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
+def _read_layer(surface: Surface, portrait: Portrait, acts: Acts) -> _Layer:
     topology, found = surface.topology, portrait.mesh.landmarks_xyz
     heights = forehead_of(topology, portrait)
     landmarks = raised(topology, found, pose_of(topology, found), heights)
@@ -165,20 +174,20 @@ def _read_layer(surface: Surface, portrait: Portrait) -> _Layer:
     sure = (smoothstep(near, 0.5, 1.0) * own * seen).astype(np.float32)
     smile = smile_of(topology, found)
     level = skin_level(light)
-    detail = _without_residue(surface, raw, sure, facing, smile, beard_of(surface, raw, level))
+    detail = _without_residue(surface, raw, sure, facing, acts, beard_of(surface, raw, level))
     worth = float(sure.mean()) * (1 - LAUGH_COUNTS * smile) * _sharpness(surface, landmarks)
     return _Layer(detail, sure, light.mean((0, 1)), level, worth, shown)
 
 
 def _without_residue(
-    surface: Surface, raw: Floats, sure: Floats, facing: Floats, smile: float, beard: Array
+    surface: Surface, raw: Floats, sure: Floats, facing: Floats, acts: Acts, beard: Array
 ) -> Floats:
     """What is left of the photo's light and of its expression, taken out."""
     detail = even_out(surface, raw, sure)
     detail = flatten_oblique(surface, detail, facing, sure, beard)
     detail = soften_middle(surface, detail, sure)
     detail = press_extremes(surface, detail, beard)
-    detail = relax(surface, detail, smile, beard)
+    detail = relax(surface, detail, acts, beard)
     return without_colour_noise(surface, detail)
 
 
