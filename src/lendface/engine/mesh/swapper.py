@@ -18,7 +18,7 @@ from ..geometry import eye_distance_px
 from ..pose import Pose
 from ..style import Style
 from ..types import Array, Beard, Box, Face, Floats, Patch, Picture, SourceFace, Track
-from .acts import acts_of
+from .acts import Acts, acts_of
 from .adapt import OwnSkin, adapt_texture, own_skin
 from .beard import depth_of_source
 from .bend import bend_around
@@ -99,6 +99,13 @@ class MeshSwapper:
             beard=beard if gone > 0 else None,
             beard_share=gone,
         )
+
+    def _acts_in(self, source: SourceFace) -> tuple[Acts, ...] | None:
+        """What the source's face does in each photo; None where its neutral shape is not known."""
+        if source.shape is None:
+            return None
+        faces = [portrait.mesh.landmarks_xyz for portrait in source.portraits]
+        return tuple(acts_of(pose_of(self.topology, face), face, source.shape) for face in faces)
 
     def _fairer(self, texture: Texture, person: Track) -> float:
         """Log luma by which the skin that is to be painted is fairer than the source's."""
