@@ -37,6 +37,7 @@ SCRIPT = Script(seconds=2.4, size_px=560, yaw_deg=22.0, light=0.2)
 SHEET_ROWS, SHEET_COLUMNS = (0.035, 0.279, 0.524, 0.767), (0.037, 0.274, 0.511, 0.748)
 SHEET_CELL = (0.185, 0.213)  # height and width, shares of the sheet
 RIM_RGB = (28, 22, 20)
+HAPPY, ANGRY = (0, 1), (0, 3)
 FEELINGS = ((0, 1), (1, 0), (3, 2), (2, 1), (2, 3), (3, 0), (1, 2))  # row, column
 
 
@@ -79,14 +80,15 @@ class Studio:
 
     def feelings(self, person: str) -> list[list[Pixels]]:
         """Stills: each is a film of one frame."""
+        return [[self.feeling(person, *place)] for place in FEELINGS]
+
+    def feeling(self, person: str, row: int, column: int) -> Pixels:
+        """One photo of the person's sheet of emotions."""
         sheet = _read(get_photo(person).with_name("emotions_sheet.jpg"))
         height, width = sheet.shape[:2]
-        stills = []
-        for row, column in FEELINGS:
-            top, left = round(SHEET_ROWS[row] * height), round(SHEET_COLUMNS[column] * width)
-            bottom, right = top + round(SHEET_CELL[0] * height), left + round(SHEET_CELL[1] * width)
-            stills.append([np.ascontiguousarray(sheet[top:bottom, left:right])])
-        return stills
+        top, left = round(SHEET_ROWS[row] * height), round(SHEET_COLUMNS[column] * width)
+        bottom, right = top + round(SHEET_CELL[0] * height), left + round(SHEET_CELL[1] * width)
+        return np.ascontiguousarray(sheet[top:bottom, left:right])
 
 
 def _read(path: Path) -> Pixels:
@@ -200,6 +202,21 @@ def _turn(studio: Studio) -> Picture:
     return one(film, studio.portrait("P010"))
 
 
+def _constant_smile(studio: Studio) -> Picture:
+    return one(studio.film(studio.feeling("P002", *HAPPY)), studio.portrait("P010"))
+
+
+def _grinning_source(studio: Studio) -> Picture:
+    """Below the same person as a calm source."""
+    photos = studio.feeling("P001", *HAPPY), studio.portrait("P001")
+    return Picture((_film(studio, 10),), tuple(Swap((photo,)) for photo in photos))
+
+
+def _frowning_source(studio: Studio) -> Picture:
+    photos = studio.feeling("P006", *ANGRY), studio.portrait("P006")
+    return Picture((_film(studio, 2),), tuple(Swap((photo,)) for photo in photos))
+
+
 def _feelings(studio: Studio) -> Picture:
     return Picture(tuple(studio.feelings("P002")), (Swap((studio.portrait("P006"),)),))
 
@@ -226,6 +243,9 @@ PICTURES: Mapping[str, Callable[[Studio], Picture]] = {
     "glasses_stay": _glasses_stay,
     "glasses_go": _glasses_go,
     "feelings": _feelings,
+    "constant_smile": _constant_smile,
+    "grinning_source": _grinning_source,
+    "frowning_source": _frowning_source,
     "turn": _turn,
     "roll": lambda studio: one(
         [rolled(frame, 45) for frame in _film(studio, 10)], studio.portrait("P001")
