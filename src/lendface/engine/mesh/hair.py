@@ -13,9 +13,8 @@ from .surface import EYE_DISTANCE_UV, Surface, wide_blur
 CHIN, CHIN_WIDTH = (0.78, 0.92), 0.27  # heights from the eye line; eye distances from the middle
 CHEEKS = (0.15, 0.45)  # heights
 FINE = (0.006, 0.03)  # sigmas in eye distances between which hairs are seen
-FINER = (
-    1.2  # times the cheeks' fine detail; clean dark chins have .6 to 1.06, stubble 1.3, hair 1.6
-)
+# Times the cheeks' fine detail: clean dark chins have .6 to 1.06, stubble 1.3, hair 1.6.
+FINER = 1.2
 BLUER = 0.1  # log blue over red, against the cheeks: black hair is, shade on skin is not
 
 

@@ -28,10 +28,7 @@ LONGEST = (0.52, 0.65)  # eye distances: what is pulled so far is stretched visi
 REACH = (0.35, 1.6)  # eye distances, and times the pull, from the outline to where it ends
 POWER = 1.3  # of the curve by which a pull gets less
 ROOM = ((0.05, 1.35), (0.15, 1.6))  # the same, for the least and for enough picture beyond the jaw
-FITTING = (
-    0.72,
-    0.95,
-)  # of the pull, where the picture has that room: before none is left at a chin
+FITTING = (0.72, 0.95)  # of the pull that has that room: it fades before a chin has none left
 HAND_NEAR = (0.10, 0.35)  # eye distances from a hand to the jaw
 FREE = (0.35, 0.75)  # of the pull, away from hands: a beard that shows beside one must not be half
 AT_JAW = np.float32([-0.2, -0.1, 0, 0.1])  # eye distances out from the outline
@@ -91,8 +88,7 @@ def pulls_for(
     beard: Beard, face: Face, pose: Pose, size_wh: tuple[int, int]
 ) -> tuple[Floats, float]:
     """(41,) eye distances by which the picture is pulled at each ray, and 0..1 how much of the
-    beard that takes away; ``pose`` is the face's, ``size_wh`` the
-    picture's.
+    beard that takes away; ``pose`` is the face's, ``size_wh`` the picture's.
 
     It fades before anything goes wrong: in turned and tipped heads, with long beards, where a hand
     holds the jaw, and where there is not picture enough between the beard and the frame's edge.
