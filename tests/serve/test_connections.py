@@ -6,7 +6,7 @@ import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lendface.facades.cors import OpenPaths
+from lendface.serve import http
 from lendface.serve.connections import (
     ConnectionLimits,
     Connections,
@@ -392,3 +393,43 @@ def test_what_says_twice_where_its_body_ends_is_refused_with_all_that_follows() 
         head, _, body = read_all(line).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 400")
         assert body == b"one length of the body, not two\n"
+
+
+def refusal_head(size: int) -> bytes:
+    """Of a request that is answered before its body was read, and whose connection ends then."""
+    return f"{head_for('/').decode()[:-2]}Content-Length: {size}\r\n\r\n".encode()
+
+
+def test_answered_clients_that_still_send_keep_nobody_from_being_answered() -> None:
+    with running(ConnectionLimits(16, 16)) as server:
+        lines = [server.connect() for _ in range(15)]
+        for line in lines:
+            line.sendall(refusal_head(1 << 20))
+            assert line.recv(65536).startswith(b"HTTP/1.1 200")
+            line.sendall(bytes(1000))
+        assert server.get().endswith(b"here")
+        for line in lines:
+            line.close()
+
+
+def test_who_still_sends_gets_the_answer_that_came_early() -> None:
+    """A connection that is closed meanwhile is reset, and the answer may be lost with it."""
+    with running(ConnectionLimits(64, 16)) as server, server.connect() as line:
+        line.sendall(refusal_head(4 << 20))
+        answer = line.recv(65536)  # it does not wait for the body
+        for _ in range(64):
+            line.sendall(bytes(1 << 16))
+        assert (answer + read_all(line)).endswith(b"here")
+
+
+@pytest.mark.parametrize(("name", "value"), [("LINGER_S", 0.05), ("LINGER_BYTES", 1 << 16)])
+def test_after_an_early_answer_nobody_is_read_for_long(
+    name: str, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, name, value)
+    with running(ConnectionLimits(64, 16)) as server, server.connect() as line:
+        line.sendall(refusal_head(1 << 40))
+        assert line.recv(65536).startswith(b"HTTP/1.1 200")
+        with suppress(ConnectionError):
+            line.sendall(bytes(1 << 18))
+        read_all(line)  # to its end: it is closed

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import anyio
+import h11
 import uvicorn
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .connections import Connections
@@ -20,6 +22,8 @@ from .connections import Connections
 TAKEN_AT_ONCE, QUEUE = 32, 2048
 UNSENT_BYTES = 128 << 10  # in the system's buffer: what is beyond waits here, where we see it
 AGAIN_S = 5
+# For so long, and up to so many bytes, a body is read on for nobody after an early answer.
+LINGER_S, LINGER_BYTES = 2.0, 16 << 20
 ALWAYS_ANSWERED = "/healthz"  # or whoever watches over a busy server would end it
 LENGTHS = frozenset({b"content-length", b"transfer-encoding"})  # ways to say where a body ends
 
@@ -78,6 +82,7 @@ class LimitedProtocol(H11Protocol):
         super().__init__(*args, **named)
         self._headers_of = headers_of
         self._connections = connections
+        self._lingers = False  # it was answered, and still sends
         self._app: Any = self.app
         self.app = self._answer
 
@@ -105,7 +110,7 @@ class LimitedProtocol(H11Protocol):
 
     def handle_events(self) -> None:
         super().handle_events()
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self.cycle is not None and not (self.cycle.response_complete or self._lingers):
             self._connections.begin(self)
 
     def on_response_complete(self) -> None:
@@ -121,6 +126,27 @@ class LimitedProtocol(H11Protocol):
         self._connections.flow(self)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            send = partial(self._send, receive, send)
+        await self._let_in(scope, receive, send)
+
+    async def _send(self, receive: Receive, send: Send, message: Message) -> None:
+        """An answer's last part waits for the rest of the request's body, a while.
+
+        A connection that is closed while its client still sends is reset, and with it goes the
+        answer that the client has not read (RFC 9112, section 9.6).
+        """
+        is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if is_last and self.conn.their_state is h11.SEND_BODY:
+            await send({**message, "more_body": True})
+            self._lingers = True
+            self._connections.end(self)  # its place is free for others
+            await read_on(receive)
+            self._lingers = False
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
+        await send(message)
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and has_two_lengths(scope):
             told = {**self._headers_of(scope), "Connection": "close"}
             return await PlainTextResponse("one length of the body, not two\n", 400, told)(
@@ -137,6 +163,17 @@ class LimitedProtocol(H11Protocol):
         return await PlainTextResponse("too many requests at once\n", 503, told)(
             scope, receive, send
         )
+
+
+async def read_on(receive: Receive) -> None:
+    """What is left of a body, for nobody: all of it, or as much as comes in ``LINGER_S``."""
+    left = LINGER_BYTES
+    with anyio.move_on_after(LINGER_S):
+        while left > 0:
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if message["type"] != "http.request" or not message.get("more_body", False):
+                return
 
 
 def has_two_lengths(scope: Scope) -> bool:
