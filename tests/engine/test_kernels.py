@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from lendface.engine import kernels
+from lendface.engine.kernels import compiled
 from lendface.engine.mesh.pixelwise import averaged, blurred, luma_of, smoothstep
 from lendface.engine.mesh.raster import (
     facing_of,
@@ -123,6 +124,14 @@ def test_people_read_that_it_is_once() -> None:
     line = Lines()._line(Progress("compile", 3, 40), 1.0)
     assert line.startswith("compiling, once")
     assert line.endswith("3 of 40")
+
+
+def test_while_one_is_compiled_others_are_counted_where_they_are_kept() -> None:
+    """One thread compiles, or loads what is kept, while another one asks."""
+    folder = compiled.cache_folder()
+    assert folder is not None
+    with compiled.kept_in(folder):
+        assert compiled.cache_folder() == folder
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
 KERNELS: list[Callable[[], Any]] = []  # of the modules that are imported; a call makes it ready
 _config_lock = threading.Lock()
+_before: dict[str, str] = {}  # Numba's setting without us, by the folder that we put there
 
 
 def compiled(signature: str) -> Callable[[WorkT], WorkT]:
@@ -79,7 +80,9 @@ def cache_folder() -> Path | None:
 
     ``NUMBA_CACHE_DIR``, which is Numba's own word, goes before.
     """
-    return _folder_for(numba.config.CACHE_DIR, chosen_place())
+    chosen = numba.config.CACHE_DIR
+    # Another thread may be compiling: then this is the folder that we chose ourselves.
+    return _folder_for(_before.get(chosen, chosen), chosen_place())
 
 
 @cache
@@ -144,7 +147,8 @@ def is_private(folder: Path) -> bool:
 def kept_in(folder: Path) -> Iterator[None]:
     """Numba looks at its setting when a function is decorated."""
     with _config_lock:
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
+        before = _before[str(folder)] = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(folder)
         try:
             yield
         finally:
