@@ -128,9 +128,8 @@ def test_a_bare_forehead_is_painted_above_the_mesh_and_a_hat_is_not(
     parts: Parts, sources: dict[str, SourceFace]
 ) -> None:
     pixels = read_person("P010")
-    _, face = (lambda t: (t.people[0], t.faces_at(0)[0]))(
-        parts.scanner.scan([Frame(0, Fraction(0), ArrayPicture(pixels))])
-    )
+    tracks = parts.scanner.scan([Frame(0, Fraction(0), ArrayPicture(pixels))])
+    face = tracks.faces_at(0)[0]
     hat = np.zeros((*pixels.shape[:2], 1), bool)
     hat[: round(float(face.landmarks_xyz[10, 1]) + 2)] = True
     assert alpha_above(parts, sources["P003"], pixels, None) > 0.3

@@ -164,7 +164,9 @@ class MeshSwapper:
         lids = closed_lids(places, face.landmarks_xyz, look.openings, sheet, eye_px)
         if lids is not None:
             openings = np.maximum(openings, lids)
-            add_light(pixels[bend.inner], lids, tone + look.lids)
+            add_light(target, lids, tone + look.lids)
+            if pull is not None:  # then the picture that is shown is another one
+                add_light(pixels[bend.inner], lids, tone + look.lids)
         if look.texture.unseen is not None:
             openings = np.maximum(openings, _laid_over(look.texture.unseen, sheet))
         grain, limit = self._grain(unpulled, (top, left), is_inner, glance.step, eye_px)
